@@ -1,0 +1,3 @@
+//! The discrete-event kernel. Knows time, order and randomness; knows no Kubernetes.
+
+pub mod time;

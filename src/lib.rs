@@ -1,0 +1,4 @@
+//! stowplan simulates Kubernetes clusters whose pods live on local PersistentVolumes.
+
+pub mod engine;
+pub mod model;

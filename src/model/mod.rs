@@ -1,0 +1,3 @@
+//! The modelled cluster: Kubernetes objects as columns behind typed ids.
+
+pub mod quantity;
