@@ -1,4 +1,5 @@
 //! stowplan simulates Kubernetes clusters whose pods live on local PersistentVolumes.
 
+pub mod diagnostic;
 pub mod engine;
 pub mod model;
