@@ -3,3 +3,5 @@
 pub mod diagnostic;
 pub mod engine;
 pub mod model;
+pub mod report;
+pub mod results;
