@@ -1,3 +1,15 @@
 //! The modelled cluster: Kubernetes objects as columns behind typed ids.
+//!
+//! Invariant: nothing outside [`cluster::Cluster`]'s mutators changes an object.
 
+pub mod cluster;
+pub mod ids;
+pub mod labels;
+pub mod names;
+pub mod node;
+pub mod pod;
 pub mod quantity;
+pub mod resources;
+pub mod spec;
+pub mod volume;
+pub mod workload;

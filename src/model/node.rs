@@ -1,0 +1,115 @@
+//! Nodes, and what the scheduler sums up about them.
+
+use super::ids::{LabelSetId, PodId, Uid};
+use super::names::Sym;
+use super::resources::Resources;
+use super::spec::{HostPort, PodSpec, Taint};
+
+/// One node. Removed nodes keep their row (`exists` false), so ids stay valid.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Name.
+    pub name: Sym,
+    /// Identity of this incarnation.
+    pub uid: Uid,
+    /// The object is there.
+    pub exists: bool,
+    /// Labels.
+    pub labels: LabelSetId,
+    /// Taints in order.
+    pub taints: Vec<Taint>,
+    /// `spec.unschedulable`: cordoned.
+    pub unschedulable: bool,
+    /// The Ready condition is True.
+    pub ready: bool,
+    /// `status.allocatable`.
+    pub allocatable: Resources,
+    /// Which of cpu and memory `status.allocatable` names at all (a missing one leaves the score's weights).
+    pub allocatable_has_cpu: bool,
+    /// See `allocatable_has_cpu`.
+    pub allocatable_has_memory: bool,
+    /// `pods` of allocatable.
+    pub allocatable_pods: i64,
+    /// `status.images`: every name with its size in bytes, sorted by symbol.
+    pub images: Vec<(Sym, i64)>,
+    /// What runs there.
+    pub info: NodeInfo,
+    /// Counts up at every change of the node or of what runs there.
+    pub generation: u64,
+}
+
+/// `framework.NodeInfo`: sums over the pods assigned to or assumed on a node. Finished pods do not count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeInfo {
+    /// Pods, in order of arrival here.
+    pub pods: Vec<PodId>,
+    /// Sum of requests.
+    pub requested: Resources,
+    /// Sum of scoring requests: cpu in thousandths, memory in bytes.
+    pub nonzero_cpu_milli: i64,
+    /// See `nonzero_cpu_milli`.
+    pub nonzero_memory_bytes: i64,
+    /// Host ports in use, one entry per pod and port.
+    pub used_ports: Vec<HostPort>,
+    /// Those of `pods` with any pod affinity or anti-affinity term.
+    pub with_affinity: Vec<PodId>,
+    /// Those of `pods` with a required anti-affinity term.
+    pub with_required_anti_affinity: Vec<PodId>,
+}
+
+/// `CSINode`: what drivers say about a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CsiNode {
+    /// Drivers.
+    pub drivers: Vec<CsiNodeDriver>,
+}
+
+/// One driver of a [`CsiNode`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CsiNodeDriver {
+    /// Name of the driver.
+    pub name: Sym,
+    /// `allocatable.count`: attach limit.
+    pub limit: Option<i32>,
+    /// Topology keys.
+    pub topology_keys: Vec<Sym>,
+}
+
+impl NodeInfo {
+    /// Counts a pod in.
+    pub fn add_pod(&mut self, pod: PodId, spec: &PodSpec) {
+        self.pods.push(pod);
+        self.requested.add(&spec.requests);
+        self.nonzero_cpu_milli = self.nonzero_cpu_milli.wrapping_add(spec.scoring_requests.cpu_milli);
+        self.nonzero_memory_bytes =
+            self.nonzero_memory_bytes.wrapping_add(spec.scoring_requests.memory_bytes);
+        self.used_ports.extend_from_slice(&spec.host_ports);
+        if let Some(affinity) = &spec.affinity {
+            if affinity.concerns_pods() {
+                self.with_affinity.push(pod);
+            }
+            if !affinity.anti_required.is_empty() {
+                self.with_required_anti_affinity.push(pod);
+            }
+        }
+    }
+
+    /// Counts a pod out. Nothing happens if it was not counted.
+    pub fn remove_pod(&mut self, pod: PodId, spec: &PodSpec) {
+        let Some(position) = self.pods.iter().position(|p| *p == pod) else { return };
+        self.pods.remove(position);
+        self.requested.sub(&spec.requests);
+        self.nonzero_cpu_milli = self.nonzero_cpu_milli.wrapping_sub(spec.scoring_requests.cpu_milli);
+        self.nonzero_memory_bytes =
+            self.nonzero_memory_bytes.wrapping_sub(spec.scoring_requests.memory_bytes);
+        for port in &spec.host_ports {
+            if let Some(used) = self.used_ports.iter().position(|p| p == port) {
+                self.used_ports.swap_remove(used);
+            }
+        }
+        if spec.affinity.is_some() {
+            self.with_affinity.retain(|p| *p != pod);
+            self.with_required_anti_affinity.retain(|p| *p != pod);
+        }
+    }
+}
