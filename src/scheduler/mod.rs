@@ -1,0 +1,5 @@
+//! kube-scheduler v1.36: framework, plugins, scheduling cycle, preemption, queue.
+
+pub mod cycle_state;
+pub mod framework;
+pub mod plugins;
