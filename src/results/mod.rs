@@ -3,11 +3,15 @@
 //! The simulator fills a [`RunOutput`]; [`crate::report`] only reads it. Nothing here computes a metric, except the
 //! `comparison`, which is the difference of two finished summaries.
 
+pub mod disk;
 pub mod leaves;
 pub mod number;
+pub mod run;
 pub mod summary;
 pub mod tables;
+pub mod write;
 
+pub use run::{Extras, load, write_run};
 pub use summary::{Summary, VariantSummary};
 pub use tables::VariantOutput;
 
