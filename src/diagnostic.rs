@@ -113,16 +113,20 @@ pub enum Place {
     /// A range of a text that is kept in [`Sources`].
     Span(Span),
     /// A place in a file that is streamed and not kept, such as a trace.
-    Row {
-        /// The file as the user named it.
-        file: String,
-        /// Line from 1.
-        line: u64,
-        /// Column in characters from 1; 0 = the whole line.
-        column: u64,
-        /// The line itself, clipped by the reader to a sensible length.
-        text: String,
-    },
+    Row(Box<Row>),
+}
+
+/// A place in a file that is not kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The file as the user named it.
+    pub file: String,
+    /// Line from 1.
+    pub line: u64,
+    /// Column in characters from 1; 0 = the whole line.
+    pub column: u64,
+    /// The line itself, clipped by the reader to a sensible length.
+    pub text: String,
 }
 
 /// One finding.
@@ -137,9 +141,9 @@ pub struct Diagnostic {
     /// Where.
     pub place: Place,
     /// A word or two beside the caret: what was expected.
-    pub label: Option<String>,
+    pub label: Option<Box<str>>,
     /// What to do about it.
-    pub help: Option<String>,
+    pub help: Option<Box<str>>,
 }
 
 impl Diagnostic {
@@ -167,19 +171,19 @@ impl Diagnostic {
     /// Points at a line of a streamed file; `column` 0 = the whole line.
     #[must_use]
     pub fn at_row(mut self, file: &str, line: u64, column: u64, text: &str) -> Diagnostic {
-        self.place = Place::Row { file: file.to_owned(), line, column, text: text.to_owned() };
+        self.place = Place::Row(Box::new(Row { file: file.to_owned(), line, column, text: text.to_owned() }));
         self
     }
     /// Adds the words beside the caret.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Diagnostic {
-        self.label = Some(label.into());
+        self.label = Some(label.into().into_boxed_str());
         self
     }
     /// Adds a hint; the later of two wins.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Diagnostic {
-        self.help = Some(help.into());
+        self.help = Some(help.into().into_boxed_str());
         self
     }
     /// Adds a hint if there is one.

@@ -5,4 +5,5 @@ pub mod engine;
 pub mod model;
 pub mod report;
 pub mod results;
+pub mod scenario;
 pub mod scheduler;

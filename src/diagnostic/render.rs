@@ -120,7 +120,8 @@ fn shown(place: &Place, sources: &Sources) -> Option<Shown> {
             let end = (span.end as usize).saturating_sub(first).min(text.len());
             Some(Shown { file: escape(&source.name), line, column, window: window(text, start..end) })
         }
-        Place::Row { file, line, column, text } => {
+        Place::Row(row) => {
+            let super::Row { file, line, column, text } = &**row;
             let text = text.trim_end_matches(['\n', '\r']);
             let range = match *column {
                 0 => 0..text.len(),

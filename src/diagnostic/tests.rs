@@ -88,3 +88,8 @@ fn exit_code_is_three_only_for_unreadable_files() {
     assert_eq!(list(Code::FileUnreadable).exit_code(), 3);
     assert!(!Diagnostics::from(Diagnostic::warning(Code::Unusual, "m")).has_errors());
 }
+
+#[test]
+fn a_result_that_may_be_a_diagnostic_stays_small() {
+    assert!(size_of::<Diagnostic>() <= 112, "{}", size_of::<Diagnostic>());
+}
