@@ -1,3 +1,5 @@
 //! The discrete-event kernel. Knows time, order and randomness; knows no Kubernetes.
 
+pub mod rng;
+pub mod samplers;
 pub mod time;

@@ -3,6 +3,7 @@
 //! Label keys and values, node names and the like are interned once and compared as numbers. Names of pods and claims are
 //! *derived*: `shop-17-2` is the interned base `shop` and two numbers, so ten million of them cost no memory.
 
+use crate::engine::rng::EntityKey;
 use rustc_hash::FxHashMap;
 use std::cmp::Ordering;
 use std::fmt;
@@ -175,6 +176,11 @@ impl Names {
     /// For printing.
     pub fn show(&self, name: Name) -> ShownName<'_> {
         ShownName { names: self, name }
+    }
+    /// The key of random draws about the object of this name: depends on the text only, never on row numbers.
+    pub fn entity(&self, name: Name) -> EntityKey {
+        let key = EntityKey::new(self.text(name.base));
+        name.numbers.iter().filter(|n| **n != NONE).fold(key, |key, n| key.with(u64::from(*n)))
     }
     /// Bytewise order of two names as text.
     pub fn compare_names(&self, a: Name, b: Name) -> Ordering {
