@@ -3,6 +3,7 @@
 pub mod diagnostic;
 pub mod engine;
 pub mod model;
+pub mod observe;
 pub mod report;
 pub mod results;
 pub mod scenario;
