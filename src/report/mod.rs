@@ -1,1 +1,10 @@
 //! What people look at: the terminal table, plots, the report page, and the statistics behind them.
+//!
+//! Everything here only reads [`crate::results::RunOutput`], from a run that just ended or from a results folder.
+
+pub mod findings;
+pub mod human;
+pub mod table;
+
+#[cfg(test)]
+pub(crate) mod synthetic;
