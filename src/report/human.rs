@@ -57,10 +57,12 @@ pub fn span(seconds: f64) -> String {
             _ => format!("{} {big_name} {rest} {small_name}", count(whole / big)),
         }
     };
-    match whole {
-        ..HOUR => two(MINUTE, "min", 1, "s"),
-        ..DAY => two(HOUR, "h", MINUTE, "min"),
-        _ => two(DAY, "d", HOUR, "h"),
+    if whole < HOUR {
+        two(MINUTE, "min", 1, "s")
+    } else if whole < DAY {
+        two(HOUR, "h", MINUTE, "min")
+    } else {
+        two(DAY, "d", HOUR, "h")
     }
 }
 
@@ -71,7 +73,7 @@ pub fn percent(share: f64) -> String {
         "0 %".into()
     } else if p.abs() < 0.05 {
         "< 0.1 %".into()
-    } else if p < 100.0 && p >= 99.5 {
+    } else if (99.5..100.0).contains(&p) {
         format!("{} %", signless(p.min(99.9), 1))
     } else if p.abs() < 9.95 {
         format!("{} %", trimmed(&signless(p, 1)))

@@ -246,7 +246,7 @@ fn storage_and_pod(out: &mut VariantOutput, n: usize, p: u64, node: &str, stuck:
         status: if is_stuck { "Pending".into() } else { "Running".into() },
         stuck: is_stuck,
         stuck_cause: if is_stuck { "unschedulable".into() } else { String::new() },
-        stuck_by_binding: is_stuck && index % 3 != 0,
+        stuck_by_binding: is_stuck && !index.is_multiple_of(3),
         created_seconds: Some(index as f64),
         scheduled_seconds: (!is_stuck).then_some(index as f64 + 0.5),
         attempts: 1,
@@ -312,15 +312,9 @@ fn summarize(name: &str, index: usize, out: &VariantOutput) -> VariantSummary {
         ..StorageBytes::default()
     };
     v.storage = StorageSummary::new(end.clone(), end);
-    let at = |r: &SampleRow| Stranded {
-        cpu_milli: r.cpu_stranded_milli,
-        memory_bytes: r.memory_stranded_bytes,
-        disk_bytes: r.disk_stranded_bytes,
-        nodes: r.nodes_stranded as f64,
-    };
-    v.stranded.end = at(&last);
+    v.stranded.end = stranded_at(&last);
     let peak = out.timeseries.iter().max_by(|a, b| a.cpu_stranded_milli.total_cmp(&b.cpu_stranded_milli));
-    v.stranded.peak = peak.map(at).unwrap_or_default();
+    v.stranded.peak = peak.map(stranded_at).unwrap_or_default();
     v.stranded.onset = out
         .stranding
         .iter()
@@ -332,4 +326,13 @@ fn summarize(name: &str, index: usize, out: &VariantOutput) -> VariantSummary {
     v.utilization.at_end = Utilization { cpu: Some(cpu), memory: Some(0.55), storage: Some(0.97) };
     (v.events, v.decisions, v.simulated_seconds) = (total * 20, total * 3, last.seconds);
     v
+}
+
+fn stranded_at(r: &SampleRow) -> Stranded {
+    Stranded {
+        cpu_milli: r.cpu_stranded_milli,
+        memory_bytes: r.memory_stranded_bytes,
+        disk_bytes: r.disk_stranded_bytes,
+        nodes: r.nodes_stranded as f64,
+    }
 }

@@ -138,10 +138,7 @@ fn overview(out: &mut String, variants: &[VariantSummary], paint: &Paint) {
     for v in variants {
         push(out, &line(&shortened(&v.name, 23), cells(v)));
     }
-    push(
-        out,
-        "CPU stranded is the peak, in cores. Differences to the first variant: `comparison` in summary.json.",
-    );
+    push(out, "CPU stranded is the peak, in cores. Every number is in summary.json.");
 }
 
 const LABEL: usize = 26;
@@ -312,7 +309,7 @@ const REASONS: usize = 5;
 
 fn reasons(out: &mut String, variants: &[VariantSummary], paint: &Paint, width: usize) {
     // Of many variants, the one with the most stuck pods speaks for all.
-    let most = variants.iter().max_by(|a, b| a.pods.stuck.cmp(&b.pods.stuck).then(b.name.cmp(&a.name)));
+    let most = variants.iter().rev().max_by_key(|v| v.pods.stuck);
     let speaks = |v: &&VariantSummary| {
         !v.pods.stuck_reasons.is_empty() && (variants.len() <= SIDE_BY_SIDE || most == Some(*v))
     };
