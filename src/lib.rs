@@ -2,6 +2,7 @@
 
 pub mod diagnostic;
 pub mod engine;
+pub mod manifest;
 pub mod model;
 pub mod observe;
 pub mod report;

@@ -167,6 +167,11 @@ pub struct Cluster {
     csi_drivers: BTreeMap<Sym, CsiDriver>,
 
     node_names: FxHashMap<Sym, NodeId>,
+    /// Rows of removed nodes, and of nodes that pods name but that never came.
+    ghost_nodes: FxHashMap<Sym, NodeId>,
+    stateful_set_names: FxHashMap<(Sym, Name), StatefulSetId>,
+    replica_set_names: FxHashMap<(Sym, Name, ReplicaSetKind), ReplicaSetId>,
+    job_names: FxHashMap<(Sym, Name), JobId>,
     pod_names: FxHashMap<(Sym, Name), PodId>,
     claim_names: FxHashMap<(Sym, Name), ClaimId>,
     volume_names: FxHashMap<Sym, VolumeId>,
@@ -346,6 +351,26 @@ impl Cluster {
     pub fn stateful_sets(&self) -> &Col<StatefulSetId, StatefulSet> {
         &self.stateful_sets
     }
+    /// The existing StatefulSet of this name.
+    pub fn stateful_set_by_name(&self, namespace: Sym, name: Name) -> Option<StatefulSetId> {
+        self.stateful_set_names.get(&(namespace, name)).copied().filter(|id| self.stateful_sets[*id].exists)
+    }
+    /// The existing set of this kind (`ReplicaSet`, `Deployment`, `ReplicationController`) and name.
+    pub fn replica_set_by_name(&self, namespace: Sym, name: Name, kind: &str) -> Option<ReplicaSetId> {
+        let kind = match kind {
+            "ReplicaSet" => ReplicaSetKind::ReplicaSet,
+            "Deployment" => ReplicaSetKind::Deployment,
+            _ => ReplicaSetKind::ReplicationController,
+        };
+        self.replica_set_names
+            .get(&(namespace, name, kind))
+            .copied()
+            .filter(|id| self.replica_sets[*id].exists)
+    }
+    /// The existing Job of this name.
+    pub fn job_by_name(&self, namespace: Sym, name: Name) -> Option<JobId> {
+        self.job_names.get(&(namespace, name)).copied().filter(|id| self.jobs[*id].exists)
+    }
     /// All ReplicaSets, also deleted ones.
     pub fn replica_sets(&self) -> &Col<ReplicaSetId, ReplicaSet> {
         &self.replica_sets
@@ -420,7 +445,15 @@ impl Cluster {
             return Err(AlreadyExists);
         }
         let name = node.name;
-        let id = self.nodes.push(node);
+        let id = match self.ghost_nodes.remove(&name) {
+            // Pods may still be counted on the node that comes (back).
+            Some(id) => {
+                let info = std::mem::take(&mut self.nodes[id].info);
+                self.nodes[id] = Node { info, ..node };
+                id
+            }
+            None => self.nodes.push(node),
+        };
         self.node_names.insert(name, id);
         self.touch_node(id);
         self.changes.push(Change::NodeAdded(id));
@@ -430,9 +463,20 @@ impl Cluster {
     pub fn remove_node(&mut self, id: NodeId) {
         if std::mem::replace(&mut self.nodes[id].exists, false) {
             self.node_names.remove(&self.nodes[id].name);
+            self.ghost_nodes.insert(self.nodes[id].name, id);
             self.touch_node(id);
             self.changes.push(Change::NodeRemoved(id));
         }
+    }
+    /// The node of this name, or a row for one that does not exist: a pod's `nodeName` may name anything.
+    pub fn node_or_ghost(&mut self, name: Sym) -> NodeId {
+        if let Some(&id) = self.node_names.get(&name).or_else(|| self.ghost_nodes.get(&name)) {
+            return id;
+        }
+        let labels = self.intern_labels(LabelSet::default());
+        let id = self.nodes.push(Node::ghost(name, labels));
+        self.ghost_nodes.insert(name, id);
+        id
     }
     /// Sets labels.
     pub fn set_node_labels(&mut self, id: NodeId, labels: LabelSetId) {
@@ -776,7 +820,9 @@ impl Cluster {
     }
     /// Adds a StatefulSet.
     pub fn add_stateful_set(&mut self, set: StatefulSet) -> StatefulSetId {
+        let key = (set.namespace, set.name);
         let id = self.stateful_sets.push(set);
+        self.stateful_set_names.insert(key, id);
         self.changes.push(Change::StatefulSetChanged(id));
         id
     }
@@ -788,7 +834,9 @@ impl Cluster {
     }
     /// Adds a ReplicaSet or Deployment.
     pub fn add_replica_set(&mut self, set: ReplicaSet) -> ReplicaSetId {
+        let key = (set.namespace, set.name, set.kind);
         let id = self.replica_sets.push(set);
+        self.replica_set_names.insert(key, id);
         self.changes.push(Change::ReplicaSetChanged(id));
         id
     }
@@ -800,7 +848,9 @@ impl Cluster {
     }
     /// Adds a Job.
     pub fn add_job(&mut self, job: Job) -> JobId {
+        let key = (job.namespace, job.name);
         let id = self.jobs.push(job);
+        self.job_names.insert(key, id);
         self.changes.push(Change::JobChanged(id));
         id
     }

@@ -75,14 +75,35 @@ pub struct CsiNodeDriver {
     pub topology_keys: Vec<Sym>,
 }
 
+impl Node {
+    /// A row for a node that does not exist.
+    pub fn ghost(name: Sym, labels: LabelSetId) -> Node {
+        Node {
+            name,
+            uid: Uid(0),
+            exists: false,
+            labels,
+            taints: Vec::new(),
+            unschedulable: false,
+            ready: false,
+            allocatable: Resources::default(),
+            allocatable_has_cpu: false,
+            allocatable_has_memory: false,
+            allocatable_pods: 0,
+            images: Vec::new(),
+            info: NodeInfo::default(),
+            generation: 0,
+        }
+    }
+}
+
 impl NodeInfo {
     /// Counts a pod in.
     pub fn add_pod(&mut self, pod: PodId, spec: &PodSpec) {
         self.pods.push(pod);
         self.requested.add(&spec.requests);
-        self.nonzero_cpu_milli = self.nonzero_cpu_milli.wrapping_add(spec.scoring_requests.cpu_milli);
-        self.nonzero_memory_bytes =
-            self.nonzero_memory_bytes.wrapping_add(spec.scoring_requests.memory_bytes);
+        self.nonzero_cpu_milli = self.nonzero_cpu_milli.wrapping_add(spec.nonzero_requests.0);
+        self.nonzero_memory_bytes = self.nonzero_memory_bytes.wrapping_add(spec.nonzero_requests.1);
         self.used_ports.extend_from_slice(&spec.host_ports);
         if let Some(affinity) = &spec.affinity {
             if affinity.concerns_pods() {
@@ -99,9 +120,8 @@ impl NodeInfo {
         let Some(position) = self.pods.iter().position(|p| *p == pod) else { return };
         self.pods.remove(position);
         self.requested.sub(&spec.requests);
-        self.nonzero_cpu_milli = self.nonzero_cpu_milli.wrapping_sub(spec.scoring_requests.cpu_milli);
-        self.nonzero_memory_bytes =
-            self.nonzero_memory_bytes.wrapping_sub(spec.scoring_requests.memory_bytes);
+        self.nonzero_cpu_milli = self.nonzero_cpu_milli.wrapping_sub(spec.nonzero_requests.0);
+        self.nonzero_memory_bytes = self.nonzero_memory_bytes.wrapping_sub(spec.nonzero_requests.1);
         for port in &spec.host_ports {
             if let Some(used) = self.used_ports.iter().position(|p| p == port) {
                 self.used_ports.swap_remove(used);

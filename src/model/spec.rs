@@ -24,6 +24,8 @@ pub struct PodSpec {
     pub requests: Resources,
     /// What is scored: cpu and memory with the defaults of 100m and 200MiB per container that has no request, other resources as in `requests`.
     pub scoring_requests: Resources,
+    /// What it counts for in its node's non-zero sums: cpu in thousandths, memory in bytes. Differs from `scoring_requests` only with pod-level requests.
+    pub nonzero_requests: (i64, i64),
     /// Host ports of containers and sidecars.
     pub host_ports: Vec<HostPort>,
     /// Normalized images of init containers and containers, one entry each.
