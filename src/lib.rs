@@ -9,3 +9,4 @@ pub mod report;
 pub mod results;
 pub mod scenario;
 pub mod scheduler;
+pub mod trace;

@@ -1,0 +1,472 @@
+//! `trace inspect`: what is in a trace, exactly.
+
+use super::error::{TraceError, TraceResult};
+use super::lives::{Lives, Outcome};
+use super::reader::FileReport;
+use super::record::{NodeChange, NodeEvent, PodEvent, TraceItem, TracePod};
+use super::sort::Sorter;
+use super::source::TraceRequest;
+use super::table::{Figures, NOMINAL_SCALE, Normalized};
+use rustc_hash::FxHashSet;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Resources of which sums, extremes and peaks are kept.
+const RESOURCES: usize = 6;
+/// Their order: pods, CPU, memory, disk, whole GPUs, GPU shares.
+type Amounts = [u64; RESOURCES];
+
+/// Sum and extremes of one resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// How many had a value.
+    pub count: u64,
+    /// Sum of all values.
+    pub sum: u128,
+    /// Least value; 0 if there is none.
+    pub min: u64,
+    /// Greatest value.
+    pub max: u64,
+}
+
+impl Default for Summary {
+    fn default() -> Summary {
+        Summary { count: 0, sum: 0, min: u64::MAX, max: 0 }
+    }
+}
+
+impl Summary {
+    fn add(&mut self, value: u64, copies: u64) {
+        self.count += copies;
+        self.sum += u128::from(value) * u128::from(copies);
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+    }
+}
+
+/// A peak and when it was first reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Peak {
+    /// The value.
+    pub value: u128,
+    /// Nanoseconds from the start of the trace.
+    pub at_nanos: u64,
+}
+
+/// Everything that `trace inspect` prints.
+#[derive(Clone, Debug, Default)]
+pub struct Inspection {
+    /// The format's name.
+    pub format: String,
+    /// Per file: rows, missing values, the format's own figures.
+    pub files: Vec<FileReport>,
+    /// Pods.
+    pub pods: u64,
+    /// CPU, memory, disk, GPUs, GPU shares of pods.
+    pub pod_resources: [Summary; RESOURCES],
+    /// Pods that were there when the trace began.
+    pub already_there: u64,
+    /// Pods that were alive when it ended.
+    pub alive_at_end: u64,
+    /// First and last arrival, last event in nanoseconds.
+    pub first_arrival: Option<u64>,
+    /// Last arrival.
+    pub last_arrival: Option<u64>,
+    /// Last arrival or end of a pod.
+    pub last_event: Option<u64>,
+    /// Pods came in the order of their arrival.
+    pub sorted: bool,
+    /// Highest concurrent demand per resource; at equal times ends come before arrivals.
+    pub peaks: [Peak; RESOURCES],
+    /// Machines by name.
+    pub nodes: u64,
+    /// Capacity of machines when they first appear.
+    pub node_resources: [Summary; RESOURCES],
+    /// Machine events by kind.
+    pub node_events: BTreeMap<&'static str, u64>,
+    /// Bad rows skipped by reason.
+    pub skipped: BTreeMap<&'static str, u64>,
+    /// Good rows that the mapping does not use, by rule.
+    pub left_out: BTreeMap<&'static str, u64>,
+    /// The first bad rows.
+    pub examples: Vec<TraceError>,
+    /// Resources that are shares of the largest machine because no scale was given.
+    pub shares: Normalized,
+}
+
+/// Inspects a trace.
+///
+/// # Errors
+/// As [`super::TraceReader::next_item`].
+pub fn inspect(request: &TraceRequest) -> TraceResult<Inspection> {
+    let mut request = request.clone();
+    request.options.figures = true;
+    request.options.nominal_scales = true;
+    let rereadable = request.inputs.iter().all(super::TraceInput::is_rereadable);
+    if rereadable && let Some(inspection) = Inspector::default().run(&request, false)? {
+        return Ok(inspection);
+    }
+    Inspector::default()
+        .run(&request, true)?
+        .ok_or_else(|| TraceError::option("the events of a pod contradict each other"))
+}
+
+#[derive(Default)]
+struct Inspector {
+    result: Inspection,
+    lives: Lives,
+    intervals: Intervals,
+    sweep: Sweep,
+    names: FxHashSet<u128>,
+    last_arrival: u64,
+    /// All pods of the format come as events, so that peaks need no intervals.
+    streams: bool,
+}
+
+impl Inspector {
+    /// `None`: events are out of order and must be sorted.
+    fn run(mut self, request: &TraceRequest, sort_events: bool) -> TraceResult<Option<Inspection>> {
+        let mut reader = request.reader()?;
+        let format = reader.format();
+        self.result.format = format.name().to_owned();
+        self.result.shares = unscaled(format.normalized(), request);
+        self.result.sorted = true;
+        self.streams = format.is_all_events();
+        let mut events = Sorter::new(request.sort_memory);
+        let mut order = 0u64;
+        while let Some(item) = reader.next_item()? {
+            match item {
+                TraceItem::Node(event) => self.node(&event),
+                TraceItem::Pod(pod) => self.whole_pod(&pod),
+                TraceItem::PodEvent(event) if sort_events => {
+                    let key = (event.at.map_or(0, |t| t.as_nanos()), order);
+                    order += 1;
+                    events.push(key, event).map_err(|e| TraceError::option(e.to_string()))?;
+                }
+                TraceItem::PodEvent(event) => {
+                    if !self.event(event, &mut reader)? {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+        self.result.sorted &= events.is_sorted();
+        for event in events.finish().map_err(|e| TraceError::option(e.to_string()))? {
+            let (_, event) = event.map_err(|e| TraceError::option(e.to_string()))?;
+            if !self.event(event, &mut reader)? {
+                return Ok(None);
+            }
+        }
+        for life in self.lives.remaining() {
+            self.finished(&life.pod);
+        }
+        self.sweep.settle();
+        Ok(Some(self.finish(&reader)))
+    }
+
+    fn node(&mut self, event: &NodeEvent) {
+        let (kind, capacity) = match &event.change {
+            NodeChange::Appears(node) => ("appears", Some(node)),
+            NodeChange::Disappears => ("disappears", None),
+            NodeChange::Capacity(_) => ("capacity", None),
+            NodeChange::Cordoned { .. } => ("cordoned", None),
+        };
+        *self.result.node_events.entry(kind).or_default() += 1;
+        if let Some(node) = capacity
+            && self.names.insert(node.name.fingerprint())
+        {
+            self.result.nodes += 1;
+            let resources = &mut self.result.node_resources;
+            resources[1].add(node.cpu_milli, 1);
+            for (slot, value) in [(2, node.memory_bytes), (3, node.disk_bytes)] {
+                if let Some(value) = value {
+                    resources[slot].add(value, 1);
+                }
+            }
+            resources[4].add(u64::from(node.gpus), 1);
+        }
+    }
+
+    fn whole_pod(&mut self, pod: &TracePod) {
+        let start = pod.arrival_or_start().as_nanos();
+        self.result.sorted &= start >= self.last_arrival;
+        self.last_arrival = start;
+        self.finished(pod);
+    }
+
+    /// False: out of order.
+    fn event(&mut self, event: PodEvent, reader: &mut super::TraceReader) -> TraceResult<bool> {
+        let at = event.at.map_or(0, |t| t.as_nanos());
+        let file = reader.file_name(event.origin.0).to_owned();
+        let (tally, skip) = reader.tally_mut();
+        match self.lives.apply(event, tally, skip, &file)? {
+            Outcome::OutOfOrder => return Ok(false),
+            Outcome::Began(pod) => {
+                let (amounts, copies) = (amounts(pod), pod.copies);
+                self.sweep.add(at, copies, &amounts, true);
+            }
+            Outcome::Ended(life) => {
+                self.sweep.add(at, life.pod.copies, &amounts(&life.pod), false);
+                self.finished(&life.pod);
+            }
+            Outcome::Nothing => {}
+        }
+        Ok(true)
+    }
+
+    fn finished(&mut self, pod: &TracePod) {
+        let (result, copies) = (&mut self.result, u64::from(pod.copies));
+        result.pods += copies;
+        let values = amounts(pod);
+        if !self.streams {
+            let start = pod.arrival_or_start().as_nanos();
+            let end = pod.end.map_or(u64::MAX, |t| t.as_nanos());
+            self.intervals.0.push((start, end, pod.copies, values));
+        }
+        for (slot, value) in values.into_iter().enumerate() {
+            if slot != 3 || pod.disk_bytes.is_some() || !pod.claims.is_empty() {
+                result.pod_resources[slot].add(value, copies);
+            }
+        }
+        match pod.arrival {
+            None => result.already_there += copies,
+            Some(at) => {
+                let at = at.as_nanos();
+                result.first_arrival = Some(result.first_arrival.map_or(at, |t| t.min(at)));
+                result.last_arrival = result.last_arrival.max(Some(at));
+            }
+        }
+        if pod.end.is_none() {
+            result.alive_at_end += copies;
+        }
+        let last = pod.arrival.max(pod.end).map(|t| t.as_nanos());
+        result.last_event = result.last_event.max(last);
+    }
+
+    fn finish(mut self, reader: &super::TraceReader) -> Inspection {
+        self.result.peaks = if self.streams { self.sweep.peaks } else { self.intervals.peaks() };
+        self.result.files = reader.reports().to_vec();
+        let tally = reader.tally();
+        self.result.skipped = tally.skipped.iter().map(|(reason, n)| (reason.name(), *n)).collect();
+        self.result.left_out = tally.left_out.clone();
+        self.result.examples = tally.examples.clone();
+        self.result
+    }
+}
+
+fn unscaled(normalized: Normalized, request: &TraceRequest) -> Normalized {
+    Normalized {
+        cpu: normalized.cpu && request.options.max_cpu_milli.is_none(),
+        memory: normalized.memory && request.options.max_memory_bytes.is_none(),
+        disk: normalized.disk && request.options.max_disk_bytes.is_none(),
+    }
+}
+
+fn amounts(pod: &TracePod) -> Amounts {
+    let claims: u64 = pod.claims.iter().map(|c| c.bytes).sum();
+    [
+        1,
+        pod.cpu_milli,
+        pod.memory_bytes,
+        pod.disk_bytes.unwrap_or(0).saturating_add(claims),
+        u64::from(pod.gpu_count),
+        pod.gpu_milli_total(),
+    ]
+}
+
+/// Concurrent demand over time, fed in order.
+#[derive(Default)]
+struct Sweep {
+    now: [u128; RESOURCES],
+    pending_at: u64,
+    peaks: [Peak; RESOURCES],
+}
+
+impl Sweep {
+    /// Changes of one instant are summed before a peak is taken: the state between ends and arrivals of the same instant is
+    /// never above both neighbours.
+    fn add(&mut self, at: u64, copies: u32, amounts: &Amounts, arrives: bool) {
+        if at != self.pending_at {
+            self.settle();
+            self.pending_at = at;
+        }
+        for (now, amount) in self.now.iter_mut().zip(amounts) {
+            let change = u128::from(*amount) * u128::from(copies);
+            *now = if arrives { now.wrapping_add(change) } else { now.wrapping_sub(change) };
+        }
+    }
+
+    fn settle(&mut self) {
+        for (peak, now) in self.peaks.iter_mut().zip(self.now) {
+            if now > peak.value {
+                *peak = Peak { value: now, at_nanos: self.pending_at };
+            }
+        }
+    }
+}
+
+/// Lives as intervals, for traces whose rows (all or some) are lives.
+#[derive(Default)]
+struct Intervals(Vec<(u64, u64, u32, Amounts)>);
+
+impl Intervals {
+    fn peaks(mut self) -> [Peak; RESOURCES] {
+        let mut sweep = Sweep::default();
+        self.0.sort_by_key(|life| life.0);
+        let mut ends: Vec<u32> = (0..self.0.len() as u32).collect();
+        ends.sort_by_key(|&i| self.0[i as usize].1);
+        let mut ends = ends.into_iter().peekable();
+        for &(start, _, copies, amounts) in &self.0 {
+            while let Some(&i) = ends.peek() {
+                let (_, end, copies, amounts) = self.0[i as usize];
+                if end > start {
+                    break;
+                }
+                sweep.add(end, copies, &amounts, false);
+                ends.next();
+            }
+            sweep.add(start, copies, &amounts, true);
+        }
+        sweep.settle();
+        sweep.peaks
+    }
+}
+
+impl Inspection {
+    /// Rows of all files.
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(|f| f.rows).sum()
+    }
+
+    /// Names of the resources by slot; shares of the largest machine are named so.
+    fn resource_names(&self) -> [&'static str; RESOURCES] {
+        let pick = |share: bool, normal, shared| if share { shared } else { normal };
+        [
+            "pods",
+            pick(self.shares.cpu, "cpu_milli", "cpu_share"),
+            pick(self.shares.memory, "memory_bytes", "memory_share"),
+            pick(self.shares.disk, "disk_bytes", "disk_share"),
+            "gpus",
+            "gpu_milli",
+        ]
+    }
+
+    fn is_share(&self, slot: usize) -> bool {
+        match slot {
+            1 => self.shares.cpu,
+            2 => self.shares.memory,
+            3 => self.shares.disk,
+            _ => false,
+        }
+    }
+
+    /// A value in the unit that its name says.
+    fn value(&self, slot: usize, value: u128) -> Value {
+        if self.is_share(slot) {
+            return json!(value as f64 / NOMINAL_SCALE as f64);
+        }
+        u64::try_from(value).map_or_else(|_| json!(value as f64), |v| json!(v))
+    }
+
+    fn resources(&self, of: &[Summary; RESOURCES]) -> Value {
+        let names = self.resource_names();
+        let mut shown = Figures::new();
+        for slot in 1..RESOURCES {
+            let summary = of[slot];
+            if summary.count == 0 {
+                continue;
+            }
+            let value = |v: u128| self.value(slot, v);
+            shown.insert(
+                names[slot].into(),
+                json!({
+                    "count": summary.count,
+                    "sum": value(summary.sum),
+                    "min": value(u128::from(summary.min)),
+                    "max": value(u128::from(summary.max)),
+                }),
+            );
+        }
+        Value::Object(shown)
+    }
+
+    /// The figures as JSON: the general ones, and at the same level those under the format's own names when only one file
+    /// has them.
+    pub fn to_json(&self) -> Value {
+        let seconds = |nanos: Option<u64>| nanos.map(|n| n as f64 / 1e9);
+        let names = self.resource_names();
+        let peaks: Figures = (0..RESOURCES)
+            .map(|slot| {
+                let peak = self.peaks[slot];
+                let shown =
+                    json!({"value": self.value(slot, peak.value), "at_s": peak.at_nanos as f64 / 1e9});
+                (names[slot].to_owned(), shown)
+            })
+            .collect();
+        let mut out = json!({
+            "format": self.format,
+            "rows": self.rows(),
+            "pods": self.pods,
+            "nodes": self.nodes,
+            "unique_names": self.pods,
+            "pod_resources": self.resources(&self.pod_resources),
+            "node_resources": self.resources(&self.node_resources),
+            "node_events": self.node_events,
+            "already_there": self.already_there,
+            "alive_at_end": self.alive_at_end,
+            "first_arrival_s": seconds(self.first_arrival),
+            "last_arrival_s": seconds(self.last_arrival),
+            "last_event_s": seconds(self.last_event),
+            "sorted_by_arrival": self.sorted,
+            "peaks": peaks,
+            "skipped": self.skipped,
+            "skipped_examples": self.examples.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "left_out": self.left_out,
+            "duplicates": self.skipped.get("duplicate_id").copied().unwrap_or(0),
+            "files": self.files.iter().map(file_json).collect::<Vec<_>>(),
+        });
+        let shares = self.shares;
+        if let Value::Object(top) = &mut out {
+            if !(shares.cpu || shares.memory || shares.disk) {
+                let [pods, cpu, memory, disk, gpus, _] = self.peaks.map(|peak| peak.value);
+                let peak = json!([pods as u64, cpu as f64 / 1000.0, gib(memory), gib(disk), gpus as f64]);
+                top.insert("peak_pods_vcpu_memgib_diskgib_gpu".into(), peak);
+            }
+            self.insert_own_figures(top);
+        }
+        out
+    }
+
+    /// Machines first, so that pods' figures win where both have a name; the machines' are kept under `node_list` then.
+    fn insert_own_figures(&self, top: &mut Figures) {
+        let single = |table: &str| self.files.iter().filter(|f| f.table == table).count() == 1;
+        let mut own = Figures::new();
+        for file in self.files.iter().filter(|f| single(&f.table)) {
+            if self.files.len() > 1 && file.table == "nodes" {
+                top.insert("node_list".into(), Value::Object(file.figures.clone()));
+            }
+            own.extend(file.figures.clone());
+        }
+        top.extend(own);
+    }
+}
+
+fn file_json(file: &FileReport) -> Value {
+    let mut shown = Figures::new();
+    shown.insert("file".into(), json!(file.file));
+    shown.insert("table".into(), json!(file.table));
+    shown.insert("rows".into(), json!(file.rows));
+    shown.insert("missing".into(), json!(file.missing));
+    shown.extend(file.figures.clone());
+    Value::Object(shown)
+}
+
+/// Bytes as GiB, for figures only; whole part and fraction are converted apart, so that whole GiB stay exact.
+pub fn gib(bytes: u128) -> f64 {
+    const GIB: u128 = 1 << 30;
+    (bytes / GIB) as f64 + (bytes % GIB) as f64 / GIB as f64
+}
+
+#[cfg(test)]
+#[path = "inspect_tests.rs"]
+mod tests;

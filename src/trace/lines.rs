@@ -1,0 +1,602 @@
+//! Rows of delimited text, with exact positions, in bounded memory.
+//!
+//! The traces have one record per line. A line is found first and split second, so that a torn or odd line costs that line
+//! and not what follows it, however the quotes stand; fields are slices of the buffer, nothing is copied.
+
+use super::error::{RowError, SkipReason};
+use std::io::{self, Read};
+
+/// Longer lines are refused: no trace has them, and memory stays bounded.
+pub const MAX_LINE_BYTES: usize = 4 << 20;
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// Splits a byte stream into lines without their ends (LF or CRLF); a BOM at the start is dropped.
+pub struct Lines {
+    source: Box<dyn Read + Send>,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    at_end: bool,
+    line: u64,
+    failure: Option<io::Error>,
+}
+
+/// Where the current line lies in the buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct LineSpan {
+    start: usize,
+    end: usize,
+    /// Line number from 1.
+    pub line: u64,
+    /// The line ended with a line feed; false only for a last line without one.
+    pub terminated: bool,
+}
+
+impl LineSpan {
+    /// A position for text that comes from no file.
+    pub const fn nowhere() -> LineSpan {
+        LineSpan { start: 0, end: 0, line: 0, terminated: true }
+    }
+}
+
+/// Why no line could be had.
+#[derive(Debug)]
+pub enum LineError {
+    /// The line is longer than [`MAX_LINE_BYTES`]; it was skipped.
+    TooLong(u64),
+    /// Reading failed, after this many whole lines.
+    Io(u64, io::Error),
+}
+
+impl Lines {
+    /// Lines of a stream.
+    pub fn new(source: Box<dyn Read + Send>) -> Lines {
+        Lines {
+            source,
+            buffer: vec![0; BUFFER_BYTES],
+            start: 0,
+            end: 0,
+            at_end: false,
+            line: 0,
+            failure: None,
+        }
+    }
+
+    /// What comes next, up to the buffer's size, without consuming it.
+    pub fn peek(&mut self) -> &[u8] {
+        while !self.at_end && self.end < self.buffer.len() {
+            self.fill();
+        }
+        self.drop_bom();
+        &self.buffer[self.start..self.end]
+    }
+
+    fn drop_bom(&mut self) {
+        if self.line == 0 && self.start == 0 && self.buffer[..self.end].starts_with(b"\xef\xbb\xbf") {
+            self.start = 3;
+        }
+    }
+
+    fn fill(&mut self) {
+        if self.end == self.buffer.len() {
+            if self.start > 0 {
+                self.buffer.copy_within(self.start..self.end, 0);
+                self.end -= self.start;
+                self.start = 0;
+            } else {
+                let doubled = self.buffer.len() * 2;
+                self.buffer.resize(doubled, 0);
+            }
+        }
+        match self.source.read(&mut self.buffer[self.end..]) {
+            Ok(0) => self.at_end = true,
+            Ok(n) => self.end += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                self.at_end = true;
+                self.failure = Some(error);
+            }
+        }
+    }
+
+    /// Finds the next line.
+    ///
+    /// # Errors
+    /// [`LineError`]; after `TooLong` the next call goes on behind that line.
+    pub fn advance(&mut self) -> Result<Option<LineSpan>, LineError> {
+        let mut searched = 0;
+        let mut too_long = false;
+        loop {
+            if let Some(found) = memchr::memchr(b'\n', &self.buffer[self.start + searched..self.end]) {
+                let (start, end) = (self.start, self.start + searched + found);
+                self.start = end + 1;
+                return self.line_found(start, end, true, too_long).map(Some);
+            }
+            searched = self.end - self.start;
+            if searched > MAX_LINE_BYTES {
+                // Its bytes are dropped as they come, until its end is found.
+                too_long = true;
+                self.start = self.end;
+                searched = 0;
+            }
+            if self.at_end {
+                if let Some(error) = self.failure.take() {
+                    self.start = self.end;
+                    return Err(LineError::Io(self.line, error));
+                }
+                if searched == 0 && !too_long {
+                    return Ok(None);
+                }
+                let (start, end) = (self.start, self.end);
+                self.start = self.end;
+                return self.line_found(start, end, false, too_long).map(Some);
+            }
+            self.fill();
+        }
+    }
+
+    fn line_found(
+        &mut self,
+        mut start: usize,
+        mut end: usize,
+        terminated: bool,
+        too_long: bool,
+    ) -> Result<LineSpan, LineError> {
+        self.line += 1;
+        if too_long || end - start > MAX_LINE_BYTES {
+            return Err(LineError::TooLong(self.line));
+        }
+        if self.line == 1 && self.buffer[start..end].starts_with(b"\xef\xbb\xbf") {
+            start += 3;
+        }
+        if self.buffer[start..end].ends_with(b"\r") {
+            end -= 1;
+        }
+        Ok(LineSpan { start, end, line: self.line, terminated })
+    }
+
+    /// The bytes of the line that [`Lines::advance`] found last.
+    pub fn bytes(&self, span: LineSpan) -> &[u8] {
+        &self.buffer[span.start..span.end]
+    }
+}
+
+/// Where the fields of a line are; reused from line to line.
+#[derive(Default)]
+pub struct Fields {
+    bounds: Vec<(u32, u32)>,
+    /// The line with its quotes resolved, when it has any.
+    unquoted: Option<Vec<u8>>,
+}
+
+impl Fields {
+    /// Splits a line at commas. A field that begins with a quote may hold commas and doubled quotes.
+    pub fn split<'a>(&'a mut self, line: &'a [u8], span: LineSpan) -> Row<'a> {
+        self.bounds.clear();
+        self.unquoted = None;
+        if memchr::memchr(b'"', line).is_some() {
+            self.split_quoted(line);
+            let bytes = self.unquoted.as_deref().unwrap_or(line);
+            return Row { bytes, bounds: &self.bounds, raw: line, span };
+        }
+        let mut start = 0;
+        for comma in memchr::memchr_iter(b',', line) {
+            self.bounds.push((start, comma as u32));
+            start = comma as u32 + 1;
+        }
+        self.bounds.push((start, line.len() as u32));
+        Row { bytes: line, bounds: &self.bounds, raw: line, span }
+    }
+
+    fn split_quoted(&mut self, line: &[u8]) {
+        let mut plain = Vec::with_capacity(line.len());
+        let (mut start, mut at, mut quoted) = (0u32, 0usize, false);
+        while at < line.len() {
+            match line[at] {
+                b'"' if quoted && line.get(at + 1) == Some(&b'"') => {
+                    plain.push(b'"');
+                    at += 1;
+                }
+                b'"' if quoted => quoted = false,
+                b'"' if plain.len() as u32 == start => quoted = true,
+                b',' if !quoted => {
+                    self.bounds.push((start, plain.len() as u32));
+                    start = plain.len() as u32;
+                }
+                byte => plain.push(byte),
+            }
+            at += 1;
+        }
+        self.bounds.push((start, plain.len() as u32));
+        self.unquoted = Some(plain);
+    }
+}
+
+/// One row.
+#[derive(Clone, Copy)]
+pub struct Row<'a> {
+    bytes: &'a [u8],
+    bounds: &'a [(u32, u32)],
+    raw: &'a [u8],
+    /// Its line.
+    pub span: LineSpan,
+}
+
+/// Numbers above these are refused as absurd; no cluster has them and sums stay far from overflow.
+pub mod limits {
+    /// A million cores.
+    pub const CPU_MILLI: u64 = 1_000_000_000;
+    /// One EiB.
+    pub const BYTES: u64 = 1 << 60;
+    /// A hundred years.
+    pub const SECONDS: u64 = 100 * 365 * 86_400;
+    /// Pods of one record, machines' GPUs, task indices.
+    pub const COUNT: u64 = 1 << 32;
+}
+
+type FieldResult<T> = Result<T, Box<RowError>>;
+
+impl<'a> Row<'a> {
+    /// Number of fields.
+    pub fn columns(&self) -> usize {
+        self.bounds.len()
+    }
+    /// A blank line.
+    pub fn is_blank(&self) -> bool {
+        self.raw.is_empty()
+    }
+    /// The bytes of a field; empty where there is none.
+    #[inline]
+    pub fn get(&self, field: usize) -> &'a [u8] {
+        match self.bounds.get(field) {
+            Some(&(start, end)) => &self.bytes[start as usize..end as usize],
+            None => b"",
+        }
+    }
+    /// Byte column from 1 at which a field starts in the file's line.
+    pub fn column(&self, field: usize) -> u64 {
+        if std::ptr::eq(self.bytes, self.raw) {
+            return u64::from(self.bounds.get(field).map_or(0, |b| b.0)) + 1;
+        }
+        // With quotes: count separators again.
+        let (mut seen, mut quoted) = (0, false);
+        for (at, byte) in self.raw.iter().enumerate() {
+            if seen == field {
+                return at as u64 + 1;
+            }
+            match byte {
+                b'"' => quoted = !quoted,
+                b',' if !quoted => seen += 1,
+                _ => {}
+            }
+        }
+        self.raw.len() as u64 + 1
+    }
+
+    /// Refuses a row with another number of columns than `want`.
+    ///
+    /// # Errors
+    /// [`SkipReason::WrongColumns`], or [`SkipReason::TornLine`] for a short last line without a line end.
+    pub fn expect_columns(&self, want: usize) -> FieldResult<()> {
+        let have = self.columns();
+        if have == want {
+            return Ok(());
+        }
+        let message = format!("expected {want} columns, found {have}");
+        if have < want && !self.span.terminated {
+            let message = format!("{message}: the last line is cut off");
+            return Err(RowError::row(SkipReason::TornLine, message));
+        }
+        Err(RowError::row(SkipReason::WrongColumns, message))
+    }
+
+    /// Text of a field.
+    ///
+    /// # Errors
+    /// [`SkipReason::NotUtf8`].
+    pub fn text(&self, field: usize) -> FieldResult<&'a str> {
+        std::str::from_utf8(self.get(field))
+            .map_err(|_| RowError::field(field, SkipReason::NotUtf8, "expected UTF-8 text"))
+    }
+    /// Text of a field that must not be empty.
+    ///
+    /// # Errors
+    /// [`SkipReason::MissingValue`], [`SkipReason::NotUtf8`].
+    pub fn required(&self, field: usize) -> FieldResult<&'a str> {
+        match self.text(field)? {
+            "" => Err(RowError::field(field, SkipReason::MissingValue, "expected a value, found nothing")),
+            text => Ok(text),
+        }
+    }
+    /// Text or nothing.
+    ///
+    /// # Errors
+    /// [`SkipReason::NotUtf8`].
+    pub fn optional(&self, field: usize) -> FieldResult<Option<Box<str>>> {
+        Ok(Some(self.text(field)?).filter(|t| !t.is_empty()).map(Box::from))
+    }
+
+    /// Empty, `nan`, `NULL`, `None`, `N/A` or `-` alone: the ways in which exports write "nothing".
+    #[inline]
+    pub fn is_missing(&self, field: usize) -> bool {
+        is_missing(self.get(field))
+    }
+
+    /// A decimal number of any sign.
+    ///
+    /// # Errors
+    /// [`SkipReason::NotANumber`], also for infinities.
+    #[inline]
+    pub fn number(&self, field: usize) -> FieldResult<f64> {
+        let bytes = self.get(field);
+        parse_number(bytes).ok_or_else(|| self.not_a_number(field, "a number"))
+    }
+
+    /// A number times `scale`, rounded to the nearest integer, of 0 .. `limit`.
+    ///
+    /// # Errors
+    /// [`SkipReason::NotANumber`], [`SkipReason::Negative`], [`SkipReason::Absurd`].
+    #[inline]
+    pub fn scaled(&self, field: usize, scale: u64, limit: u64) -> FieldResult<u64> {
+        let bytes = self.get(field);
+        if let Some(whole) = parse_digits(bytes) {
+            return match whole.checked_mul(scale) {
+                Some(value) if value <= limit => Ok(value),
+                _ => Err(self.absurd(field)),
+            };
+        }
+        let number = self.number(field)?;
+        let value = libm::round(number * scale as f64);
+        if value < 0.0 {
+            return Err(self.negative(field));
+        }
+        if value > limit as f64 {
+            return Err(self.absurd(field));
+        }
+        Ok(value as u64)
+    }
+
+    /// A whole number of 0 .. `limit`; `12846.0` is one too, `1.5` is not.
+    ///
+    /// # Errors
+    /// As [`Row::scaled`].
+    #[inline]
+    pub fn integer(&self, field: usize, limit: u64) -> FieldResult<u64> {
+        let bytes = self.get(field);
+        if let Some(whole) = parse_digits(bytes) {
+            return if whole <= limit { Ok(whole) } else { Err(self.absurd(field)) };
+        }
+        let number = parse_number(bytes).ok_or_else(|| self.not_a_number(field, "a whole number"))?;
+        if number < 0.0 {
+            return Err(self.negative(field));
+        }
+        if libm::floor(number) != number {
+            return Err(self.not_a_number(field, "a whole number"));
+        }
+        if number > limit as f64 { Err(self.absurd(field)) } else { Ok(number as u64) }
+    }
+
+    /// The fault "not what was expected".
+    #[cold]
+    pub fn not_a_number(&self, field: usize, expected: &str) -> Box<RowError> {
+        if self.get(field).is_empty() {
+            return RowError::field(
+                field,
+                SkipReason::MissingValue,
+                format!("expected {expected}, found nothing"),
+            );
+        }
+        let message = format!("expected {expected}, found {}", self.shown(field));
+        RowError::field(field, SkipReason::NotANumber, message)
+    }
+    /// The fault "below zero".
+    #[cold]
+    pub fn negative(&self, field: usize) -> Box<RowError> {
+        let message = format!("expected 0 or more, found {}", self.shown(field));
+        RowError::field(field, SkipReason::Negative, message)
+    }
+    /// The fault "beyond every cluster".
+    #[cold]
+    pub fn absurd(&self, field: usize) -> Box<RowError> {
+        RowError::field(field, SkipReason::Absurd, format!("{} is beyond any cluster", self.shown(field)))
+    }
+    /// The fault "no such word".
+    #[cold]
+    pub fn unknown(&self, field: usize, expected: &str) -> Box<RowError> {
+        let message = format!("expected {expected}, found {}", self.shown(field));
+        RowError::field(field, SkipReason::UnknownValue, message)
+    }
+
+    fn shown(&self, field: usize) -> String {
+        let bytes = self.get(field);
+        let cut = &bytes[..bytes.len().min(40)];
+        let dots = if cut.len() < bytes.len() { "…" } else { "" };
+        format!("\"{}{dots}\"", String::from_utf8_lossy(cut).escape_debug())
+    }
+}
+
+/// See [`Row::is_missing`].
+#[inline]
+pub fn is_missing(bytes: &[u8]) -> bool {
+    match bytes.len() {
+        0 => true,
+        1 => bytes == b"-",
+        3 | 4 if !bytes[0].is_ascii_digit() => {
+            ["nan", "null", "none", "n/a"].iter().any(|w| bytes.eq_ignore_ascii_case(w.as_bytes()))
+        }
+        _ => false,
+    }
+}
+
+/// Only digits, at most 19 of them.
+#[inline]
+pub fn parse_digits(bytes: &[u8]) -> Option<u64> {
+    if bytes.is_empty() || bytes.len() > 19 {
+        return None;
+    }
+    let mut value = 0u64;
+    for &byte in bytes {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + u64::from(digit);
+    }
+    Some(value)
+}
+
+/// A finite decimal number, correctly rounded.
+#[inline]
+pub fn parse_number(bytes: &[u8]) -> Option<f64> {
+    if let Some(quick) = parse_short_decimal(bytes) {
+        return Some(quick);
+    }
+    // Rust also reads "inf", "nan" and "+1"; only the last is a number here.
+    let first = *bytes.first()?;
+    if !(first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.')) {
+        return None;
+    }
+    let value: f64 = std::str::from_utf8(bytes).ok()?.parse().ok()?;
+    value.is_finite().then_some(value)
+}
+
+/// `ddd.ddd` with at most 15 digits: both parts are exact in an `f64`, so one division rounds correctly.
+#[inline]
+fn parse_short_decimal(bytes: &[u8]) -> Option<f64> {
+    const POWERS: [f64; 16] =
+        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+    if bytes.is_empty() || bytes.len() > 16 {
+        return None;
+    }
+    let (mut mantissa, mut point) = (0u64, None);
+    for (at, &byte) in bytes.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            mantissa = mantissa * 10 + u64::from(digit);
+        } else if byte == b'.' && point.is_none() {
+            point = Some(at);
+        } else {
+            return None;
+        }
+    }
+    match point {
+        None if bytes.len() <= 15 => Some(mantissa as f64),
+        Some(at) if bytes.len() > 1 => Some(mantissa as f64 / POWERS[bytes.len() - 1 - at]),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &[u8]) -> Vec<(String, u64, bool)> {
+        let mut lines = Lines::new(Box::new(io::Cursor::new(text.to_vec())));
+        let mut found = Vec::new();
+        while let Some(span) = lines.advance().expect("memory") {
+            let text = String::from_utf8_lossy(lines.bytes(span)).into_owned();
+            found.push((text, span.line, span.terminated));
+        }
+        found
+    }
+
+    fn row(text: &str, check: impl FnOnce(Row<'_>)) {
+        let span = LineSpan { start: 0, end: 0, line: 1, terminated: true };
+        check(Fields::default().split(text.as_bytes(), span));
+    }
+
+    #[test]
+    fn lines_lose_bom_and_carriage_returns() {
+        let found = lines(b"\xef\xbb\xbfa,b\r\n\nlast");
+        let want = [("a,b", 1, true), ("", 2, true), ("last", 3, false)];
+        assert_eq!(found, want.map(|(t, l, e)| (t.to_owned(), l, e)));
+        assert_eq!(lines(b""), []);
+        assert_eq!(lines(b"\n").len(), 1);
+    }
+
+    #[test]
+    fn a_line_beyond_the_buffer_is_whole_and_one_beyond_the_limit_is_refused() {
+        let long = "x".repeat(BUFFER_BYTES * 3);
+        let found = lines(format!("a\n{long}\nb\n").as_bytes());
+        assert_eq!(found.iter().map(|l| l.0.len()).collect::<Vec<_>>(), [1, long.len(), 1]);
+
+        let endless = [vec![b'x'; MAX_LINE_BYTES * 2], b"\nb\n".to_vec()].concat();
+        let mut lines = Lines::new(Box::new(io::Cursor::new(endless)));
+        assert!(matches!(lines.advance(), Err(LineError::TooLong(1))));
+        let span = lines.advance().expect("memory").expect("one more line");
+        assert_eq!((lines.bytes(span), span.line), (&b"b"[..], 2));
+        assert!(lines.buffer.len() <= 4 * MAX_LINE_BYTES, "memory is bounded");
+    }
+
+    #[test]
+    fn fields_and_columns() {
+        row("a,,c", |r| {
+            assert_eq!((r.get(0), r.get(1), r.get(2), r.get(3)), (&b"a"[..], &b""[..], &b"c"[..], &b""[..]));
+            assert_eq!((r.column(0), r.column(1), r.column(2)), (1, 3, 4));
+        });
+        row("\"a,\"\"b\",7", |r| {
+            assert_eq!((r.columns(), r.text(0).expect("text"), r.get(1)), (2, "a,\"b", &b"7"[..]));
+            assert_eq!(r.column(1), 9);
+        });
+    }
+
+    #[test]
+    fn numbers_as_traces_write_them() {
+        for (text, want) in [
+            ("12846.0", Some(12846)),
+            ("7", Some(7)),
+            ("1e3", Some(1000)),
+            ("1.5", None),
+            ("-1", None),
+            ("", None),
+            ("nan", None),
+            ("inf", None),
+            ("0x10", None),
+            (".", None),
+            ("1 ", None),
+            ("99999999999999999999", None),
+        ] {
+            row(text, |r| assert_eq!(r.integer(0, u64::MAX >> 1).ok(), want, "{text}"));
+        }
+        for (text, scale, want) in [
+            ("937.5", 1 << 30, 1_006_632_960_000u64),
+            ("1171.8798828125", 1 << 30, 1_258_296_442_880),
+            ("1.907e-06", 1_000_000_000, 1907),
+            ("475.00000000000006", 1, 475),
+            ("0.0625", 64_000, 4000),
+        ] {
+            row(text, |r| assert_eq!(r.scaled(0, scale, limits::BYTES).expect(text), want, "{text}"));
+        }
+    }
+
+    #[test]
+    fn faults_are_told_apart() {
+        let reason = |text: &str| {
+            let mut found = None;
+            row(text, |r| found = r.scaled(0, 1, 1000).err().map(|e| e.reason));
+            found.expect("a fault")
+        };
+        assert_eq!(reason("-5"), SkipReason::Negative);
+        assert_eq!(reason("1e300"), SkipReason::Absurd);
+        assert_eq!(reason("five"), SkipReason::NotANumber);
+        assert_eq!(reason(""), SkipReason::MissingValue);
+    }
+
+    #[test]
+    fn quick_decimals_equal_the_standard_library() {
+        for text in ["0.1", "0.07446", "123456789.012345", "0.30000000000000", "5.", ".5", "999999999999999"]
+        {
+            assert_eq!(parse_number(text.as_bytes()), text.parse().ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_ways_to_write_nothing() {
+        for text in ["", "nan", "NaN", "NULL", "None", "N/A", "-"] {
+            assert!(is_missing(text.as_bytes()), "{text}");
+        }
+        for text in ["0", "nano", "-1", "100", "1234", "no"] {
+            assert!(!is_missing(text.as_bytes()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! All files of a trace as one stream of items, in the files' order.
+
+use super::error::{RowError, SkipReason, TraceError, TraceResult};
+use super::format::Format;
+use super::input::TraceInput;
+use super::lines::{Fields, LineError, Lines, is_missing};
+use super::record::{TraceId, TraceItem};
+use super::table::{Context, Figures, Recognized, Sample, Table, TraceOptions};
+use rustc_hash::FxHashSet;
+use std::collections::BTreeMap;
+
+/// What was read from one file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FileReport {
+    /// The file as given.
+    pub file: String,
+    /// The table that it holds.
+    pub table: String,
+    /// Rows without header and blank lines, bad ones included.
+    pub rows: u64,
+    /// Rows with nothing in a column, by column; columns that always have a value are absent.
+    pub missing: BTreeMap<String, u64>,
+    /// Figures under the names that the format's documentation uses.
+    pub figures: Figures,
+}
+
+/// Reads the files of a trace, one after the other: tables that others refer to first, shards by the time of their first row.
+pub struct TraceReader {
+    format: Format,
+    waiting: std::vec::IntoIter<Pending>,
+    current: Option<Current>,
+    cx: Context,
+    /// Fingerprints of the pods' names seen so far.
+    seen: FxHashSet<u128>,
+    reports: Vec<FileReport>,
+    names: Vec<String>,
+}
+
+struct Pending {
+    input: TraceInput,
+    /// Standard input cannot be opened twice, so its lines are kept from recognizing to reading.
+    opened: Option<Lines>,
+    table: Recognized,
+}
+
+struct Current {
+    lines: Lines,
+    fields: Fields,
+    table: Box<dyn Table>,
+    columns: usize,
+    missing: Vec<u64>,
+    rows: u64,
+    header: bool,
+    name: String,
+}
+
+impl TraceReader {
+    /// Opens files of a format; `None` recognizes it.
+    ///
+    /// # Errors
+    /// Unreadable files, files of another format, missing scales.
+    pub fn open(
+        format: Option<Format>,
+        inputs: &[TraceInput],
+        options: TraceOptions,
+    ) -> TraceResult<TraceReader> {
+        if inputs.is_empty() {
+            return Err(TraceError::option("no trace files were given"));
+        }
+        let (mut format, mut pending) = (format, Vec::with_capacity(inputs.len()));
+        let mut cx = Context { options, ..Context::default() };
+        for input in inputs {
+            let mut lines = Lines::new(input.open()?);
+            let (found, table, first_time) = recognize(format, input, &mut lines, &cx.options)?;
+            format = Some(found);
+            cx.tables.push(table.table.name());
+            let opened = (!input.is_rereadable()).then_some(lines);
+            let order = (table.table.rank(), first_time, input.name());
+            pending.push((order, Pending { input: input.clone(), opened, table }));
+        }
+        let format = format.unwrap_or(Format::Openb);
+        require_scales(format, &cx.options)?;
+        pending.sort_by(|a, b| a.0.cmp(&b.0));
+        let pending: Vec<Pending> = pending.into_iter().map(|(_, pending)| pending).collect();
+        let names = pending.iter().map(|p| p.input.name()).collect();
+        Ok(TraceReader {
+            format,
+            waiting: pending.into_iter(),
+            current: None,
+            cx,
+            seen: FxHashSet::default(),
+            reports: Vec::new(),
+            names,
+        })
+    }
+
+    /// The format, recognized or given.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+    /// What was skipped or left out so far.
+    pub fn tally(&self) -> &super::Tally {
+        &self.cx.tally
+    }
+    /// The tally, for stages behind the reader that refuse items.
+    pub fn tally_mut(&mut self) -> (&mut super::Tally, Option<u64>) {
+        (&mut self.cx.tally, self.cx.options.skip_bad_rows)
+    }
+    /// Reports of the files that were read to their end.
+    pub fn reports(&self) -> &[FileReport] {
+        &self.reports
+    }
+    /// Name of a file by the index in [`super::PodEvent::origin`].
+    pub fn file_name(&self, index: u32) -> &str {
+        self.names.get(index as usize).map_or("", String::as_str)
+    }
+
+    /// The next item, `None` at the end.
+    ///
+    /// # Errors
+    /// The first bad row in strict reading; otherwise what cannot be skipped.
+    pub fn next_item(&mut self) -> TraceResult<Option<TraceItem>> {
+        loop {
+            let Some(current) = &mut self.current else {
+                let Some(pending) = self.waiting.next() else {
+                    return Ok(None);
+                };
+                self.cx.file = self.reports.len() as u32;
+                self.current = Some(Current::open(pending, &self.cx.options)?);
+                continue;
+            };
+            match current.next_item(&mut self.cx)? {
+                Some((line, item)) => {
+                    if let TraceItem::Pod(pod) = &item
+                        && !self.is_new(&pod.name)
+                    {
+                        let message = format!("pod \"{}\" was seen before", pod.name);
+                        let mut error = TraceError::of_file(
+                            self.file_name(self.cx.file),
+                            SkipReason::DuplicateId,
+                            message,
+                        );
+                        error.line = line;
+                        self.cx.tally.skip(error, self.cx.options.skip_bad_rows)?;
+                        continue;
+                    }
+                    return Ok(Some(item));
+                }
+                None => {
+                    let report = current.report();
+                    self.reports.push(report);
+                    self.current = None;
+                }
+            }
+        }
+    }
+
+    fn is_new(&mut self, name: &TraceId) -> bool {
+        let per_file = self.current.as_ref().is_some_and(|c| c.table.ids_per_file());
+        let salt = if per_file {
+            u128::from(self.cx.file).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+        } else {
+            0
+        };
+        self.seen.insert(name.fingerprint() ^ salt)
+    }
+}
+
+/// The format and table of a file, and the time of its first item, by which shards are put in order.
+fn recognize(
+    format: Option<Format>,
+    input: &TraceInput,
+    lines: &mut Lines,
+    options: &TraceOptions,
+) -> TraceResult<(Format, Recognized, u64)> {
+    let sample = Sample::new(input.stem(), lines.peek());
+    let candidates = match format {
+        Some(format) => vec![format],
+        None => Format::ALL.to_vec(),
+    };
+    for candidate in candidates {
+        if let Some(found) = candidate.recognize(&sample) {
+            let first_time = first_time(candidate, &sample, options);
+            return Ok((candidate, found, first_time));
+        }
+    }
+    let error = unrecognized(format, input, &sample);
+    match lines.advance() {
+        Err(fault @ LineError::Io(..)) => Err(line_error(&input.name(), fault)),
+        _ => Err(error),
+    }
+}
+
+fn unrecognized(format: Option<Format>, input: &TraceInput, sample: &Sample<'_>) -> Box<TraceError> {
+    let wrong = |message: String| TraceError::of_file(input.name(), SkipReason::WrongFormat, message);
+    if sample.rows.is_empty() {
+        return wrong("the file is empty".to_owned());
+    }
+    let Some(format) = format else {
+        return wrong("the format was not recognized".to_owned())
+            .with_hint("name it with --format, for example --format openb");
+    };
+    let mut error = wrong(format!("not a table of {format}: expected {}", format.expected()));
+    error.line = 1;
+    error.column = 1;
+    let other = Format::ALL.into_iter().find(|other| other.recognize(sample).is_some());
+    match other {
+        Some(other) => error.with_hint(format!("it looks like {other}; try --format {other}")),
+        None => error,
+    }
+}
+
+fn first_time(format: Format, sample: &Sample<'_>, options: &TraceOptions) -> u64 {
+    let Some(mut found) = format.recognize(sample) else {
+        return 0;
+    };
+    let mut cx = Context {
+        options: TraceOptions { figures: false, nominal_scales: true, ..options.clone() },
+        ..Context::default()
+    };
+    let mut fields = Fields::default();
+    let skipped = usize::from(found.header);
+    let lines = sample.bytes.split(|&b| b == b'\n').filter(|line| !line.is_empty());
+    for line in lines.skip(skipped).take(Sample::LINES) {
+        let row = fields.split(line.strip_suffix(b"\r").unwrap_or(line), super::lines::LineSpan::nowhere());
+        if let Ok(Some(item)) = found.table.parse(&row, &mut cx) {
+            return item.at().as_nanos();
+        }
+    }
+    0
+}
+
+fn require_scales(format: Format, options: &TraceOptions) -> TraceResult<()> {
+    let normalized = format.normalized();
+    if options.nominal_scales {
+        return Ok(());
+    }
+    for (needed, have, name, unit) in [
+        (normalized.cpu, options.max_cpu_milli.is_some(), "maxCpu", "maxCpu: 64"),
+        (normalized.memory, options.max_memory_bytes.is_some(), "maxMemory", "maxMemory: 512Gi"),
+        (normalized.disk, options.max_disk_bytes.is_some(), "maxDisk", "maxDisk: 4Ti"),
+    ] {
+        if needed && !have {
+            let message = format!("{format} gives shares of the largest machine: {name} is needed");
+            return Err(
+                TraceError::option(message).with_hint(format!("say what 1.0 stands for, for example {unit}"))
+            );
+        }
+    }
+    Ok(())
+}
+
+impl Current {
+    fn open(pending: Pending, options: &TraceOptions) -> TraceResult<Current> {
+        let lines = match pending.opened {
+            Some(lines) => lines,
+            None => Lines::new(pending.input.open()?),
+        };
+        let columns = pending.table.table.columns().len();
+        Ok(Current {
+            lines,
+            fields: Fields::default(),
+            columns,
+            missing: if options.figures { vec![0; columns] } else { Vec::new() },
+            rows: 0,
+            header: pending.table.header,
+            table: pending.table.table,
+            name: pending.input.name(),
+        })
+    }
+
+    fn next_item(&mut self, cx: &mut Context) -> TraceResult<Option<(u64, TraceItem)>> {
+        loop {
+            let span = match self.lines.advance() {
+                Ok(Some(span)) => span,
+                Ok(None) => return Ok(None),
+                Err(error) => {
+                    let ended = matches!(error, LineError::Io(..));
+                    cx.tally.skip(line_error(&self.name, error), cx.options.skip_bad_rows)?;
+                    if ended {
+                        return Ok(None);
+                    }
+                    self.rows += 1;
+                    continue;
+                }
+            };
+            if std::mem::take(&mut self.header) {
+                continue;
+            }
+            let row = self.fields.split(self.lines.bytes(span), span);
+            if row.is_blank() {
+                continue;
+            }
+            self.rows += 1;
+            match self.table.parse(&row, cx) {
+                Ok(item) => {
+                    for (field, count) in self.missing.iter_mut().enumerate() {
+                        *count += u64::from(is_missing(row.get(field)));
+                    }
+                    if let Some(item) = item {
+                        return Ok(Some((span.line, item)));
+                    }
+                }
+                Err(fault) => {
+                    let column = fault.field.map_or(0, |field| row.column(field));
+                    let error = self.placed(*fault, span.line, column);
+                    cx.tally.skip(error, cx.options.skip_bad_rows)?;
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn placed(&self, fault: RowError, line: u64, column: u64) -> Box<TraceError> {
+        let message = match fault.field.and_then(|field| self.table.columns().get(field).cloned()) {
+            Some(name) => format!("column {name}: {}", fault.message),
+            None => fault.message,
+        };
+        let hint = fault
+            .reason
+            .can_be_skipped()
+            .then(|| "--skip-bad-rows counts such rows instead of stopping".to_owned());
+        let column = if fault.field.is_none() && line > 0 { 1 } else { column };
+        Box::new(TraceError { file: self.name.clone(), line, column, message, hint, reason: fault.reason })
+    }
+
+    fn report(&self) -> FileReport {
+        let mut figures = Figures::new();
+        let missing = if self.missing.is_empty() {
+            BTreeMap::new()
+        } else {
+            self.table.figures(&mut figures);
+            let columns = self.table.columns().into_iter().take(self.columns);
+            columns.zip(self.missing.iter().copied()).filter(|(_, count)| *count > 0).collect()
+        };
+        FileReport {
+            file: self.name.clone(),
+            table: self.table.name().to_owned(),
+            rows: self.rows,
+            missing,
+            figures,
+        }
+    }
+}
+
+fn line_error(file: &str, error: LineError) -> Box<TraceError> {
+    match error {
+        LineError::TooLong(line) => {
+            let message = format!("the line is longer than {} bytes", super::lines::MAX_LINE_BYTES);
+            let mut error = TraceError::of_file(file, SkipReason::LineTooLong, message);
+            error.line = line;
+            error
+        }
+        LineError::Io(line, error) => {
+            let torn = matches!(
+                error.kind(),
+                std::io::ErrorKind::UnexpectedEof
+                    | std::io::ErrorKind::InvalidData
+                    | std::io::ErrorKind::InvalidInput
+                    | std::io::ErrorKind::Other
+            );
+            let reason = if torn { SkipReason::TruncatedFile } else { SkipReason::Unreadable };
+            let message = format!("the file ends early or is damaged after line {line}: {error}");
+            let mut fault = TraceError::of_file(file, reason, message);
+            fault.line = line + 1;
+            fault.column = 1;
+            fault
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! What a trace says, as plain records that know nothing of the simulator.
+
+use crate::engine::time::SimTime;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The name of a pod, a group or a machine as the trace writes it. Numbers stay numbers, so that hundreds of millions of
+/// rows cost no allocation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum TraceId {
+    /// A number.
+    Number(u64),
+    /// Two numbers, written `<job>-<index>`.
+    Task(u64, u64),
+    /// Any text.
+    Text(Box<str>),
+}
+
+impl Default for TraceId {
+    fn default() -> TraceId {
+        TraceId::Number(0)
+    }
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TraceId::Number(n) => write!(f, "{n}"),
+            TraceId::Task(job, index) => write!(f, "{job}-{index}"),
+            TraceId::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+impl TraceId {
+    /// 128 bits that tell ids apart: exact for numbers and for texts of up to 15 bytes, a BLAKE3 hash beyond.
+    pub fn fingerprint(&self) -> u128 {
+        match self {
+            TraceId::Number(n) => (1 << 126) | u128::from(*n),
+            // Job ids have 64 bits; an index of 2^58 or more is refused by the readers (limit 2^32).
+            TraceId::Task(job, index) => (2 << 126) | (u128::from(*job) << 58) | u128::from(*index),
+            TraceId::Text(text) if text.len() <= 15 => {
+                text.bytes().fold(text.len() as u128, |packed, b| (packed << 8) | u128::from(b))
+            }
+            TraceId::Text(text) => {
+                let hash = blake3::hash(text.as_bytes());
+                let mut half = [0; 16];
+                half.copy_from_slice(&hash.as_bytes()[..16]);
+                u128::from_le_bytes(half) | (3 << 126)
+            }
+        }
+    }
+}
+
+impl From<&str> for TraceId {
+    fn from(text: &str) -> TraceId {
+        TraceId::Text(text.into())
+    }
+}
+
+/// A claim that the trace itself names (SimKube's manifests, the HDD of an Azure VM).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceClaim {
+    /// Claim template name.
+    pub name: Box<str>,
+    /// Requested size.
+    pub bytes: u64,
+    /// StorageClass, if the trace names one.
+    pub class: Option<Box<str>>,
+}
+
+/// One pod, or `copies` equal ones, with its whole life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TracePod {
+    /// Name in the trace, unique unless `copies` is above 1: then the pods are `<name>-0`, `<name>-1` ...
+    pub name: TraceId,
+    /// How many equal pods this record stands for, at least 1.
+    pub copies: u32,
+    /// When it was created; `None`: it was there when the trace began.
+    #[serde(with = "time_serde")]
+    pub arrival: Option<SimTime>,
+    /// When it ended; `None`: it was alive when the trace ended.
+    #[serde(with = "time_serde")]
+    pub end: Option<SimTime>,
+    /// When the trace's own scheduler placed it.
+    #[serde(with = "time_serde")]
+    pub scheduled: Option<SimTime>,
+    /// CPU request in millicores.
+    pub cpu_milli: u64,
+    /// Memory request in bytes.
+    pub memory_bytes: u64,
+    /// Disk request in bytes; `None`: the trace names no disk.
+    pub disk_bytes: Option<u64>,
+    /// Disk limit in bytes, where the trace has one besides the request.
+    pub disk_limit_bytes: Option<u64>,
+    /// Number of GPUs.
+    pub gpu_count: u32,
+    /// Share of each GPU in thousandths, 0 to 1000.
+    pub gpu_milli: u32,
+    /// Allowed GPU models; empty: any.
+    pub gpu_models: Vec<Box<str>>,
+    /// Share of a network card (RDMA) in per cent.
+    pub rdma_percent: u32,
+    /// Application, job or deployment unit: pods of one group are replicas of one thing.
+    pub group: Option<TraceId>,
+    /// Pool or role within the group, such as `CN`.
+    pub role: Option<Box<str>>,
+    /// The trace's own priority number.
+    pub priority: Option<i64>,
+    /// At most so many pods of the group and role on one node.
+    pub max_per_node: Option<u32>,
+    /// The machine on which the trace's own scheduler put it.
+    pub placement: Option<TraceId>,
+    /// State or quality of service at collection, as the trace words it.
+    pub phase: Option<Box<str>>,
+    /// Quality-of-service class, as the trace words it.
+    pub qos: Option<Box<str>>,
+    /// Claims beyond `disk_bytes`.
+    pub claims: Vec<TraceClaim>,
+}
+
+impl Default for TracePod {
+    fn default() -> TracePod {
+        TracePod {
+            name: TraceId::default(),
+            copies: 1,
+            arrival: None,
+            end: None,
+            scheduled: None,
+            cpu_milli: 0,
+            memory_bytes: 0,
+            disk_bytes: None,
+            disk_limit_bytes: None,
+            gpu_count: 0,
+            gpu_milli: 0,
+            gpu_models: Vec::new(),
+            rdma_percent: 0,
+            group: None,
+            role: None,
+            priority: None,
+            max_per_node: None,
+            placement: None,
+            phase: None,
+            qos: None,
+            claims: Vec::new(),
+        }
+    }
+}
+
+impl TracePod {
+    /// Arrival with "already there" as the start of the trace.
+    pub fn arrival_or_start(&self) -> SimTime {
+        self.arrival.unwrap_or(SimTime::ZERO)
+    }
+    /// Thousandths of GPUs over all its GPUs.
+    pub fn gpu_milli_total(&self) -> u64 {
+        u64::from(self.gpu_count) * u64::from(self.gpu_milli)
+    }
+}
+
+/// A machine of the trace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceNode {
+    /// Name in the trace.
+    pub name: TraceId,
+    /// CPU in millicores.
+    pub cpu_milli: u64,
+    /// Memory in bytes; `None`: the trace does not say (spot-gpu-v2026).
+    pub memory_bytes: Option<u64>,
+    /// Disk in bytes, where the trace says.
+    pub disk_bytes: Option<u64>,
+    /// Whole GPUs.
+    pub gpus: u32,
+    /// Model of the GPUs.
+    pub gpu_model: Option<Box<str>>,
+    /// Failure domain that becomes `topology.kubernetes.io/zone`.
+    pub zone: Option<Box<str>>,
+    /// Failure domain that becomes label `rack`.
+    pub rack: Option<Box<str>>,
+}
+
+/// What happens to a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NodeChange {
+    /// It appears, or comes back.
+    Appears(TraceNode),
+    /// It disappears.
+    Disappears,
+    /// Its capacity changes.
+    Capacity(TraceNode),
+    /// It takes no new pods; the ones it has may go on (the error events of alibaba-v2017).
+    Cordoned {
+        /// What the trace says about the cause.
+        cause: Box<str>,
+    },
+}
+
+/// One change of a machine at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeEvent {
+    /// When; `None`: before the trace began.
+    #[serde(with = "time_serde")]
+    pub at: Option<SimTime>,
+    /// Which machine.
+    pub node: TraceId,
+    /// What.
+    pub change: NodeChange,
+}
+
+/// What an event says about a pod's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PodVerb {
+    /// Wanted from now on; after [`PodVerb::Evict`] the same pod again.
+    Submit,
+    /// Placed on a machine by the trace's own scheduler.
+    Schedule,
+    /// Back to the queue; the pod stays wanted.
+    Evict,
+    /// Gone for good.
+    End,
+    /// Its request changes while it waits or runs.
+    Update,
+    /// Seen alive: [`PodVerb::Submit`] the first time, [`PodVerb::Update`] later (container_meta of alibaba-v2018).
+    Seen,
+}
+
+/// One change in a pod's life, for the formats that write events instead of lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodEvent {
+    /// When; `None`: before the trace began.
+    #[serde(with = "time_serde")]
+    pub at: Option<SimTime>,
+    /// What.
+    pub verb: PodVerb,
+    /// Which pod, and what it asks for: all but its times is used.
+    pub pod: TracePod,
+    /// Ends of pods that never began are an error, not something that the format's documentation expects.
+    pub strict: bool,
+    /// File index and line, for messages.
+    pub origin: (u32, u64),
+}
+
+/// One thing that a trace says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TraceItem {
+    /// A pod with its whole life.
+    Pod(TracePod),
+    /// One change of a pod.
+    PodEvent(PodEvent),
+    /// One change of a machine.
+    Node(NodeEvent),
+}
+
+impl TraceItem {
+    /// The time by which items are ordered; what was already there comes first.
+    pub fn at(&self) -> SimTime {
+        match self {
+            TraceItem::Pod(pod) => pod.arrival,
+            TraceItem::PodEvent(event) => event.at,
+            TraceItem::Node(event) => event.at,
+        }
+        .unwrap_or(SimTime::ZERO)
+    }
+}
+
+/// [`SimTime`] as nanoseconds in the sorter's temporary files.
+mod time_serde {
+    use super::SimTime;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(time: &Option<SimTime>, serializer: S) -> Result<S::Ok, S::Error> {
+        time.map(SimTime::as_nanos).serialize(serializer)
+    }
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SimTime>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(SimTime::from_nanos))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_tell_ids_apart() {
+        let long = "a".repeat(64);
+        let ids = [
+            TraceId::Number(1),
+            TraceId::Number(0),
+            TraceId::Task(1, 0),
+            TraceId::Task(0, 1),
+            TraceId::Task(u64::MAX, 1),
+            TraceId::from("1"),
+            TraceId::from(""),
+            TraceId::from("\u{1}"),
+            TraceId::from("\0\u{1}"),
+            TraceId::from("fifteen-bytes-x"),
+            TraceId::from("sixteen-bytes-xy"),
+            TraceId::from(long.as_str()),
+        ];
+        for (i, a) in ids.iter().enumerate() {
+            for (j, b) in ids.iter().enumerate() {
+                assert_eq!(a.fingerprint() == b.fingerprint(), i == j, "{a:?} {b:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn ids_print_as_the_trace_writes_them() {
+        assert_eq!(TraceId::Task(6001, 3).to_string(), "6001-3");
+        assert_eq!(TraceId::Number(7).to_string(), "7");
+        assert_eq!(TraceId::from("openb-pod-0000").to_string(), "openb-pod-0000");
+    }
+}
