@@ -11,7 +11,9 @@ use super::pod::{Pod, PodPhase};
 use super::resources::Resources;
 use super::spec::{PodSpec, PodVolume, Taint};
 use super::volume::*;
+use super::volume_index::VolumeIndex;
 use super::workload::*;
+use crate::engine::rng::TieBreak;
 use crate::engine::time::SimTime;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
@@ -83,6 +85,8 @@ pub enum Change {
         volume: VolumeId,
         /// Its name.
         name: Sym,
+        /// The claim that its claimRef named.
+        claim: Option<(Sym, Name)>,
     },
     /// A claim came.
     ClaimAdded(ClaimId),
@@ -140,6 +144,13 @@ impl<I, T> Default for Interned<I, T> {
     }
 }
 
+fn set_version<I: Id>(versions: &mut Vec<u64>, id: I, version: u64) {
+    if versions.len() <= id.index() {
+        versions.resize(id.index() + 1, 0);
+    }
+    versions[id.index()] = version;
+}
+
 /// All objects of one simulated cluster.
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
@@ -179,6 +190,10 @@ pub struct Cluster {
     pinned_volumes: FxHashMap<Sym, Vec<VolumeId>>,
     wide_volumes: Vec<VolumeId>,
     nominated: BTreeMap<NodeId, Vec<PodId>>,
+    volume_index: VolumeIndex,
+    /// Resource versions: the generation of the last change, per row.
+    volume_versions: Vec<u64>,
+    claim_versions: Vec<u64>,
 
     changes: Vec<Change>,
     next_uid: u64,
@@ -315,12 +330,30 @@ impl Cluster {
     pub fn wide_volumes(&self) -> &[VolumeId] {
         &self.wide_volumes
     }
-    /// Does the volume's node affinity allow the node?
+    /// Does the volume's node affinity allow the node? As Kubernetes asks it: by the node's labels only.
     pub fn volume_allows_node(&self, volume: &Volume, node: NodeId) -> bool {
         volume.node_affinity.is_none_or(|selector| {
-            let node = &self.nodes[node];
-            self.node_selector(selector).matches(node.name, self.label_set(node.labels), &self.names)
+            self.node_selector(selector).matches_labels(self.node_labels(node), &self.names)
         })
+    }
+    /// Which volumes are free, reserved or name a claim, and the order among equal ones.
+    pub fn volume_index(&self) -> &VolumeIndex {
+        &self.volume_index
+    }
+    /// Chooses how ties among equal volumes are broken; by name unless set.
+    pub fn set_volume_tie_break(&mut self, tie: TieBreak) {
+        self.volume_index = VolumeIndex::new(tie);
+        for (id, volume) in self.volumes.iter() {
+            self.volume_index.insert(&self.names, id, volume);
+        }
+    }
+    /// `resourceVersion` of a volume: changes at every write, not when the scheduler reserves it.
+    pub fn volume_version(&self, id: VolumeId) -> u64 {
+        self.volume_versions.get(id.index()).copied().unwrap_or_default()
+    }
+    /// `resourceVersion` of a claim.
+    pub fn claim_version(&self, id: ClaimId) -> u64 {
+        self.claim_versions.get(id.index()).copied().unwrap_or_default()
     }
     /// Claim names of a pod in the order of its volumes, with `None` where no such claim can exist (its name was never used).
     pub fn claim_names_of(&self, pod: PodId) -> impl Iterator<Item = Option<Name>> + '_ {
@@ -685,6 +718,7 @@ impl Cluster {
         let id = self.claims.insert(claim);
         self.claim_names.insert(key, id);
         self.generation += 1;
+        set_version(&mut self.claim_versions, id, self.generation);
         self.changes.push(Change::ClaimAdded(id));
         Ok(id)
     }
@@ -692,6 +726,7 @@ impl Cluster {
     pub fn update_claim(&mut self, id: ClaimId, change: impl FnOnce(&mut Claim)) {
         change(&mut self.claims[id]);
         self.generation += 1;
+        set_version(&mut self.claim_versions, id, self.generation);
         self.changes.push(Change::ClaimUpdated(id));
     }
     /// The scheduler remembers the node for which it will ask provisioning (no API write).
@@ -724,29 +759,37 @@ impl Cluster {
         let (name, host) = (volume.name, self.pinned_host(volume.node_affinity));
         let id = self.volumes.insert(volume);
         self.volume_names.insert(name, id);
+        self.volume_index.insert(&self.names, id, &self.volumes[id]);
         match host {
             Some(host) => self.pinned_volumes.entry(host).or_default().push(id),
             None => self.wide_volumes.push(id),
         }
         self.generation += 1;
+        set_version(&mut self.volume_versions, id, self.generation);
         self.changes.push(Change::VolumeAdded(id));
         Ok(id)
     }
-    /// Changes a volume (never its name or node affinity).
+    /// Changes a volume (never its name, access modes or node affinity).
     pub fn update_volume(&mut self, id: VolumeId, change: impl FnOnce(&mut Volume)) {
+        self.volume_index.unlink(&self.names, id, &self.volumes[id]);
         change(&mut self.volumes[id]);
+        self.volume_index.link(&self.names, id, &self.volumes[id]);
         self.generation += 1;
+        set_version(&mut self.volume_versions, id, self.generation);
         self.changes.push(Change::VolumeUpdated(id));
     }
     /// The scheduler reserves a volume for a claim, or gives it back (no API write).
     pub fn assume_volume(&mut self, id: VolumeId, claim: Option<Uid>) {
+        self.volume_index.unlink(&self.names, id, &self.volumes[id]);
         self.volumes[id].assumed_for = claim;
+        self.volume_index.link(&self.names, id, &self.volumes[id]);
         self.generation += 1;
     }
     /// Removes a volume for good.
     pub fn remove_volume(&mut self, id: VolumeId) {
         if let Some(volume) = self.volumes.remove(id) {
             self.volume_names.remove(&volume.name);
+            self.volume_index.remove(&self.names, id, &volume);
             match self.pinned_host(volume.node_affinity) {
                 Some(host) => {
                     if let Some(list) = self.pinned_volumes.get_mut(&host) {
@@ -756,7 +799,8 @@ impl Cluster {
                 None => self.wide_volumes.retain(|v| *v != id),
             }
             self.generation += 1;
-            self.changes.push(Change::VolumeRemoved { volume: id, name: volume.name });
+            let claim = volume.claim_ref.map(|r| (r.namespace, r.name));
+            self.changes.push(Change::VolumeRemoved { volume: id, name: volume.name, claim });
         }
     }
     /// The one host that a node affinity can match: a single term with `kubernetes.io/hostname In [host]`.

@@ -175,6 +175,16 @@ impl NodeSelectorTerm {
     pub fn is_empty(&self) -> bool {
         self.expressions.is_empty() && self.fields.is_empty()
     }
+    /// Does a node with these labels match, if nothing is known about its fields? This is how volumes' node affinity is judged
+    /// (`CheckNodeAffinity` passes labels only): field requirements are then ignored unless they are malformed.
+    pub fn matches_labels(&self, labels: &LabelSet, names: &Names) -> bool {
+        let well_formed = |r: &NodeRequirement| {
+            matches!(r.operator, NodeOperator::In | NodeOperator::NotIn) && r.values.len() == 1
+        };
+        !self.is_empty()
+            && self.expressions.iter().all(|r| r.is_valid(names) && r.matches(labels.get(r.key), names))
+            && self.fields.iter().all(well_formed)
+    }
     /// Does the node match all requirements? False for an empty or malformed term.
     pub fn matches(&self, node_name: Sym, labels: &LabelSet, names: &Names) -> bool {
         !self.is_empty()
@@ -184,6 +194,10 @@ impl NodeSelectorTerm {
 }
 
 impl NodeSelector {
+    /// Does any term match a node of which only the labels are known?
+    pub fn matches_labels(&self, labels: &LabelSet, names: &Names) -> bool {
+        self.terms.iter().any(|term| term.matches_labels(labels, names))
+    }
     /// Does any term match the node?
     pub fn matches(&self, node_name: Sym, labels: &LabelSet, names: &Names) -> bool {
         self.terms.iter().any(|term| term.matches(node_name, labels, names))

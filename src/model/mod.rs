@@ -12,4 +12,5 @@ pub mod quantity;
 pub mod resources;
 pub mod spec;
 pub mod volume;
+pub mod volume_index;
 pub mod workload;

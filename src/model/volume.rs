@@ -213,6 +213,8 @@ pub struct Claim {
     pub bound_by_controller: bool,
     /// Annotation `volume.kubernetes.io/selected-node`.
     pub selected_node: Option<Sym>,
+    /// Annotation `volume.kubernetes.io/storage-provisioner`: the external provisioner of this name may act.
+    pub storage_provisioner: Option<Sym>,
     /// The scheduler has chosen a node for provisioning and not written that yet: its assume cache.
     pub assumed_node: Option<Sym>,
     /// Phase.
