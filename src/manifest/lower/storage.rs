@@ -187,6 +187,7 @@ pub fn add_claim(cluster: &mut Cluster, claim: &core::PersistentVolumeClaim) -> 
         }
     };
     let selected = annotation(metadata, "volume.kubernetes.io/selected-node");
+    let provisioner = annotation(metadata, "volume.kubernetes.io/storage-provisioner");
     let owner = metadata.owner_references.iter().flatten().next().map(|o| o.uid.as_str());
     let row = Claim {
         uid: uid(cluster, metadata),
@@ -197,6 +198,7 @@ pub fn add_claim(cluster: &mut Cluster, claim: &core::PersistentVolumeClaim) -> 
         bind_completed: annotation(metadata, "pv.kubernetes.io/bind-completed").is_some(),
         bound_by_controller: annotation(metadata, "pv.kubernetes.io/bound-by-controller").is_some(),
         selected_node: intern(cluster, selected),
+        storage_provisioner: intern(cluster, provisioner),
         assumed_node: None,
         phase,
         capacity: capacity.map(|c| quantity("status.capacity.storage", c)).transpose()?,
