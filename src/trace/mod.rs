@@ -11,6 +11,7 @@
 pub mod error;
 pub mod input;
 pub mod lines;
+pub mod mapping;
 pub mod record;
 pub mod table;
 
