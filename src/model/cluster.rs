@@ -195,9 +195,34 @@ pub struct Cluster {
     volume_versions: Vec<u64>,
     claim_versions: Vec<u64>,
 
+    /// Nodes by the value of their hostname label: where pinned volumes are.
+    host_nodes: FxHashMap<Sym, Vec<NodeId>>,
+
     changes: Vec<Change>,
+    touched: TouchLog,
     next_uid: u64,
     generation: u64,
+    wide_generation: u64,
+}
+
+/// Which nodes changed, in order: caches built on nodes follow it instead of looking at every node. It forgets its oldest half
+/// when it grows long; who fell behind that far looks at every node once.
+#[derive(Clone, Debug, Default)]
+struct TouchLog {
+    nodes: Vec<NodeId>,
+    first: u64,
+}
+
+impl TouchLog {
+    const CAPACITY: usize = 1 << 17;
+
+    fn push(&mut self, node: NodeId) {
+        if self.nodes.len() >= Self::CAPACITY {
+            self.nodes.drain(..Self::CAPACITY / 2);
+            self.first += Self::CAPACITY as u64 / 2;
+        }
+        self.nodes.push(node);
+    }
 }
 
 /// The object of this kind and name is there already.
@@ -461,6 +486,24 @@ impl Cluster {
         buffer.clear();
         std::mem::swap(buffer, &mut self.changes);
     }
+    /// Position in the log of touched nodes, for [`Cluster::touched_since`].
+    pub fn touch_position(&self) -> u64 {
+        self.touched.first + self.touched.nodes.len() as u64
+    }
+    /// Nodes that changed since `position`, or whose pods or pinned volumes did, with repetitions; `None` if the log does not
+    /// reach back that far. Changes of volumes that are not pinned to a host show only in [`Cluster::wide_generation`].
+    pub fn touched_since(&self, position: u64) -> Option<&[NodeId]> {
+        let skip = position.checked_sub(self.touched.first)?;
+        self.touched.nodes.get(usize::try_from(skip).ok()?..)
+    }
+    /// Counts up at every change of a volume that is not pinned to a host.
+    pub fn wide_generation(&self) -> u64 {
+        self.wide_generation
+    }
+    /// Nodes whose hostname label has this value.
+    pub fn nodes_of_host(&self, hostname: Sym) -> &[NodeId] {
+        self.host_nodes.get(&hostname).map_or(&[], Vec::as_slice)
+    }
     /// Counts up at every change that a scheduling decision could depend on.
     pub fn generation(&self) -> u64 {
         self.generation
@@ -488,6 +531,7 @@ impl Cluster {
             None => self.nodes.push(node),
         };
         self.node_names.insert(name, id);
+        self.index_host(id, true);
         self.touch_node(id);
         self.changes.push(Change::NodeAdded(id));
         Ok(id)
@@ -495,6 +539,7 @@ impl Cluster {
     /// Removes a node object. Its pods stay until pod GC finds them.
     pub fn remove_node(&mut self, id: NodeId) {
         if std::mem::replace(&mut self.nodes[id].exists, false) {
+            self.index_host(id, false);
             self.node_names.remove(&self.nodes[id].name);
             self.ghost_nodes.insert(self.nodes[id].name, id);
             self.touch_node(id);
@@ -514,7 +559,9 @@ impl Cluster {
     /// Sets labels.
     pub fn set_node_labels(&mut self, id: NodeId, labels: LabelSetId) {
         if self.nodes[id].labels != labels {
+            self.index_host(id, false);
             self.nodes[id].labels = labels;
+            self.index_host(id, true);
             self.node_updated(id, NodeDelta::Labels);
         }
     }
@@ -555,6 +602,29 @@ impl Cluster {
     fn touch_node(&mut self, id: NodeId) {
         self.generation += 1;
         self.nodes[id].generation = self.generation;
+        self.touched.push(id);
+    }
+    fn index_host(&mut self, id: NodeId, add: bool) {
+        let Some(host) = self.label_set(self.nodes[id].labels).get(sym::HOSTNAME) else { return };
+        let nodes = self.host_nodes.entry(host).or_default();
+        if add {
+            nodes.push(id);
+        } else {
+            nodes.retain(|n| *n != id);
+        }
+    }
+    /// A volume came, changed or went: the nodes that it is pinned to see another world.
+    fn touch_volume(&mut self, node_affinity: Option<NodeSelectorId>) {
+        self.generation += 1;
+        match self.pinned_host(node_affinity) {
+            None => self.wide_generation += 1,
+            Some(host) => {
+                for index in 0..self.nodes_of_host(host).len() {
+                    let node = self.nodes_of_host(host)[index];
+                    self.touch_node(node);
+                }
+            }
+        }
     }
 }
 
@@ -764,7 +834,7 @@ impl Cluster {
             Some(host) => self.pinned_volumes.entry(host).or_default().push(id),
             None => self.wide_volumes.push(id),
         }
-        self.generation += 1;
+        self.touch_volume(self.volumes[id].node_affinity);
         set_version(&mut self.volume_versions, id, self.generation);
         self.changes.push(Change::VolumeAdded(id));
         Ok(id)
@@ -774,7 +844,7 @@ impl Cluster {
         self.volume_index.unlink(&self.names, id, &self.volumes[id]);
         change(&mut self.volumes[id]);
         self.volume_index.link(&self.names, id, &self.volumes[id]);
-        self.generation += 1;
+        self.touch_volume(self.volumes[id].node_affinity);
         set_version(&mut self.volume_versions, id, self.generation);
         self.changes.push(Change::VolumeUpdated(id));
     }
@@ -783,7 +853,7 @@ impl Cluster {
         self.volume_index.unlink(&self.names, id, &self.volumes[id]);
         self.volumes[id].assumed_for = claim;
         self.volume_index.link(&self.names, id, &self.volumes[id]);
-        self.generation += 1;
+        self.touch_volume(self.volumes[id].node_affinity);
     }
     /// Removes a volume for good.
     pub fn remove_volume(&mut self, id: VolumeId) {
@@ -798,7 +868,7 @@ impl Cluster {
                 }
                 None => self.wide_volumes.retain(|v| *v != id),
             }
-            self.generation += 1;
+            self.touch_volume(volume.node_affinity);
             let claim = volume.claim_ref.map(|r| (r.namespace, r.name));
             self.changes.push(Change::VolumeRemoved { volume: id, name: volume.name, claim });
         }
@@ -949,5 +1019,39 @@ impl Cluster {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_touch_log_forgets_its_oldest_half() {
+        let mut cluster = Cluster::default();
+        let labels = cluster.intern_labels(LabelSet::new(vec![(sym::HOSTNAME, sym::RACK)]));
+        let node = Node { exists: true, ..Node::ghost(sym::RACK, labels) };
+        let node = cluster.add_node(node).expect("new");
+        let start = cluster.touch_position();
+        assert_eq!(cluster.nodes_of_host(sym::RACK), [node]);
+        cluster.set_node_unschedulable(node, true);
+        assert_eq!(cluster.touched_since(start), Some(&[node][..]));
+        for i in 0..TouchLog::CAPACITY {
+            cluster.set_node_unschedulable(node, i % 2 == 1);
+        }
+        assert_eq!(cluster.touched_since(start), None);
+        assert_eq!(cluster.touched_since(cluster.touch_position()), Some(&[][..]));
+    }
+
+    #[test]
+    fn a_node_that_comes_back_finds_its_pods_counted() {
+        let mut cluster = Cluster::default();
+        let ghost = cluster.node_or_ghost(sym::RACK);
+        assert_eq!(cluster.node_by_name(sym::RACK), None);
+        let labels = cluster.intern_labels(LabelSet::default());
+        let node = cluster.add_node(Node { exists: true, ..Node::ghost(sym::RACK, labels) }).expect("new");
+        assert_eq!((node, cluster.node_by_name(sym::RACK)), (ghost, Some(ghost)));
+        cluster.remove_node(node);
+        assert_eq!(cluster.node_or_ghost(sym::RACK), node);
     }
 }
