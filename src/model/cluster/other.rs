@@ -1,0 +1,94 @@
+//! Changes of all other objects.
+
+use super::*;
+
+impl Cluster {
+    /// Adds or replaces a class.
+    pub fn set_class(&mut self, class: StorageClass) {
+        self.changes.push(Change::ClassChanged(class.name));
+        self.generation += 1;
+        self.classes.insert(class.name, class);
+    }
+    /// Adds or replaces a namespace.
+    pub fn set_namespace(&mut self, namespace: Namespace) {
+        self.namespaces.insert(namespace.name, namespace);
+        self.generation += 1;
+    }
+    /// Adds or replaces a PriorityClass.
+    pub fn set_priority_class(&mut self, class: PriorityClass) {
+        self.priority_classes.insert(class.name, class);
+    }
+    /// Adds a Service.
+    pub fn add_service(&mut self, service: Service) {
+        self.services.push(service);
+        self.generation += 1;
+    }
+    /// Adds a PodDisruptionBudget.
+    pub fn add_budget(&mut self, budget: DisruptionBudget) {
+        self.budgets.push(budget);
+        self.generation += 1;
+    }
+    /// Adds or replaces (by namespace and name) a CSIStorageCapacity.
+    pub fn set_capacity(&mut self, capacity: StorageCapacity) {
+        self.changes.push(Change::CapacityChanged(capacity.class));
+        self.generation += 1;
+        let same = |c: &StorageCapacity| c.namespace == capacity.namespace && c.name == capacity.name;
+        match self.capacities.iter().position(same) {
+            Some(i) => self.capacities[i] = capacity,
+            None => self.capacities.push(capacity),
+        }
+    }
+    /// Adds or replaces a CSINode.
+    pub fn set_csi_node(&mut self, node: Sym, csi: CsiNode) {
+        self.changes.push(Change::CsiNodeChanged(node));
+        self.generation += 1;
+        self.csi_nodes.insert(node, csi);
+    }
+    /// Adds or replaces a CSIDriver.
+    pub fn set_csi_driver(&mut self, driver: CsiDriver) {
+        self.changes.push(Change::CsiDriverChanged(driver.name));
+        self.generation += 1;
+        self.csi_drivers.insert(driver.name, driver);
+    }
+    /// Adds a StatefulSet.
+    pub fn add_stateful_set(&mut self, set: StatefulSet) -> StatefulSetId {
+        let key = (set.namespace, set.name);
+        let id = self.stateful_sets.push(set);
+        self.stateful_set_names.insert(key, id);
+        self.changes.push(Change::StatefulSetChanged(id));
+        id
+    }
+    /// Changes a StatefulSet.
+    pub fn update_stateful_set(&mut self, id: StatefulSetId, change: impl FnOnce(&mut StatefulSet)) {
+        change(&mut self.stateful_sets[id]);
+        self.generation += 1;
+        self.changes.push(Change::StatefulSetChanged(id));
+    }
+    /// Adds a ReplicaSet or Deployment.
+    pub fn add_replica_set(&mut self, set: ReplicaSet) -> ReplicaSetId {
+        let key = (set.namespace, set.name, set.kind);
+        let id = self.replica_sets.push(set);
+        self.replica_set_names.insert(key, id);
+        self.changes.push(Change::ReplicaSetChanged(id));
+        id
+    }
+    /// Changes a ReplicaSet or Deployment.
+    pub fn update_replica_set(&mut self, id: ReplicaSetId, change: impl FnOnce(&mut ReplicaSet)) {
+        change(&mut self.replica_sets[id]);
+        self.generation += 1;
+        self.changes.push(Change::ReplicaSetChanged(id));
+    }
+    /// Adds a Job.
+    pub fn add_job(&mut self, job: Job) -> JobId {
+        let key = (job.namespace, job.name);
+        let id = self.jobs.push(job);
+        self.job_names.insert(key, id);
+        self.changes.push(Change::JobChanged(id));
+        id
+    }
+    /// Changes a Job.
+    pub fn update_job(&mut self, id: JobId, change: impl FnOnce(&mut Job)) {
+        change(&mut self.jobs[id]);
+        self.changes.push(Change::JobChanged(id));
+    }
+}

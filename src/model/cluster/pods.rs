@@ -1,0 +1,148 @@
+//! Changes of pods.
+
+use super::*;
+
+impl Cluster {
+    /// Adds a pod. One with a node counts there at once.
+    ///
+    /// # Errors
+    /// [`AlreadyExists`].
+    pub fn add_pod(&mut self, pod: Pod) -> Result<PodId, AlreadyExists> {
+        let key = (self.spec(pod.spec).namespace, pod.name);
+        if self.pod_names.contains_key(&key) {
+            return Err(AlreadyExists);
+        }
+        self.name_claims(pod.spec, pod.name);
+        let (nominated, finished, node) = (pod.nominated, pod.is_finished(), pod.placed());
+        let id = self.pods.insert(pod);
+        self.pod_names.insert(key, id);
+        for name in self.claim_names_of(id).flatten().collect::<Vec<_>>() {
+            self.claim_users.entry((key.0, name)).or_default().push(id);
+        }
+        if let Some(node) = node.filter(|_| !finished) {
+            self.charge(id, node);
+        }
+        if let Some(node) = nominated {
+            self.nominated.entry(node).or_default().push(id);
+        }
+        self.changes.push(Change::PodAdded(id));
+        Ok(id)
+    }
+    /// Makes sure that the names of the pod's claims are interned, so that they can be looked up without writing.
+    fn name_claims(&mut self, spec: SpecId, name: Name) {
+        for index in 0..self.specs.rows[spec].volumes.len() {
+            match self.specs.rows[spec].volumes[index] {
+                PodVolume::ClaimTemplate { prefix } => {
+                    self.names.prefixed_name(prefix, name);
+                }
+                PodVolume::Ephemeral { suffix } => {
+                    let text = format!("{}-{}", self.names.show(name), self.names.text(suffix));
+                    self.names.name(&text);
+                }
+                PodVolume::Claim { .. } | PodVolume::Exclusive { .. } => {}
+            }
+        }
+    }
+    /// Removes a pod for good.
+    pub fn remove_pod(&mut self, id: PodId) {
+        self.set_nominated(id, None);
+        let (node, spec) = (self.pods[id].placed(), self.pods[id].spec);
+        if let Some(node) = node.filter(|_| !self.pods[id].is_finished()) {
+            self.discharge(id, node);
+        }
+        let namespace = self.spec(spec).namespace;
+        for name in self.claim_names_of(id).flatten().collect::<Vec<_>>() {
+            if let Some(users) = self.claim_users.get_mut(&(namespace, name)) {
+                users.retain(|user| *user != id);
+                if users.is_empty() {
+                    self.claim_users.remove(&(namespace, name));
+                }
+            }
+        }
+        if let Some(pod) = self.pods.remove(id) {
+            self.pod_names.remove(&(namespace, pod.name));
+            self.changes.push(Change::PodRemoved { pod: id, uid: pod.uid, node: pod.node, spec });
+        }
+    }
+    /// The scheduler reserves a node for the pod (no API write, hence no change recorded).
+    pub fn assume_pod(&mut self, id: PodId, node: NodeId) {
+        debug_assert!(self.pods[id].placed().is_none());
+        self.pods[id].assumed = Some(node);
+        self.charge(id, node);
+    }
+    /// The scheduler gives the reservation back.
+    pub fn forget_pod(&mut self, id: PodId) {
+        if let Some(node) = self.pods[id].assumed.take() {
+            self.discharge(id, node);
+        }
+    }
+    /// Binds the pod: `spec.nodeName` is set. An assumed pod must be bound to the node it was assumed on.
+    pub fn bind_pod(&mut self, id: PodId, node: NodeId) {
+        let assumed = self.pods[id].assumed.take();
+        if assumed != Some(node) {
+            if let Some(other) = assumed {
+                self.discharge(id, other);
+            }
+            self.charge(id, node);
+        }
+        self.pods[id].node = Some(node);
+        self.changes.push(Change::PodUpdated(id, PodDelta::Assigned));
+    }
+    /// Sets phase and readiness. A pod that ends stops counting on its node.
+    pub fn set_pod_status(&mut self, id: PodId, phase: PodPhase, ready: bool) {
+        let pod = &mut self.pods[id];
+        if (pod.phase, pod.ready) == (phase, ready) {
+            return;
+        }
+        let was_finished = pod.is_finished();
+        (pod.phase, pod.ready) = (phase, ready);
+        let (finished, placed) = (pod.is_finished(), pod.placed());
+        if let Some(node) = placed.filter(|_| finished && !was_finished) {
+            self.discharge(id, node);
+        }
+        self.changes.push(Change::PodUpdated(id, PodDelta::Status));
+    }
+    /// Sets or clears the nomination.
+    pub fn set_nominated(&mut self, id: PodId, node: Option<NodeId>) {
+        let before = std::mem::replace(&mut self.pods[id].nominated, node);
+        if before == node {
+            return;
+        }
+        if let Some(list) = before.and_then(|n| self.nominated.get_mut(&n)) {
+            list.retain(|p| *p != id);
+        }
+        self.nominated.retain(|_, list| !list.is_empty());
+        if let Some(node) = node {
+            self.nominated.entry(node).or_default().push(id);
+        }
+        self.generation += 1;
+        self.changes.push(Change::PodUpdated(id, PodDelta::Nominated));
+    }
+    /// Marks the pod for deletion; `at` is the end of its grace period.
+    pub fn mark_pod_deleted(&mut self, id: PodId, at: SimTime) {
+        let pod = &mut self.pods[id];
+        if pod.deletion.is_none_or(|old| at < old) {
+            pod.deletion = Some(at);
+            self.generation += 1;
+            self.changes.push(Change::PodUpdated(id, PodDelta::Terminating));
+        }
+    }
+    /// Sets the key by which preemption orders pods of equal priority.
+    pub fn set_pod_start_order(&mut self, id: PodId, order: i64) {
+        self.pods[id].start_order = order;
+    }
+    /// Records that the pod's conditions changed (the scheduler wrote another message).
+    pub fn pod_condition_changed(&mut self, id: PodId) {
+        self.changes.push(Change::PodUpdated(id, PodDelta::Condition));
+    }
+    fn charge(&mut self, pod: PodId, node: NodeId) {
+        let spec = &self.specs.rows[self.pods[pod].spec];
+        self.nodes[node].info.add_pod(pod, spec);
+        self.touch_node(node);
+    }
+    fn discharge(&mut self, pod: PodId, node: NodeId) {
+        let spec = &self.specs.rows[self.pods[pod].spec];
+        self.nodes[node].info.remove_pod(pod, spec);
+        self.touch_node(node);
+    }
+}

@@ -1,0 +1,257 @@
+//! Reading: nothing here changes anything.
+
+use super::*;
+
+impl Cluster {
+    /// A pod spec.
+    pub fn spec(&self, id: SpecId) -> &PodSpec {
+        &self.specs.rows[id]
+    }
+    /// All pod specs.
+    pub fn specs(&self) -> &Col<SpecId, PodSpec> {
+        &self.specs.rows
+    }
+    /// The spec of a pod.
+    pub fn spec_of(&self, pod: PodId) -> &PodSpec {
+        self.spec(self.pods[pod].spec)
+    }
+    /// A claim spec.
+    pub fn claim_spec(&self, id: ClaimSpecId) -> &ClaimSpec {
+        &self.claim_specs.rows[id]
+    }
+    /// What a claim asks for.
+    pub fn claim_spec_of(&self, claim: ClaimId) -> &ClaimSpec {
+        self.claim_spec(self.claims[claim].spec)
+    }
+    /// A label set.
+    pub fn label_set(&self, id: LabelSetId) -> &LabelSet {
+        &self.labels.rows[id]
+    }
+    /// A node selector.
+    pub fn node_selector(&self, id: NodeSelectorId) -> &NodeSelector {
+        &self.node_selectors.rows[id]
+    }
+    /// All nodes, also removed ones (`exists` false), in order of creation.
+    pub fn nodes(&self) -> &Col<NodeId, Node> {
+        &self.nodes
+    }
+    /// A node.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id]
+    }
+    /// The existing node of this name.
+    pub fn node_by_name(&self, name: Sym) -> Option<NodeId> {
+        self.node_names.get(&name).copied()
+    }
+    /// Labels of a node.
+    pub fn node_labels(&self, id: NodeId) -> &LabelSet {
+        self.label_set(self.nodes[id].labels)
+    }
+    /// All pods.
+    pub fn pods(&self) -> &Slab<PodId, Pod> {
+        &self.pods
+    }
+    /// A pod.
+    pub fn pod(&self, id: PodId) -> &Pod {
+        &self.pods[id]
+    }
+    /// The pod of this name.
+    pub fn pod_by_name(&self, namespace: Sym, name: Name) -> Option<PodId> {
+        self.pod_names.get(&(namespace, name)).copied()
+    }
+    /// `namespace/name` of a pod.
+    pub fn pod_key(&self, id: PodId) -> String {
+        let pod = &self.pods[id];
+        format!("{}/{}", self.names.text(self.spec(pod.spec).namespace), self.names.show(pod.name))
+    }
+    /// All claims.
+    pub fn claims(&self) -> &Slab<ClaimId, Claim> {
+        &self.claims
+    }
+    /// A claim.
+    pub fn claim(&self, id: ClaimId) -> &Claim {
+        &self.claims[id]
+    }
+    /// The claim of this name.
+    pub fn claim_by_name(&self, namespace: Sym, name: Name) -> Option<ClaimId> {
+        self.claim_names.get(&(namespace, name)).copied()
+    }
+    /// `namespace/name` of a claim.
+    pub fn claim_key(&self, id: ClaimId) -> String {
+        let claim = &self.claims[id];
+        format!("{}/{}", self.names.text(claim.namespace), self.names.show(claim.name))
+    }
+    /// All volumes.
+    pub fn volumes(&self) -> &Slab<VolumeId, Volume> {
+        &self.volumes
+    }
+    /// A volume.
+    pub fn volume(&self, id: VolumeId) -> &Volume {
+        &self.volumes[id]
+    }
+    /// The volume of this name.
+    pub fn volume_by_name(&self, name: Sym) -> Option<VolumeId> {
+        self.volume_names.get(&name).copied()
+    }
+    /// Volumes whose node affinity names exactly one host, by the value of the hostname label. The affinity may require more.
+    pub fn pinned_volumes(&self, hostname: Sym) -> &[VolumeId] {
+        self.pinned_volumes.get(&hostname).map_or(&[], Vec::as_slice)
+    }
+    /// All other volumes.
+    pub fn wide_volumes(&self) -> &[VolumeId] {
+        &self.wide_volumes
+    }
+    /// Does the volume's node affinity allow the node? As Kubernetes asks it: by the node's labels only.
+    pub fn volume_allows_node(&self, volume: &Volume, node: NodeId) -> bool {
+        volume.node_affinity.is_none_or(|selector| {
+            self.node_selector(selector).matches_labels(self.node_labels(node), &self.names)
+        })
+    }
+    /// Which volumes are free, reserved or name a claim, and the order among equal ones.
+    pub fn volume_index(&self) -> &VolumeIndex {
+        &self.volume_index
+    }
+    /// Chooses how ties among equal volumes are broken; by name unless set.
+    pub fn set_volume_tie_break(&mut self, tie: TieBreak) {
+        self.volume_index = VolumeIndex::new(tie);
+        for (id, volume) in self.volumes.iter() {
+            self.volume_index.insert(&self.names, id, volume);
+        }
+    }
+    /// `resourceVersion` of a volume: changes at every write, not when the scheduler reserves it.
+    pub fn volume_version(&self, id: VolumeId) -> u64 {
+        self.volume_versions.get(id.index()).copied().unwrap_or_default()
+    }
+    /// `resourceVersion` of a claim.
+    pub fn claim_version(&self, id: ClaimId) -> u64 {
+        self.claim_versions.get(id.index()).copied().unwrap_or_default()
+    }
+    /// Claim names of a pod in the order of its volumes, with `None` where no such claim can exist (its name was never used).
+    pub fn claim_names_of(&self, pod: PodId) -> impl Iterator<Item = Option<Name>> + '_ {
+        let row = &self.pods[pod];
+        self.spec(row.spec).volumes.iter().filter_map(move |volume| match volume {
+            PodVolume::Claim { name, .. } => Some(Some(*name)),
+            PodVolume::ClaimTemplate { prefix } => Some(self.names.get_prefixed_name(*prefix, row.name)),
+            PodVolume::Ephemeral { suffix } => Some(self.ephemeral_name(row.name, *suffix)),
+            PodVolume::Exclusive { .. } => None,
+        })
+    }
+    fn ephemeral_name(&self, pod: Name, suffix: Sym) -> Option<Name> {
+        self.names.get_name(&format!("{}-{}", self.names.show(pod), self.names.text(suffix)))
+    }
+    /// Pods that mention the claim, finished ones too.
+    pub fn claim_users(&self, namespace: Sym, name: Name) -> &[PodId] {
+        self.claim_users.get(&(namespace, name)).map_or(&[], Vec::as_slice)
+    }
+    /// Pods nominated to run on a node.
+    pub fn nominated_pods(&self, node: NodeId) -> &[PodId] {
+        self.nominated.get(&node).map_or(&[], Vec::as_slice)
+    }
+    /// Is any pod nominated anywhere?
+    pub fn has_nominated_pods(&self) -> bool {
+        !self.nominated.is_empty()
+    }
+    /// All StatefulSets, also deleted ones.
+    pub fn stateful_sets(&self) -> &Col<StatefulSetId, StatefulSet> {
+        &self.stateful_sets
+    }
+    /// The existing StatefulSet of this name.
+    pub fn stateful_set_by_name(&self, namespace: Sym, name: Name) -> Option<StatefulSetId> {
+        self.stateful_set_names.get(&(namespace, name)).copied().filter(|id| self.stateful_sets[*id].exists)
+    }
+    /// The existing set of this kind (`ReplicaSet`, `Deployment`, `ReplicationController`) and name.
+    pub fn replica_set_by_name(&self, namespace: Sym, name: Name, kind: &str) -> Option<ReplicaSetId> {
+        let kind = match kind {
+            "ReplicaSet" => ReplicaSetKind::ReplicaSet,
+            "Deployment" => ReplicaSetKind::Deployment,
+            _ => ReplicaSetKind::ReplicationController,
+        };
+        self.replica_set_names
+            .get(&(namespace, name, kind))
+            .copied()
+            .filter(|id| self.replica_sets[*id].exists)
+    }
+    /// The existing Job of this name.
+    pub fn job_by_name(&self, namespace: Sym, name: Name) -> Option<JobId> {
+        self.job_names.get(&(namespace, name)).copied().filter(|id| self.jobs[*id].exists)
+    }
+    /// All ReplicaSets, also deleted ones.
+    pub fn replica_sets(&self) -> &Col<ReplicaSetId, ReplicaSet> {
+        &self.replica_sets
+    }
+    /// All Jobs, also deleted ones.
+    pub fn jobs(&self) -> &Col<JobId, Job> {
+        &self.jobs
+    }
+    /// A StorageClass.
+    pub fn class(&self, name: Sym) -> Option<&StorageClass> {
+        self.classes.get(&name)
+    }
+    /// All StorageClasses.
+    pub fn classes(&self) -> impl Iterator<Item = &StorageClass> {
+        self.classes.values()
+    }
+    /// All Services.
+    pub fn services(&self) -> &[Service] {
+        &self.services
+    }
+    /// All PodDisruptionBudgets.
+    pub fn budgets(&self) -> &[DisruptionBudget] {
+        &self.budgets
+    }
+    /// Labels of a namespace; an unknown one has none.
+    pub fn namespace_labels(&self, name: Sym) -> Option<&LabelSet> {
+        self.namespaces.get(&name).map(|n| self.label_set(n.labels))
+    }
+    /// A PriorityClass.
+    pub fn priority_class(&self, name: Sym) -> Option<&PriorityClass> {
+        self.priority_classes.get(&name)
+    }
+    /// All PriorityClasses.
+    pub fn priority_classes(&self) -> impl Iterator<Item = &PriorityClass> {
+        self.priority_classes.values()
+    }
+    /// All CSIStorageCapacity objects.
+    pub fn capacities(&self) -> &[StorageCapacity] {
+        &self.capacities
+    }
+    /// The CSINode of a node.
+    pub fn csi_node(&self, node: Sym) -> Option<&CsiNode> {
+        self.csi_nodes.get(&node)
+    }
+    /// A CSIDriver.
+    pub fn csi_driver(&self, name: Sym) -> Option<&CsiDriver> {
+        self.csi_drivers.get(&name)
+    }
+    /// Changes not taken yet, oldest first.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+    /// Takes the recorded changes, oldest first, into `buffer` (whose memory is reused).
+    pub fn take_changes(&mut self, buffer: &mut Vec<Change>) {
+        buffer.clear();
+        std::mem::swap(buffer, &mut self.changes);
+    }
+    /// Position in the log of touched nodes, for [`Cluster::touched_since`].
+    pub fn touch_position(&self) -> u64 {
+        self.touched.first + self.touched.nodes.len() as u64
+    }
+    /// Nodes that changed since `position`, or whose pods or pinned volumes did, with repetitions; `None` if the log does not
+    /// reach back that far. Changes of volumes that are not pinned to a host show only in [`Cluster::wide_generation`].
+    pub fn touched_since(&self, position: u64) -> Option<&[NodeId]> {
+        let skip = position.checked_sub(self.touched.first)?;
+        self.touched.nodes.get(usize::try_from(skip).ok()?..)
+    }
+    /// Counts up at every change of a volume that is not pinned to a host.
+    pub fn wide_generation(&self) -> u64 {
+        self.wide_generation
+    }
+    /// Nodes whose hostname label has this value.
+    pub fn nodes_of_host(&self, hostname: Sym) -> &[NodeId] {
+        self.host_nodes.get(&hostname).map_or(&[], Vec::as_slice)
+    }
+    /// Counts up at every change that a scheduling decision could depend on.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+}

@@ -1,0 +1,111 @@
+//! Changes of claims and volumes.
+
+use super::*;
+
+impl Cluster {
+    /// Adds a claim.
+    ///
+    /// # Errors
+    /// [`AlreadyExists`].
+    pub fn add_claim(&mut self, claim: Claim) -> Result<ClaimId, AlreadyExists> {
+        let key = (claim.namespace, claim.name);
+        if self.claim_names.contains_key(&key) {
+            return Err(AlreadyExists);
+        }
+        let id = self.claims.insert(claim);
+        self.claim_names.insert(key, id);
+        self.generation += 1;
+        set_version(&mut self.claim_versions, id, self.generation);
+        self.changes.push(Change::ClaimAdded(id));
+        Ok(id)
+    }
+    /// Changes a claim (never its name or namespace).
+    pub fn update_claim(&mut self, id: ClaimId, change: impl FnOnce(&mut Claim)) {
+        change(&mut self.claims[id]);
+        self.generation += 1;
+        set_version(&mut self.claim_versions, id, self.generation);
+        self.changes.push(Change::ClaimUpdated(id));
+    }
+    /// The scheduler remembers the node for which it will ask provisioning (no API write).
+    pub fn assume_claim_node(&mut self, id: ClaimId, node: Option<Sym>) {
+        self.claims[id].assumed_node = node;
+        self.generation += 1;
+    }
+    /// Removes a claim for good.
+    pub fn remove_claim(&mut self, id: ClaimId) {
+        if let Some(claim) = self.claims.remove(id) {
+            self.claim_names.remove(&(claim.namespace, claim.name));
+            self.generation += 1;
+            self.changes.push(Change::ClaimRemoved {
+                claim: id,
+                uid: claim.uid,
+                namespace: claim.namespace,
+                name: claim.name,
+                volume: claim.volume_name,
+            });
+        }
+    }
+    /// Adds a volume.
+    ///
+    /// # Errors
+    /// [`AlreadyExists`].
+    pub fn add_volume(&mut self, volume: Volume) -> Result<VolumeId, AlreadyExists> {
+        if self.volume_names.contains_key(&volume.name) {
+            return Err(AlreadyExists);
+        }
+        let (name, host) = (volume.name, self.pinned_host(volume.node_affinity));
+        let id = self.volumes.insert(volume);
+        self.volume_names.insert(name, id);
+        self.volume_index.insert(&self.names, id, &self.volumes[id]);
+        match host {
+            Some(host) => self.pinned_volumes.entry(host).or_default().push(id),
+            None => self.wide_volumes.push(id),
+        }
+        self.touch_volume(self.volumes[id].node_affinity);
+        set_version(&mut self.volume_versions, id, self.generation);
+        self.changes.push(Change::VolumeAdded(id));
+        Ok(id)
+    }
+    /// Changes a volume (never its name, access modes or node affinity).
+    pub fn update_volume(&mut self, id: VolumeId, change: impl FnOnce(&mut Volume)) {
+        self.volume_index.unlink(&self.names, id, &self.volumes[id]);
+        change(&mut self.volumes[id]);
+        self.volume_index.link(&self.names, id, &self.volumes[id]);
+        self.touch_volume(self.volumes[id].node_affinity);
+        set_version(&mut self.volume_versions, id, self.generation);
+        self.changes.push(Change::VolumeUpdated(id));
+    }
+    /// The scheduler reserves a volume for a claim, or gives it back (no API write).
+    pub fn assume_volume(&mut self, id: VolumeId, claim: Option<Uid>) {
+        self.volume_index.unlink(&self.names, id, &self.volumes[id]);
+        self.volumes[id].assumed_for = claim;
+        self.volume_index.link(&self.names, id, &self.volumes[id]);
+        self.touch_volume(self.volumes[id].node_affinity);
+    }
+    /// Removes a volume for good.
+    pub fn remove_volume(&mut self, id: VolumeId) {
+        if let Some(volume) = self.volumes.remove(id) {
+            self.volume_names.remove(&volume.name);
+            self.volume_index.remove(&self.names, id, &volume);
+            match self.pinned_host(volume.node_affinity) {
+                Some(host) => {
+                    if let Some(list) = self.pinned_volumes.get_mut(&host) {
+                        list.retain(|v| *v != id);
+                    }
+                }
+                None => self.wide_volumes.retain(|v| *v != id),
+            }
+            self.touch_volume(volume.node_affinity);
+            let claim = volume.claim_ref.map(|r| (r.namespace, r.name));
+            self.changes.push(Change::VolumeRemoved { volume: id, name: volume.name, claim });
+        }
+    }
+    /// The one host that a node affinity can match: a single term with `kubernetes.io/hostname In [host]`.
+    pub(super) fn pinned_host(&self, selector: Option<NodeSelectorId>) -> Option<Sym> {
+        let [term] = &*self.node_selectors.rows[selector?].terms else { return None };
+        term.expressions.iter().find_map(|r| match (r.key, r.operator, &*r.values) {
+            (sym::HOSTNAME, NodeOperator::In, [host]) => Some(*host),
+            _ => None,
+        })
+    }
+}
