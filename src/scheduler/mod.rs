@@ -2,4 +2,6 @@
 
 pub mod cycle_state;
 pub mod framework;
+pub mod hints;
 pub mod plugins;
+pub mod queue;

@@ -54,6 +54,8 @@ pub enum Change {
         pod: PodId,
         /// Its uid.
         uid: Uid,
+        /// Its name.
+        name: Name,
         /// Where it was.
         node: Option<NodeId>,
         /// What it asked for.

@@ -61,7 +61,13 @@ impl Cluster {
         }
         if let Some(pod) = self.pods.remove(id) {
             self.pod_names.remove(&(namespace, pod.name));
-            self.changes.push(Change::PodRemoved { pod: id, uid: pod.uid, node: pod.node, spec });
+            self.changes.push(Change::PodRemoved {
+                pod: id,
+                uid: pod.uid,
+                name: pod.name,
+                node: pod.node,
+                spec,
+            });
         }
     }
     /// The scheduler reserves a node for the pod (no API write, hence no change recorded).

@@ -1,0 +1,493 @@
+//! The scheduling queue: active, backing off, unschedulable, gated (`backend/queue` of kube-scheduler v1.36).
+//!
+//! A pod that failed waits in the unschedulable pool until an event that concerns a plugin that rejected it (see
+//! [`hints`](super::hints)), or until the flush after five minutes. With `pop_from_backoff` the backoff is not felt while the
+//! active queue is empty; the backoff after errors always is.
+
+use super::hints::{ClusterEvent, SeenNodes, is_worth_requeuing};
+use crate::engine::time::{SimDuration, SimTime};
+use crate::model::cluster::Cluster;
+use crate::model::ids::{Id, PodId, Uid};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+/// A set of the default profile's plugins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PluginSet(u32);
+
+macro_rules! plugins {
+    ($($(#[$doc:meta])* $name:ident = $text:literal),+ $(,)?) => {
+        impl PluginSet {
+            plugins!(@consts 0u32; $($name),+);
+            /// The set of one plugin by its Kubernetes name; a plugin that is not known reacts to every event.
+            pub fn of(name: &str) -> PluginSet {
+                match name {
+                    $($text => PluginSet::$name,)+
+                    _ => PluginSet::UNKNOWN,
+                }
+            }
+        }
+        const PLUGIN_COUNT: usize = [$($text),+].len() + 1;
+    };
+    (@consts $n:expr; $name:ident $(, $rest:ident)*) => {
+        /// The plugin of this name.
+        pub const $name: PluginSet = PluginSet(1 << $n);
+        plugins!(@consts $n + 1; $($rest),*);
+    };
+    (@consts $n:expr;) => {
+        /// A plugin that is not in the default profile.
+        pub const UNKNOWN: PluginSet = PluginSet(1 << $n);
+    };
+}
+
+plugins! {
+    SCHEDULING_GATES = "SchedulingGates",
+    NODE_UNSCHEDULABLE = "NodeUnschedulable",
+    NODE_NAME = "NodeName",
+    TAINT_TOLERATION = "TaintToleration",
+    NODE_AFFINITY = "NodeAffinity",
+    NODE_PORTS = "NodePorts",
+    NODE_RESOURCES_FIT = "NodeResourcesFit",
+    VOLUME_RESTRICTIONS = "VolumeRestrictions",
+    NODE_VOLUME_LIMITS = "NodeVolumeLimits",
+    VOLUME_BINDING = "VolumeBinding",
+    VOLUME_ZONE = "VolumeZone",
+    POD_TOPOLOGY_SPREAD = "PodTopologySpread",
+    INTER_POD_AFFINITY = "InterPodAffinity",
+    DEFAULT_PREEMPTION = "DefaultPreemption",
+    DYNAMIC_RESOURCES = "DynamicResources",
+    NODE_DECLARED_FEATURES = "NodeDeclaredFeatures",
+}
+
+impl PluginSet {
+    /// No plugin.
+    pub const NONE: PluginSet = PluginSet(0);
+    /// Both sets together.
+    #[must_use]
+    pub const fn union(self, other: PluginSet) -> PluginSet {
+        PluginSet(self.0 | other.0)
+    }
+    /// Has the sets a plugin in common?
+    pub const fn intersects(self, other: PluginSet) -> bool {
+        self.0 & other.0 != 0
+    }
+    /// No plugin at all.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+    fn bits(self) -> impl Iterator<Item = usize> {
+        (0..PLUGIN_COUNT).filter(move |bit| self.0 >> bit & 1 == 1)
+    }
+}
+
+/// Timers of the queue.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueTimers {
+    /// First backoff.
+    pub backoff_initial: SimDuration,
+    /// Longest backoff; 0: none.
+    pub backoff_max: SimDuration,
+    /// Longest backoff after errors.
+    pub error_backoff_max: SimDuration,
+    /// Take backing off pods while the active queue is empty.
+    pub pop_from_backoff: bool,
+    /// Longest stay in the unschedulable pool.
+    pub flush_after: SimDuration,
+}
+
+/// Period at which finished backoffs are looked for, and to which their ends are aligned.
+const BACKOFF_TICK: SimDuration = SimDuration::from_secs(1);
+/// Period at which the unschedulable pool is searched for old pods.
+const FLUSH_TICK: SimDuration = SimDuration::from_secs(30);
+
+/// Where a pod is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    /// Not in the queue.
+    #[default]
+    None,
+    Active,
+    Backoff,
+    ErrorBackoff,
+    /// In the pool, at this position.
+    Pool(u32),
+    Gated,
+    /// Popped: its attempt or its binding goes on.
+    InFlight,
+}
+
+/// What the queue remembers about a pod.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    uid: Uid,
+    place: Place,
+    /// Plugins that rejected it in the last attempt, pending ones included.
+    rejectors: PluginSet,
+    /// Those of them that wait for something outside: their events skip the backoff.
+    pending: PluginSet,
+    /// When it came, or failed last.
+    stamp: SimTime,
+    /// Order among equal stamps; also tells stale heap entries.
+    seq: u64,
+    priority: i32,
+    unschedulable_count: u32,
+    error_count: u32,
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        Entry {
+            uid: Uid(0),
+            place: Place::None,
+            rejectors: PluginSet::NONE,
+            pending: PluginSet::NONE,
+            stamp: SimTime::ZERO,
+            seq: 0,
+            priority: 0,
+            unschedulable_count: 0,
+            error_count: 0,
+        }
+    }
+}
+
+/// Order of the active queue: priority, then time, then order of arrival.
+type ActiveKey = Reverse<(Reverse<i32>, SimTime, u64, PodId)>;
+/// Order of the backoff queues: end of backoff, then as the active queue.
+type BackoffKey = Reverse<(SimTime, Reverse<i32>, SimTime, u64, PodId)>;
+
+/// Why an attempt failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Plugins said no.
+    Rejected {
+        /// Who; pending ones included.
+        by: PluginSet,
+        /// Those of them that returned Pending.
+        pending: PluginSet,
+    },
+    /// Something broke.
+    Error,
+}
+
+/// The queue.
+#[derive(Clone, Debug)]
+pub struct SchedulingQueue {
+    timers: QueueTimers,
+    entries: Vec<Entry>,
+    active: BinaryHeap<ActiveKey>,
+    backoff: BinaryHeap<BackoffKey>,
+    error_backoff: BinaryHeap<BackoffKey>,
+    pool: Vec<PodId>,
+    /// Pods of the pool in order of their stamps; may hold stale entries.
+    pool_ages: VecDeque<(SimTime, u64, PodId)>,
+    /// Pods in the pool per rejecting plugin.
+    rejected_by: [u32; PLUGIN_COUNT],
+    /// Live entries of `active`, `backoff` and `error_backoff`.
+    live: [usize; 3],
+    gated: usize,
+    next_seq: u64,
+    nodes: SeenNodes,
+}
+
+impl SchedulingQueue {
+    /// An empty queue.
+    pub fn new(timers: QueueTimers) -> SchedulingQueue {
+        SchedulingQueue {
+            timers,
+            entries: Vec::new(),
+            active: BinaryHeap::new(),
+            backoff: BinaryHeap::new(),
+            error_backoff: BinaryHeap::new(),
+            pool: Vec::new(),
+            pool_ages: VecDeque::new(),
+            rejected_by: [0; PLUGIN_COUNT],
+            live: [0; 3],
+            gated: 0,
+            next_seq: 0,
+            nodes: SeenNodes::default(),
+        }
+    }
+    /// Could [`SchedulingQueue::pop`] return a pod now?
+    pub fn has_ready(&self) -> bool {
+        self.live[0] > 0 || (self.timers.pop_from_backoff && self.live[1] > 0)
+    }
+    /// Pods that are neither in flight nor assigned.
+    pub fn len(&self) -> usize {
+        self.live.iter().sum::<usize>() + self.pool.len() + self.gated
+    }
+    /// No pod waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Pods in the unschedulable pool, in no particular order.
+    pub fn unschedulable(&self) -> &[PodId] {
+        &self.pool
+    }
+    /// Is the pod being attempted or bound?
+    pub fn is_in_flight(&self, pod: PodId) -> bool {
+        self.entry(pod).place == Place::InFlight
+    }
+
+    /// A pod without a node came, or became schedulable again.
+    pub fn add(&mut self, cluster: &Cluster, pod: PodId, now: SimTime) {
+        let uid = cluster.pod(pod).uid;
+        if self.entry(pod).uid == uid && self.entry(pod).place != Place::None {
+            return;
+        }
+        self.remove(pod);
+        let spec = cluster.spec_of(pod);
+        let gated = !spec.scheduling_gates.is_empty() || spec.not_modelled.is_some();
+        let seq = self.take_seq();
+        let entry = Entry { uid, stamp: now, seq, priority: spec.priority, ..Entry::default() };
+        self.set(pod, entry);
+        if gated {
+            self.entries[pod.index()].place = Place::Gated;
+            self.gated += 1;
+        } else {
+            self.push_active(pod);
+        }
+    }
+    /// The pod is gone, assigned by somebody else, or not wanted any more.
+    pub fn remove(&mut self, pod: PodId) {
+        self.unlink(pod);
+        if let Some(entry) = self.entries.get_mut(pod.index()) {
+            *entry = Entry::default();
+        }
+    }
+    /// Takes the next pod to be tried. It is in flight until [`SchedulingQueue::done`] or [`SchedulingQueue::failed`].
+    pub fn pop(&mut self) -> Option<PodId> {
+        while let Some(Reverse((_, _, seq, pod))) = self.active.pop() {
+            if self.is_live(pod, seq, Place::Active) {
+                self.live[0] -= 1;
+                self.entries[pod.index()].place = Place::InFlight;
+                return Some(pod);
+            }
+        }
+        if self.timers.pop_from_backoff {
+            while let Some(Reverse((_, _, _, seq, pod))) = self.backoff.pop() {
+                if self.is_live(pod, seq, Place::Backoff) {
+                    self.live[1] -= 1;
+                    self.entries[pod.index()].place = Place::InFlight;
+                    return Some(pod);
+                }
+            }
+        }
+        None
+    }
+    /// The pod in flight needs no further attempt.
+    pub fn done(&mut self, pod: PodId) {
+        if self.is_in_flight(pod) {
+            self.entries[pod.index()] = Entry::default();
+        }
+    }
+    /// The attempt or the binding of the pod in flight failed: it waits.
+    pub fn failed(&mut self, pod: PodId, failure: Failure, now: SimTime) {
+        if !self.is_in_flight(pod) {
+            return;
+        }
+        let seq = self.take_seq();
+        let entry = &mut self.entries[pod.index()];
+        (entry.stamp, entry.seq) = (now, seq);
+        match failure {
+            Failure::Rejected { by, pending } => {
+                entry.unschedulable_count = entry.unschedulable_count.saturating_add(1);
+                entry.error_count = 0;
+                (entry.rejectors, entry.pending) = (by.union(pending), pending);
+                self.push_pool(pod);
+            }
+            Failure::Error => {
+                entry.error_count = entry.error_count.saturating_add(1);
+                (entry.rejectors, entry.pending) = (PluginSet::NONE, PluginSet::NONE);
+                entry.place = Place::ErrorBackoff;
+                let key = self.backoff_key(pod);
+                self.error_backoff.push(key);
+                self.live[2] += 1;
+            }
+        }
+    }
+    /// Something happened in the cluster: pods that it may help leave the pool.
+    pub fn event(&mut self, cluster: &Cluster, event: ClusterEvent, now: SimTime) {
+        let interested = event.interested();
+        let any = self.rejected_by.iter().enumerate().any(|(bit, n)| *n > 0 && interested.0 >> bit & 1 == 1);
+        if any {
+            let mut index = 0;
+            while let Some(&pod) = self.pool.get(index) {
+                let rejectors = self.entries[pod.index()].rejectors;
+                if rejectors.intersects(interested)
+                    && is_worth_requeuing(cluster, &self.nodes, pod, rejectors, event)
+                {
+                    self.requeue(pod, event, now); // the last of the pool takes its place
+                } else {
+                    index += 1;
+                }
+            }
+        }
+        self.nodes.note(cluster, event);
+    }
+    /// The pod itself changed in a way that may help it (an event about the pod alone).
+    pub fn activate(&mut self, pod: PodId) {
+        if matches!(self.entry(pod).place, Place::Pool(_) | Place::Backoff | Place::ErrorBackoff) {
+            self.unlink(pod);
+            self.push_active(pod);
+        }
+    }
+    /// Scheduling gates of the pod changed.
+    pub fn gates_changed(&mut self, cluster: &Cluster, pod: PodId) {
+        if self.entry(pod).place == Place::Gated && cluster.spec_of(pod).scheduling_gates.is_empty() {
+            self.unlink(pod);
+            self.push_active(pod);
+        }
+    }
+
+    /// When [`SchedulingQueue::tick`] would find something to do next.
+    pub fn next_tick(&mut self) -> Option<SimTime> {
+        let error = self.first_backoff_end(true);
+        let backoff = if self.timers.pop_from_backoff { None } else { self.first_backoff_end(false) };
+        [error, backoff, self.next_flush()].into_iter().flatten().min()
+    }
+    /// The next tick at which an old pod leaves the pool without an event.
+    pub fn next_flush(&mut self) -> Option<SimTime> {
+        self.drop_stale_ages();
+        let (stamp, _, _) = *self.pool_ages.front()?;
+        // Strictly older than the limit.
+        let old = stamp + self.timers.flush_after + SimDuration::from_nanos(1);
+        Some(old.next_tick(SimTime::ZERO, FLUSH_TICK))
+    }
+    /// Moves pods whose backoff ended and pods that stayed in the pool too long.
+    pub fn tick(&mut self, now: SimTime) {
+        for error in [true, false] {
+            while self.first_backoff_end(error).is_some_and(|end| end <= now) {
+                let heap = if error { &mut self.error_backoff } else { &mut self.backoff };
+                if let Some(Reverse((_, _, _, _, pod))) = heap.pop() {
+                    self.live[if error { 2 } else { 1 }] -= 1;
+                    self.push_active(pod);
+                }
+            }
+        }
+        while self.next_flush().is_some_and(|at| at <= now) {
+            if let Some((_, _, pod)) = self.pool_ages.pop_front() {
+                self.unlink(pod);
+                self.push_active(pod);
+            }
+        }
+    }
+
+    fn requeue(&mut self, pod: PodId, event: ClusterEvent, now: SimTime) {
+        self.unlink(pod);
+        let entry = self.entries[pod.index()];
+        let immediately = entry.pending.intersects(event.interested());
+        if immediately || self.backoff_end(&entry) <= now {
+            self.push_active(pod);
+        } else {
+            self.entries[pod.index()].place = Place::Backoff;
+            let key = self.backoff_key(pod);
+            self.backoff.push(key);
+            self.live[1] += 1;
+        }
+    }
+    fn push_active(&mut self, pod: PodId) {
+        let entry = &mut self.entries[pod.index()];
+        entry.place = Place::Active;
+        self.active.push(Reverse((Reverse(entry.priority), entry.stamp, entry.seq, pod)));
+        self.live[0] += 1;
+    }
+    fn push_pool(&mut self, pod: PodId) {
+        let entry = &mut self.entries[pod.index()];
+        entry.place = Place::Pool(self.pool.len() as u32);
+        for bit in entry.rejectors.bits() {
+            self.rejected_by[bit] += 1;
+        }
+        self.pool_ages.push_back((entry.stamp, entry.seq, pod));
+        self.pool.push(pod);
+        if self.pool_ages.len() > 64 + 2 * self.pool.len() {
+            let entries = &self.entries;
+            self.pool_ages.retain(|(_, seq, pod)| {
+                let entry = &entries[pod.index()];
+                entry.seq == *seq && matches!(entry.place, Place::Pool(_))
+            });
+        }
+    }
+    /// Takes the pod out of whatever part of the queue it is in. Heap entries stay and are skipped when they come up.
+    fn unlink(&mut self, pod: PodId) {
+        let entry = self.entry(pod);
+        match entry.place {
+            Place::None | Place::InFlight => {}
+            Place::Active => self.live[0] -= 1,
+            Place::Backoff => self.live[1] -= 1,
+            Place::ErrorBackoff => self.live[2] -= 1,
+            Place::Gated => self.gated -= 1,
+            Place::Pool(position) => {
+                for bit in entry.rejectors.bits() {
+                    self.rejected_by[bit] -= 1;
+                }
+                self.pool.swap_remove(position as usize);
+                if let Some(moved) = self.pool.get(position as usize) {
+                    self.entries[moved.index()].place = Place::Pool(position);
+                }
+            }
+        }
+        if let Some(entry) = self.entries.get_mut(pod.index()) {
+            entry.place = Place::None;
+        }
+    }
+    fn entry(&self, pod: PodId) -> Entry {
+        self.entries.get(pod.index()).copied().unwrap_or_default()
+    }
+    fn set(&mut self, pod: PodId, entry: Entry) {
+        if self.entries.len() <= pod.index() {
+            self.entries.resize(pod.index() + 1, Entry::default());
+        }
+        self.entries[pod.index()] = entry;
+    }
+    fn is_live(&self, pod: PodId, seq: u64, place: Place) -> bool {
+        let entry = self.entry(pod);
+        entry.seq == seq && entry.place == place
+    }
+    fn take_seq(&mut self) -> u64 {
+        self.next_seq += 1;
+        self.next_seq
+    }
+    /// When the pod's backoff ends; with pop-from-backoff rounded down to whole windows.
+    fn backoff_end(&self, entry: &Entry) -> SimTime {
+        let (count, longest) = if entry.error_count > 0 {
+            (entry.error_count, self.timers.error_backoff_max)
+        } else {
+            (entry.unschedulable_count, self.timers.backoff_max)
+        };
+        if count == 0 || longest.is_zero() {
+            return SimTime::ZERO;
+        }
+        let factor = 1u64.checked_shl(count - 1).unwrap_or(u64::MAX);
+        let end = entry.stamp + self.timers.backoff_initial.saturating_mul(factor).min(longest);
+        if !self.timers.pop_from_backoff {
+            return end;
+        }
+        SimTime::from_nanos(end.as_nanos() / BACKOFF_TICK.as_nanos() * BACKOFF_TICK.as_nanos())
+    }
+    fn backoff_key(&self, pod: PodId) -> BackoffKey {
+        let entry = &self.entries[pod.index()];
+        Reverse((self.backoff_end(entry), Reverse(entry.priority), entry.stamp, entry.seq, pod))
+    }
+    /// The tick that releases the first of a backoff queue: the first one strictly after its end.
+    fn first_backoff_end(&mut self, error: bool) -> Option<SimTime> {
+        let place = if error { Place::ErrorBackoff } else { Place::Backoff };
+        loop {
+            let heap = if error { &mut self.error_backoff } else { &mut self.backoff };
+            let Reverse((end, _, _, seq, pod)) = *heap.peek()?;
+            if self.is_live(pod, seq, place) {
+                return Some((end + SimDuration::from_nanos(1)).next_tick(SimTime::ZERO, BACKOFF_TICK));
+            }
+            let heap = if error { &mut self.error_backoff } else { &mut self.backoff };
+            heap.pop();
+        }
+    }
+    fn drop_stale_ages(&mut self) {
+        while let Some((_, seq, pod)) = self.pool_ages.front() {
+            let entry = self.entry(*pod);
+            if entry.seq == *seq && matches!(entry.place, Place::Pool(_)) {
+                break;
+            }
+            self.pool_ages.pop_front();
+        }
+    }
+}
