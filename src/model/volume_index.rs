@@ -2,7 +2,7 @@
 //! reserved for one, and in which order equal ones are taken.
 
 use super::ids::{Uid, VolumeId};
-use super::names::{Name, Names, Sym};
+use super::names::{Name, Names, Sym, sym};
 use super::quantity::Quantity;
 use super::volume::{AccessModes, Volume, VolumeMode, VolumePhase};
 use crate::engine::rng::{EntityKey, TieBreak};
@@ -15,7 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 struct Pool {
     class: Sym,
     block: bool,
-    attributes_class: Option<Sym>,
+    /// None is the empty one.
+    attributes_class: Sym,
     modes: AccessModes,
 }
 
@@ -24,7 +25,7 @@ impl Pool {
         Pool {
             class: volume.class,
             block: volume.mode == VolumeMode::Block,
-            attributes_class: volume.attributes_class,
+            attributes_class: volume.attributes_class.unwrap_or(sym::EMPTY),
             modes: volume.modes,
         }
     }
@@ -97,6 +98,7 @@ impl VolumeIndex {
         modes: AccessModes,
         request: Quantity,
     ) -> impl Iterator<Item = VolumeId> + '_ {
+        let attributes_class = attributes_class.unwrap_or(sym::EMPTY);
         let pool = Pool { class, block: mode == VolumeMode::Block, attributes_class, modes };
         let from = Free { capacity: request, rank: 0, name: Box::default(), id: VolumeId(0) };
         self.free.get(&pool).into_iter().flat_map(move |set| set.range(from.clone()..)).map(|free| free.id)

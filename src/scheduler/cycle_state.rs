@@ -2,4 +2,13 @@
 
 /// State of one scheduling cycle. Every plugin that needs one adds a field of its own type here; nobody reads another's.
 #[derive(Clone, Debug, Default)]
-pub struct CycleState {}
+pub struct CycleState {
+    /// NodeVolumeLimits.
+    pub node_volume_limits: super::plugins::node_volume_limits::NodeVolumeLimitsState,
+    /// VolumeBinding.
+    pub volume_binding: super::plugins::volume_binding::VolumeBindingState,
+    /// VolumeRestrictions.
+    pub volume_restrictions: super::plugins::volume_restrictions::VolumeRestrictionsState,
+    /// VolumeZone.
+    pub volume_zone: super::plugins::volume_zone::VolumeZoneState,
+}

@@ -70,6 +70,21 @@ pub enum Reason {
     ClaimBeingDeleted(Name),
     /// `persistentvolumeclaim "<claim>" bound to non-existent persistentvolume "<volume>"`.
     ClaimLost(Name, Sym),
+    /// `waiting for ephemeral volume controller to create the persistentvolumeclaim "<name>"`.
+    EphemeralClaimMissing(Name),
+    /// `PVC <namespace>/<claim> was not created for pod <namespace>/<pod> (pod is not owner)`.
+    EphemeralClaimForeign {
+        /// Namespace of both.
+        namespace: Sym,
+        /// The claim.
+        claim: Name,
+        /// The pod.
+        pod: Name,
+    },
+    /// `persistentvolume "<name>" not found`.
+    VolumeNotFound(Sym),
+    /// `storageclass.storage.k8s.io "<name>" not found`.
+    ClassNotFound(Sym),
 }
 
 impl Reason {
@@ -92,6 +107,25 @@ impl Reason {
                 names.show(claim),
                 names.text(volume)
             ),
+            Reason::EphemeralClaimMissing(name) => write!(
+                out,
+                "waiting for ephemeral volume controller to create the persistentvolumeclaim \"{}\"",
+                names.show(name)
+            ),
+            Reason::EphemeralClaimForeign { namespace, claim, pod } => {
+                let namespace = names.text(namespace);
+                let (claim, pod) = (names.show(claim), names.show(pod));
+                write!(
+                    out,
+                    "PVC {namespace}/{claim} was not created for pod {namespace}/{pod} (pod is not owner)"
+                )
+            }
+            Reason::VolumeNotFound(name) => {
+                write!(out, "persistentvolume \"{}\" not found", names.text(name))
+            }
+            Reason::ClassNotFound(name) => {
+                write!(out, "storageclass.storage.k8s.io \"{}\" not found", names.text(name))
+            }
         };
     }
     /// Kubernetes' words.

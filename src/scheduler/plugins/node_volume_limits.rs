@@ -1,0 +1,133 @@
+//! NodeVolumeLimits: how many volumes of a CSI driver a node can have attached.
+//!
+//! Volumes are told apart by driver and handle. A claim that has no volume yet counts as one volume of its class's provisioner.
+//! Attachments without a pod (VolumeAttachment objects) and migrated in-tree volumes are not modelled.
+
+use crate::model::cluster::Cluster;
+use crate::model::ids::{ClaimId, PodId};
+use crate::model::names::Sym;
+use crate::model::node::CsiNode;
+use crate::model::spec::PodVolume;
+use crate::model::volume::VolumeSource;
+use crate::scheduler::cycle_state::CycleState;
+use crate::scheduler::framework::{
+    Code, FilterPlugin, NodeView, Plugin, PluginName, PreFilter, PreFilterPlugin, Rejection, Verdict, View,
+};
+
+/// The plugin's name.
+pub const NAME: PluginName = "NodeVolumeLimits";
+/// One more volume than the node can attach.
+pub const TOO_MANY: &str = "node(s) exceed max volume count";
+
+/// In-tree plugins that CSI migration knows. Without the annotation on the CSINode, which is not modelled, they do not count.
+const MIGRATABLE: [&str; 7] = [
+    "kubernetes.io/aws-ebs",
+    "kubernetes.io/gce-pd",
+    "kubernetes.io/azure-disk",
+    "kubernetes.io/azure-file",
+    "kubernetes.io/cinder",
+    "kubernetes.io/vsphere-volume",
+    "kubernetes.io/portworx-volume",
+];
+
+/// The NodeVolumeLimits plugin.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NodeVolumeLimits;
+
+/// Identity of a volume to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Handle {
+    /// `volumeHandle`.
+    Known(Sym),
+    /// The volume that the claim will have.
+    OfClaim(ClaimId),
+}
+
+/// Its part of the cycle state: the pod's volumes as (driver, handle), each once.
+#[derive(Clone, Debug, Default)]
+pub struct NodeVolumeLimitsState {
+    volumes: Vec<(Sym, Handle)>,
+}
+
+impl Plugin for NodeVolumeLimits {
+    fn name(&self) -> PluginName {
+        NAME
+    }
+}
+
+impl PreFilterPlugin for NodeVolumeLimits {
+    fn pre_filter(&self, view: View<'_>, pod: PodId, state: &mut CycleState) -> PreFilter {
+        let volumes = &mut state.node_volume_limits.volumes;
+        volumes.clear();
+        add_volumes(view.cluster, pod, |_| true, volumes);
+        if volumes.is_empty() { PreFilter::Skip } else { PreFilter::Continue }
+    }
+}
+
+impl FilterPlugin for NodeVolumeLimits {
+    fn filter(&self, view: View<'_>, _pod: PodId, state: &mut CycleState, node: NodeView<'_>) -> Verdict {
+        let cluster = view.cluster;
+        let Some(csi) = cluster.csi_node(node.node.name) else { return Ok(()) };
+        let wanted = &state.node_volume_limits.volumes;
+        if !wanted.iter().any(|(driver, _)| limit(csi, *driver).is_some()) {
+            return Ok(());
+        }
+        let mut attached = Vec::new();
+        for &other in &node.info.pods {
+            add_volumes(cluster, other, |driver| limit(csi, driver).is_some(), &mut attached);
+        }
+        for (index, &(driver, _)) in wanted.iter().enumerate() {
+            let first = wanted.iter().position(|(d, _)| *d == driver) == Some(index);
+            let Some(limit) = limit(csi, driver).filter(|_| first) else { continue };
+            let new = wanted.iter().filter(|v| v.0 == driver && !attached.contains(v)).count();
+            let current = attached.iter().filter(|v| v.0 == driver).count();
+            if new > 0 && (current + new) as i64 > i64::from(limit) {
+                return Err(Rejection::text(NAME, Code::Unschedulable, TOO_MANY));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn limit(csi: &CsiNode, driver: Sym) -> Option<i32> {
+    // Of several entries of one driver the last one counts.
+    csi.drivers.iter().rev().filter(|d| d.name == driver).find_map(|d| d.limit)
+}
+
+/// Adds the pod's CSI volumes of the drivers of interest, each once.
+fn add_volumes(
+    cluster: &Cluster,
+    pod: PodId,
+    of_interest: impl Fn(Sym) -> bool,
+    out: &mut Vec<(Sym, Handle)>,
+) {
+    let row = cluster.pod(pod);
+    let spec = cluster.spec(row.spec);
+    let mentions = spec.volumes.iter().any(|v| !matches!(v, PodVolume::Exclusive { .. }));
+    if !mentions {
+        return;
+    }
+    for name in cluster.claim_names_of(pod).flatten() {
+        let Some(claim) = cluster.claim_by_name(spec.namespace, name) else { continue };
+        let Some(volume) = csi_volume(cluster, claim).filter(|(driver, _)| of_interest(*driver)) else {
+            continue;
+        };
+        if !out.contains(&volume) {
+            out.push(volume);
+        }
+    }
+}
+
+/// Driver and handle of a claim's volume, or of the one that its class would make.
+fn csi_volume(cluster: &Cluster, id: ClaimId) -> Option<(Sym, Handle)> {
+    let claim = cluster.claim(id);
+    if let Some(volume) = claim.volume_name.and_then(|name| cluster.volume_by_name(name)) {
+        return match cluster.volume(volume).source {
+            VolumeSource::Csi { driver, handle } => Some((driver, Handle::Known(handle))),
+            VolumeSource::Local | VolumeSource::Other => None,
+        };
+    }
+    let class = cluster.class(cluster.claim_spec(claim.spec).class_or_empty())?;
+    let migratable = MIGRATABLE.contains(&cluster.names.text(class.provisioner));
+    (!migratable).then_some((class.provisioner, Handle::OfClaim(id)))
+}

@@ -1,0 +1,353 @@
+//! Matching the waiting claims on a node: `FindPodVolumes`.
+
+use super::{Provision, VolumeBindingState};
+use crate::model::cluster::Cluster;
+use crate::model::ids::{ClaimId, ClaimSpecId, NodeId, VolumeId};
+use crate::model::labels::{LabelOperator, LabelSelector, LabelSet};
+use crate::model::names::{Sym, sym};
+use crate::model::volume::{ClaimSpec, StorageCapacity, TopologyTerm, Volume, VolumePhase};
+use crate::scheduler::framework::View;
+use rustc_hash::FxHashMap;
+use std::cmp::Ordering;
+use std::ops::Range;
+
+/// A claim that waits for a node.
+#[derive(Clone, Debug)]
+pub(super) struct WaitingClaim {
+    claim: ClaimId,
+    spec: ClaimSpecId,
+    /// How its class makes volumes: index into the state's rules.
+    rule: usize,
+    /// Its part of the state's `prebound`.
+    prebound: Range<u32>,
+    /// Its part of the state's `wide`.
+    wide: Range<u32>,
+}
+
+/// How volumes of one class are made, for claims of one size.
+#[derive(Clone, Debug)]
+pub(super) struct ProvisionRule {
+    spec: ClaimSpecId,
+    /// The class has a provisioner that makes volumes.
+    dynamic: bool,
+    allowed: Vec<TopologyTerm>,
+    capacities: Option<Capacities>,
+}
+
+/// The CSIStorageCapacity objects of a class that suffice for a request, looked up by node.
+#[derive(Clone, Debug, Default)]
+struct Capacities {
+    /// Objects whose nodeTopology is one label with one value, by that label; first in order only.
+    by_label: FxHashMap<(Sym, Sym), (u32, i64)>,
+    keys: Vec<Sym>,
+    /// All others, in order.
+    general: Vec<(u32, LabelSelector, i64)>,
+}
+
+/// What was found on a node.
+pub(super) struct Found {
+    pub bound_match: bool,
+    pub unbound_match: bool,
+    pub enough_space: bool,
+    pub volumes_exist: bool,
+    pub bindings: Range<u32>,
+    pub provisions: Range<u32>,
+}
+
+impl Found {
+    pub(super) fn satisfied(&self) -> bool {
+        self.bound_match && self.unbound_match && self.enough_space && self.volumes_exist
+    }
+}
+
+/// Looks once at everything about the waiting claims (in order of the pod's volumes) that no node changes.
+pub(super) fn prepare(view: View<'_>, unbound: &[ClaimId], state: &mut VolumeBindingState) {
+    let cluster = view.cluster;
+    for &id in unbound {
+        let row = cluster.claim(id);
+        let rule = provision_rule(cluster, row.spec, &mut state.rules);
+        let mut claim = WaitingClaim { claim: id, spec: row.spec, rule, prebound: 0..0, wide: 0..0 };
+        if let Some(node) = row.assumed_node.or(row.selected_node) {
+            state.selected.push((claim, node));
+            continue;
+        }
+        let start = state.prebound.len();
+        collect_prebound(cluster, id, &mut state.prebound);
+        claim.prebound = start as u32..state.prebound.len() as u32;
+        let start = state.wide.len();
+        let fits = |v: &&VolumeId| is_candidate(cluster, cluster.volume(**v), row.spec);
+        state.wide.extend(cluster.wide_volumes().iter().filter(fits));
+        state.wide[start..].sort_by(|a, b| compare(cluster, *a, *b));
+        claim.wide = start as u32..state.wide.len() as u32;
+        state.waiting.push(claim);
+    }
+    // Stable, as Go's insertion sort is for up to twelve claims.
+    state.waiting.sort_by_key(|claim| cluster.claim_spec(claim.spec).request);
+}
+
+/// Judges the node and puts the choices into the state's arenas.
+pub(super) fn on_node(view: View<'_>, state: &mut VolumeBindingState, node: NodeId) -> Found {
+    let cluster = view.cluster;
+    let (bindings, provisions) = (state.bindings.len() as u32, state.provisions.len() as u32);
+    let mut found = Found {
+        bound_match: true,
+        unbound_match: true,
+        enough_space: true,
+        volumes_exist: true,
+        bindings: bindings..bindings,
+        provisions: provisions..provisions,
+    };
+    check_bound(cluster, &state.bound, node, &mut found);
+    let name = cluster.node(node).name;
+    if state.selected.iter().any(|(_, selected)| *selected != name) {
+        found.unbound_match = false;
+        return found;
+    }
+    let mut unmatched = Vec::new();
+    for (index, claim) in state.waiting.iter().enumerate() {
+        match match_claim(cluster, state, claim, node, bindings as usize) {
+            Some(volume) => state.bindings.push((claim.claim, volume)),
+            None => unmatched.push(index),
+        }
+    }
+    found.bindings.end = state.bindings.len() as u32;
+    if !state.selected.is_empty() || !unmatched.is_empty() {
+        check_provisions(cluster, state, &unmatched, node, &mut found);
+    }
+    if !found.satisfied() {
+        state.bindings.truncate(bindings as usize);
+        state.provisions.truncate(provisions as usize);
+    }
+    found
+}
+
+/// The first bound claim whose volume is gone or elsewhere decides.
+fn check_bound(cluster: &Cluster, bound: &[Option<VolumeId>], node: NodeId, found: &mut Found) {
+    for volume in bound {
+        match volume {
+            None => {
+                found.volumes_exist = false;
+                return;
+            }
+            Some(id) if !cluster.volume_allows_node(cluster.volume(*id), node) => {
+                found.bound_match = false;
+                return;
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// `FindMatchingVolume` on a node: a volume that names the claim, or the smallest free one that fits. A volume that names the
+/// claim but lies elsewhere means that the claim gets none here.
+fn match_claim(
+    cluster: &Cluster,
+    state: &VolumeBindingState,
+    claim: &WaitingClaim,
+    node: NodeId,
+    chosen_from: usize,
+) -> Option<VolumeId> {
+    let taken = |id: VolumeId| state.bindings[chosen_from..].iter().any(|(_, v)| *v == id);
+    let range = |r: &Range<u32>| r.start as usize..r.end as usize;
+    if let Some(&id) = state.prebound[range(&claim.prebound)].iter().find(|id| !taken(**id)) {
+        return cluster.volume_allows_node(cluster.volume(id), node).then_some(id);
+    }
+    let pinned = match cluster.node_labels(node).get(sym::HOSTNAME) {
+        Some(host) => cluster.pinned_volumes(host),
+        None => &[],
+    };
+    let local = pinned
+        .iter()
+        .copied()
+        .filter(|id| {
+            let volume = cluster.volume(*id);
+            is_candidate(cluster, volume, claim.spec)
+                && !taken(*id)
+                && cluster.volume_allows_node(volume, node)
+        })
+        .min_by(|a, b| compare(cluster, *a, *b));
+    let wide = state.wide[range(&claim.wide)]
+        .iter()
+        .copied()
+        .find(|id| !taken(*id) && cluster.volume_allows_node(cluster.volume(*id), node));
+    match (local, wide) {
+        (Some(a), Some(b)) => Some(if compare(cluster, a, b) == Ordering::Greater { b } else { a }),
+        (a, b) => a.or(b),
+    }
+}
+
+/// Could the free volume serve such a claim, on a node that its affinity allows?
+fn is_candidate(cluster: &Cluster, volume: &Volume, spec: ClaimSpecId) -> bool {
+    let free = volume.phase == VolumePhase::Available
+        && volume.claim_ref.is_none()
+        && volume.assumed_for.is_none()
+        && volume.deletion.is_none();
+    if !free {
+        return false;
+    }
+    let spec = cluster.claim_spec(spec);
+    volume.class == spec.class_or_empty()
+        && volume.capacity >= spec.request
+        && volume.mode == spec.mode
+        && same_attributes(volume, spec)
+        && volume.modes.contains(spec.modes)
+        && spec.selector.as_ref().is_none_or(|s| s.matches(cluster.label_set(volume.labels)))
+}
+
+/// `volumeAttributesClassName` must be equal; none and the empty one are the same.
+fn same_attributes(volume: &Volume, spec: &ClaimSpec) -> bool {
+    volume.attributes_class.unwrap_or(sym::EMPTY) == spec.attributes_class.unwrap_or(sym::EMPTY)
+}
+
+/// Volumes of the claim's class that name the claim and have the size and mode for it, in order of choice. Neither phase nor
+/// selector nor access modes are looked at.
+fn collect_prebound(cluster: &Cluster, id: ClaimId, out: &mut Vec<VolumeId>) {
+    let claim = cluster.claim(id);
+    let spec = cluster.claim_spec(claim.spec);
+    let index = cluster.volume_index();
+    let fits = |volume: &Volume| {
+        volume.class == spec.class_or_empty()
+            && volume.capacity >= spec.request
+            && volume.mode == spec.mode
+            && same_attributes(volume, spec)
+            && volume.deletion.is_none()
+    };
+    let start = out.len();
+    for &id in index.claimed_by(claim.namespace, claim.name) {
+        let volume = cluster.volume(id);
+        let for_us = match volume.assumed_for {
+            Some(uid) => uid == claim.uid,
+            None => volume.claim_ref.is_some_and(|r| r.uid.is_none_or(|uid| uid == claim.uid)),
+        };
+        if for_us && fits(volume) {
+            out.push(id);
+        }
+    }
+    for &id in index.assumed_for(claim.uid) {
+        if !out[start..].contains(&id) && fits(cluster.volume(id)) {
+            out.push(id);
+        }
+    }
+    out[start..].sort_by(|a, b| compare_order(cluster, *a, *b));
+}
+
+/// Order of choice: smallest first, equal ones as ties are broken.
+fn compare(cluster: &Cluster, a: VolumeId, b: VolumeId) -> Ordering {
+    cluster.volume(a).capacity.cmp(&cluster.volume(b).capacity).then_with(|| compare_order(cluster, a, b))
+}
+
+fn compare_order(cluster: &Cluster, a: VolumeId, b: VolumeId) -> Ordering {
+    let key = |id: VolumeId| (id, cluster.volume(id).name);
+    cluster.volume_index().compare_equal(&cluster.names, key(a), key(b))
+}
+
+// ---- volumes to be made ----
+
+fn provision_rule(cluster: &Cluster, spec: ClaimSpecId, rules: &mut Vec<ProvisionRule>) -> usize {
+    if let Some(index) = rules.iter().position(|rule| rule.spec == spec) {
+        return index;
+    }
+    let claim = cluster.claim_spec(spec);
+    let name = claim.class_or_empty();
+    let class = cluster.class(name);
+    let provisioner = class.map_or(sym::EMPTY, |c| c.provisioner);
+    let dynamic = provisioner != sym::EMPTY && provisioner != sym::NO_PROVISIONER;
+    let checked = dynamic && cluster.csi_driver(provisioner).is_some_and(|driver| driver.storage_capacity);
+    rules.push(ProvisionRule {
+        spec,
+        dynamic,
+        allowed: class.map(|c| c.allowed_topologies.clone()).unwrap_or_default(),
+        capacities: checked.then(|| sufficient_capacities(cluster, name, claim.request.value())),
+    });
+    rules.len() - 1
+}
+
+/// The CSIStorageCapacity objects of a class in which `bytes` fit: `maximumVolumeSize` decides if it is given, else `capacity`.
+fn sufficient_capacities(cluster: &Cluster, class: Sym, bytes: i64) -> Capacities {
+    let fits = |c: &&StorageCapacity| {
+        let limit = c.maximum_volume_size.or(c.capacity);
+        c.class == class && limit.is_some_and(|l| l.value() >= bytes)
+    };
+    let mut objects: Vec<&StorageCapacity> = cluster.capacities().iter().filter(fits).collect();
+    let text = |s: Sym| cluster.names.text(s);
+    objects.sort_by(|a, b| (text(a.namespace), text(a.name)).cmp(&(text(b.namespace), text(b.name))));
+    let mut capacities = Capacities::default();
+    for (order, object) in objects.into_iter().enumerate() {
+        let Some(topology) = &object.topology else { continue };
+        let value = object.capacity.map_or(0, |c| c.value());
+        match single_label(topology) {
+            Some(label) => {
+                capacities.by_label.entry(label).or_insert((order as u32, value));
+                if !capacities.keys.contains(&label.0) {
+                    capacities.keys.push(label.0);
+                }
+            }
+            None => capacities.general.push((order as u32, topology.clone(), value)),
+        }
+    }
+    capacities
+}
+
+/// The label that the selector asks for, if it asks for one label with one value and nothing else.
+fn single_label(selector: &LabelSelector) -> Option<(Sym, Sym)> {
+    let LabelSelector::Requirements(all) = selector else { return None };
+    match &**all {
+        [r] if r.operator == LabelOperator::In && r.values.len() == 1 => Some((r.key, r.values[0])),
+        _ => None,
+    }
+}
+
+impl Capacities {
+    /// The first object that the node has access to: its `capacity`.
+    fn first(&self, labels: &LabelSet) -> Option<i64> {
+        let by_label = self.keys.iter().filter_map(|key| {
+            let value = labels.get(*key)?;
+            self.by_label.get(&(*key, value)).copied()
+        });
+        let general = self.general.iter().find(|(_, s, _)| s.matches(labels)).map(|(o, _, c)| (*o, *c));
+        by_label.chain(general).min_by_key(|(order, _)| *order).map(|(_, capacity)| capacity)
+    }
+}
+
+/// `checkVolumeProvisions`: the first claim that cannot be provisioned decides.
+fn check_provisions(
+    cluster: &Cluster,
+    state: &mut VolumeBindingState,
+    unmatched: &[usize],
+    node: NodeId,
+    found: &mut Found,
+) {
+    let labels = cluster.node_labels(node);
+    let selected = state.selected.iter().map(|(claim, _)| claim);
+    let unmatched = unmatched.iter().map(|index| &state.waiting[*index]);
+    found.unbound_match = true;
+    for claim in selected.chain(unmatched) {
+        let rule = &state.rules[claim.rule];
+        if !rule.dynamic || !topology_allows(&rule.allowed, labels) {
+            found.unbound_match = false;
+            return;
+        }
+        let capacity = match &rule.capacities {
+            None => None,
+            Some(capacities) => match capacities.first(labels) {
+                None => {
+                    found.enough_space = false;
+                    return;
+                }
+                some => some,
+            },
+        };
+        state.provisions.push(Provision { claim: claim.claim, capacity });
+    }
+    found.provisions.end = state.provisions.len() as u32;
+}
+
+/// `allowedTopologies`: terms ORed, a term's expressions ANDed, an empty term matches nothing; no terms: everywhere.
+fn topology_allows(terms: &[TopologyTerm], labels: &LabelSet) -> bool {
+    let holds = |term: &TopologyTerm| {
+        let all = &term.expressions;
+        !all.is_empty()
+            && all.iter().all(|(key, values)| labels.get(*key).is_some_and(|v| values.contains(&v)))
+    };
+    terms.is_empty() || terms.iter().any(holds)
+}
