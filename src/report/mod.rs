@@ -4,6 +4,10 @@
 
 pub mod findings;
 pub mod human;
+pub mod palette;
+pub mod plot;
+pub mod plots;
+pub mod png;
 pub mod table;
 
 #[cfg(test)]

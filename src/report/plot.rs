@@ -1,0 +1,122 @@
+//! Which pictures there are, and drawing them from finished results.
+
+use super::plots::canvas::PlotError;
+use super::plots::{nodes, resources, storage, stranding, stuck};
+use crate::results::summary::VariantSummary;
+use crate::results::{RunOutput, VariantOutput};
+
+/// A picture of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PlotKind {
+    /// Stranded CPU and memory, running and stuck pods, against the share of local disk bound.
+    Stranding,
+    /// Stuck pods over time.
+    Stuck,
+    /// CPU, memory and disk over time: used, stranded, free.
+    Resources,
+    /// What each node ran out of, and when.
+    Nodes,
+    /// Where the disk is at the end.
+    Storage,
+}
+
+impl PlotKind {
+    /// All kinds, the most telling first.
+    pub const ALL: [PlotKind; 5] =
+        [PlotKind::Stranding, PlotKind::Stuck, PlotKind::Resources, PlotKind::Nodes, PlotKind::Storage];
+
+    /// Its name, which is also its file name without `.svg`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            PlotKind::Stranding => "stranding",
+            PlotKind::Stuck => "stuck",
+            PlotKind::Resources => "resources",
+            PlotKind::Nodes => "nodes",
+            PlotKind::Storage => "storage",
+        }
+    }
+
+    /// What it shows, in one line.
+    pub const fn about(self) -> &'static str {
+        match self {
+            PlotKind::Stranding => {
+                "stranded CPU and memory, running and stuck pods against the share of local disk bound"
+            }
+            PlotKind::Stuck => "stuck pods over time",
+            PlotKind::Resources => "CPU, memory and disk over time: used, stranded, free",
+            PlotKind::Nodes => "what each node ran out of, and when",
+            PlotKind::Storage => "where the disk is at the end: asked for, wasted by kind, free",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn from_name(name: &str) -> Option<PlotKind> {
+        PlotKind::ALL.into_iter().find(|k| k.name() == name)
+    }
+}
+
+/// What the pictures of a run are drawn from.
+pub struct PlotInput<'a> {
+    /// The variants in their order, which decides their colours.
+    pub variants: &'a [VariantOutput],
+}
+
+impl<'a> PlotInput<'a> {
+    /// Of a whole run.
+    pub fn new(run: &'a RunOutput) -> PlotInput<'a> {
+        PlotInput { variants: &run.variants }
+    }
+
+    /// The variants' summaries.
+    pub fn summaries(&self) -> Vec<VariantSummary> {
+        self.variants.iter().map(|v| v.summary.clone()).collect()
+    }
+
+    /// The variants' names.
+    pub fn names(&self) -> Vec<&str> {
+        self.variants.iter().map(|v| v.summary.name.as_str()).collect()
+    }
+
+    /// Where the longest variant ends.
+    pub fn end_seconds(&self) -> f64 {
+        let last = |v: &VariantOutput| {
+            v.timeseries.last().map_or(0.0, |r| r.seconds).max(v.summary.simulated_seconds)
+        };
+        self.variants.iter().map(last).fold(0.0, f64::max)
+    }
+
+    /// CPU of all nodes of each variant, at its most, in thousandths of a core.
+    pub fn allocatable_milli(&self) -> Vec<f64> {
+        let most = |v: &VariantOutput| {
+            v.timeseries.iter().map(|r| r.cpu_allocatable_milli).max().unwrap_or(0) as f64
+        };
+        self.variants.iter().map(most).collect()
+    }
+}
+
+/// Draws one picture as SVG.
+///
+/// # Errors
+/// [`PlotError`] if the drawing backend fails.
+pub fn draw(kind: PlotKind, run: &RunOutput) -> Result<String, PlotError> {
+    let input = PlotInput::new(run);
+    match kind {
+        PlotKind::Stranding => stranding::svg(&input),
+        PlotKind::Stuck => stuck::svg(&input),
+        PlotKind::Resources => resources::svg(&input),
+        PlotKind::Nodes => nodes::svg(&input),
+        PlotKind::Storage => storage::svg(&input),
+    }
+}
+
+/// Draws every picture: file name and SVG, ready for [`crate::results::Extras::plots`].
+///
+/// # Errors
+/// [`PlotError`] if the drawing backend fails.
+pub fn draw_all(run: &RunOutput) -> Result<Vec<(String, Vec<u8>)>, PlotError> {
+    let one = |kind: PlotKind| Ok((format!("{}.svg", kind.name()), draw(kind, run)?.into_bytes()));
+    PlotKind::ALL.into_iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,14 @@
+//! The pictures, one file each, and what they share.
+
+pub mod axis;
+pub mod canvas;
+pub mod lines;
+pub mod measure;
+pub mod nodes;
+pub mod resources;
+pub mod storage;
+pub mod stranding;
+pub mod stuck;
+
+/// Width of a whole picture in units (half pixels).
+pub const WIDTH: f64 = 1920.0;

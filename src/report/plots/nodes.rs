@@ -1,0 +1,300 @@
+//! The heat map of nodes: what each ran out of, and when; a panel per variant, the first to fill on top.
+
+use super::axis::Axis;
+use super::canvas::{self, Anchor, Canvas, Frame, HEADING, LABEL, MARGIN, PlotError, Type};
+use super::lines::{KeyEntry, axis_room, horizontal_axis, key, key_height, time_axis};
+use super::{WIDTH, measure};
+use crate::report::human;
+use crate::report::palette::{self, Colour, FREE, GREY, INK, meaning};
+use crate::report::plot::PlotInput;
+use crate::results::VariantOutput;
+use crate::results::tables::NodeState;
+use std::collections::BTreeMap;
+
+const GAP: f64 = 44.0;
+/// A row with a name of its own.
+const NAMED_ROW: f64 = 27.0;
+
+/// The colour of a state.
+pub fn colour(state: NodeState) -> Colour {
+    match state {
+        NodeState::Room => FREE,
+        NodeState::Disk => meaning::DISK,
+        NodeState::Cpu => meaning::CPU,
+        NodeState::Memory => meaning::MEMORY,
+        NodeState::Pods => meaning::PODS,
+        NodeState::Other => meaning::OTHER,
+        NodeState::Down => meaning::DOWN,
+    }
+}
+
+/// What a state means, in words.
+pub fn meaning_of(state: NodeState) -> &'static str {
+    match state {
+        NodeState::Room => "room for one more pod",
+        NodeState::Disk => "out of disk",
+        NodeState::Cpu => "out of CPU",
+        NodeState::Memory => "out of memory",
+        NodeState::Pods => "at its pod limit",
+        NodeState::Other => "several obstacles",
+        NodeState::Down => "down or cordoned",
+    }
+}
+
+/// What a node went through: its name and (from when, state), the first at 0.
+#[derive(Clone, Debug, PartialEq)]
+pub struct History {
+    /// The node.
+    pub node: String,
+    /// Changes in the order of time.
+    pub states: Vec<(f64, NodeState)>,
+}
+
+impl History {
+    /// When it first had no room, and why.
+    pub fn first(&self) -> Option<(f64, NodeState)> {
+        self.states.iter().copied().find(|s| s.1 != NodeState::Room)
+    }
+}
+
+/// The histories of all nodes, the first to run out of something first, those that never did last; else as in the table.
+pub fn histories(variant: &VariantOutput) -> Vec<History> {
+    let mut all: Vec<History> = variant
+        .nodes
+        .iter()
+        .map(|n| History { node: n.name.clone(), states: vec![(0.0, NodeState::Room)] })
+        .collect();
+    let index: BTreeMap<&str, usize> =
+        variant.nodes.iter().enumerate().map(|(i, n)| (n.name.as_str(), i)).collect();
+    for row in &variant.node_heat {
+        if let Some(&i) = index.get(row.node.as_str()) {
+            all[i].states.push((row.seconds, row.state));
+        }
+    }
+    let key = |h: &History| h.first().map_or(f64::INFINITY, |f| f.0);
+    all.sort_by(|a, b| key(a).total_cmp(&key(b)));
+    all
+}
+
+/// Draws it.
+///
+/// # Errors
+/// [`PlotError`] if the backend fails.
+pub fn svg(input: &PlotInput<'_>) -> Result<String, PlotError> {
+    let count = input.variants.len().max(1);
+    let columns = count.min(3);
+    let rows = count.div_ceil(columns);
+    let most_nodes = input.variants.iter().map(|v| v.nodes.len()).max().unwrap_or(0);
+    let named = most_nodes <= 30 && count <= 3;
+    let panel_height = match count {
+        _ if named => (most_nodes as f64 * NAMED_ROW).max(120.0),
+        1 => 620.0,
+        2 | 3 => 520.0,
+        _ => 260.0,
+    };
+    let title = title(input);
+    let note = "What keeps one more pod of the workload off each node, or off most of a few neighbours. The first to fill are on top.";
+    let entries = key_entries(input);
+    let key_top = canvas::title_height(&title, note, WIDTH);
+    let first = key_top + key_height(&entries, WIDTH - 2.0 * MARGIN) + 14.0;
+    let head = HEADING * 1.4 + LABEL * 1.7;
+    let band = head + panel_height + axis_room("t") + 26.0;
+    let height = first + rows as f64 * band + MARGIN;
+    let description = format!("{title}. A map of nodes by time for each variant.");
+    canvas::draw((WIDTH as u32, height as u32), &title, &description, |c| {
+        c.title(&title, note, WIDTH);
+        key(c, &entries, (MARGIN, key_top), WIDTH - MARGIN);
+        let width = (WIDTH - 2.0 * MARGIN - GAP * (columns as f64 - 1.0)) / columns as f64;
+        for (i, variant) in input.variants.iter().enumerate() {
+            let left = MARGIN + (i % columns) as f64 * (width + GAP);
+            let top = first + (i / columns) as f64 * band;
+            let name = measure::fitted(&variant.summary.name, HEADING, true, width);
+            let look = Type::bold(HEADING, palette::variant(i));
+            c.text(&name, (left, top + HEADING * 0.7), Anchor::Start, look);
+            let counts = measure::fitted(&counts(variant), LABEL, false, width);
+            c.text(
+                &counts,
+                (left, top + HEADING * 1.4 + LABEL * 0.6),
+                Anchor::Start,
+                Type::plain(LABEL, GREY),
+            );
+            let slot =
+                Frame { left, top: top + head, right: left + width, bottom: top + head + panel_height };
+            panel(c, input, variant, slot, named);
+        }
+    })
+}
+
+/// How many nodes ran out of what first.
+fn firsts(variant: &VariantOutput) -> BTreeMap<NodeState, u64> {
+    let mut firsts = BTreeMap::new();
+    for history in histories(variant) {
+        *firsts.entry(history.first().map_or(NodeState::Room, |f| f.1)).or_insert(0) += 1;
+    }
+    firsts
+}
+
+/// `first out of disk 12, of CPU 3; never 5`.
+fn counts(variant: &VariantOutput) -> String {
+    let firsts = firsts(variant);
+    let mut parts: Vec<(u64, String)> = Vec::new();
+    for (state, n) in &firsts {
+        if *state != NodeState::Room {
+            parts.push((*n, format!("{} {}", human::count(*n), meaning_of(*state))));
+        }
+    }
+    parts.sort_by_key(|p| std::cmp::Reverse(p.0));
+    if let Some(n) = firsts.get(&NodeState::Room) {
+        parts.push((*n, format!("{} with room all the time", human::count(*n))));
+    }
+    let parts: Vec<String> = parts.into_iter().map(|p| p.1).collect();
+    if parts.is_empty() { "no nodes".into() } else { parts.join(", ") }
+}
+
+fn title(input: &PlotInput<'_>) -> String {
+    let disk = |v: &VariantOutput| firsts(v).get(&NodeState::Disk).copied().unwrap_or(0);
+    let name = |v: &VariantOutput| v.summary.name.clone();
+    match input.variants {
+        [] => "Nothing was run".into(),
+        [one] => match firsts(one).into_iter().filter(|f| f.0 != NodeState::Room).max_by_key(|f| f.1) {
+            None => "No node ever ran out of anything".into(),
+            Some((state, n)) => {
+                let verb = if n == 1 { "is" } else { "are" };
+                let of = human::plural(one.nodes.len() as u64, "node");
+                format!("{} of {of} {verb} first {}", human::count(n), meaning_of(state))
+            }
+        },
+        many => {
+            let worst = many.iter().rev().max_by_key(|v| disk(v));
+            let best = many.iter().min_by_key(|v| disk(v));
+            let (Some(worst), Some(best)) = (worst, best) else { return String::new() };
+            let of = human::plural(worst.nodes.len() as u64, "node");
+            if disk(worst) == disk(best) {
+                return format!(
+                    "Disk is what {} of {of} run out of first, whatever the variant",
+                    human::count(disk(worst))
+                );
+            }
+            format!(
+                "Disk runs out first on {} of {of} with {}, on {} with {}",
+                human::count(disk(worst)),
+                name(worst),
+                crate::report::findings::none_or(disk(best)),
+                name(best)
+            )
+        }
+    }
+}
+
+fn key_entries(input: &PlotInput<'_>) -> Vec<KeyEntry> {
+    let seen = |s: &NodeState| {
+        *s == NodeState::Room || input.variants.iter().any(|v| v.node_heat.iter().any(|row| row.state == *s))
+    };
+    NodeState::ALL.into_iter().filter(seen).map(|s| (colour(s), false, meaning_of(s).to_owned())).collect()
+}
+
+fn panel(c: &mut Canvas<'_>, input: &PlotInput<'_>, variant: &VariantOutput, slot: Frame, named: bool) {
+    let all = histories(variant);
+    let gutter = if named {
+        let widest = all.iter().map(|h| measure::width(&h.node, LABEL, false)).fold(0.0, f64::max);
+        (widest + 14.0).min(slot.width() * 0.35)
+    } else {
+        LABEL * 1.6
+    };
+    let plot = Frame { left: slot.left + gutter, right: slot.right - 30.0, ..slot };
+    let x = time_axis(0.0, input.end_seconds(), plot.width());
+    c.rect(plot, FREE);
+    let shown = cells(&all, &x, plot, input.variants.len());
+    let row_height = plot.height() / shown.len().max(1) as f64;
+    for (i, row) in shown.iter().enumerate() {
+        let top = plot.top + i as f64 * row_height;
+        // A hair of paper between rows that are high enough.
+        let bottom = top + row_height - if row_height >= 12.0 { 2.0 } else { 0.0 };
+        for (from, to, state) in row {
+            if *state != NodeState::Room {
+                c.rect(Frame { left: *from, top, right: *to, bottom }, colour(*state));
+            }
+        }
+        if named && let Some(history) = all.get(i) {
+            let name = measure::fitted(&history.node, LABEL, false, gutter - 12.0);
+            let middle = (top + bottom) / 2.0;
+            c.text(&name, (plot.left - 10.0, middle), Anchor::End, Type::plain(LABEL, INK));
+        }
+    }
+    if !named {
+        let text = human::plural(all.len() as u64, "node");
+        let middle = (plot.top + plot.bottom) / 2.0;
+        c.text_upwards(&text, (slot.left + LABEL * 0.6, middle), Anchor::Middle, Type::plain(LABEL, GREY));
+    }
+    horizontal_axis(c, &x, plot, "simulated time");
+}
+
+/// A row of the map: (left, right, state).
+type Row = Vec<(f64, f64, NodeState)>;
+
+/// The map in at most as many rows as can be seen: each shows the most frequent state of its nodes.
+fn cells(all: &[History], x: &Axis, plot: Frame, variants: usize) -> Vec<Row> {
+    let (smallest, column) = if variants > 3 { (5.0, 8.0) } else { (4.0, 5.0) };
+    let most = libm::floor(plot.height() / smallest).max(1.0) as usize;
+    let rows = all.len().min(most);
+    let columns = libm::floor(plot.width() / column).max(1.0) as usize;
+    let edge = |i: usize| plot.left + plot.width() * i as f64 / columns as f64;
+    (0..rows)
+        .map(|r| {
+            let nodes = &all[r * all.len() / rows..(r + 1) * all.len() / rows];
+            let mut next = vec![0usize; nodes.len()];
+            let mut row: Row = Vec::new();
+            for i in 0..columns {
+                let middle = x.low + (i as f64 + 0.5) / columns as f64 * (x.high - x.low);
+                let mut votes = [0usize; NodeState::ALL.len()];
+                for (history, next) in nodes.iter().zip(&mut next) {
+                    while history.states.get(*next + 1).is_some_and(|s| s.0 <= middle) {
+                        *next += 1;
+                    }
+                    votes[history.states[*next].1 as usize] += 1;
+                }
+                let most = votes.iter().copied().max().unwrap_or(0);
+                let winner = votes.iter().position(|v| *v == most).unwrap_or(0);
+                let state = NodeState::ALL[winner];
+                match row.last_mut() {
+                    Some(last) if last.2 == state => last.1 = edge(i + 1),
+                    _ => row.push((edge(i), edge(i + 1), state)),
+                }
+            }
+            row
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::tables::{NodeHeatRow, NodeRow};
+
+    #[test]
+    fn nodes_come_in_the_order_in_which_they_fill() {
+        let node = |name: &str| NodeRow { name: name.into(), ..NodeRow::default() };
+        let heat = |seconds: f64, node: &str, state| NodeHeatRow { seconds, node: node.into(), state };
+        let variant = VariantOutput {
+            nodes: vec![node("a"), node("b"), node("c"), node("d")],
+            node_heat: vec![
+                heat(5.0, "c", NodeState::Cpu),
+                heat(6.0, "a", NodeState::Disk),
+                heat(7.0, "c", NodeState::Room),
+                heat(8.0, "d", NodeState::Disk),
+            ],
+            ..VariantOutput::default()
+        };
+        let order: Vec<String> = histories(&variant).into_iter().map(|h| h.node).collect();
+        assert_eq!(order, ["c", "a", "d", "b"]);
+        assert_eq!(counts(&variant), "2 out of disk, 1 out of CPU, 1 with room all the time");
+        // Two rows of two nodes on ten columns of a second: c and a (ties go to the earlier state: room before disk before
+        // CPU), then d and b.
+        let plot = Frame { left: 0.0, top: 0.0, right: 50.0, bottom: 8.0 };
+        let x = Axis { measure: super::super::axis::Measure::Seconds, low: 0.0, high: 10.0, ticks: vec![] };
+        let rows = cells(&histories(&variant), &x, plot, 1);
+        let (room, disk) = (NodeState::Room, NodeState::Disk);
+        assert_eq!(rows[0], [(0.0, 30.0, room), (30.0, 35.0, disk), (35.0, 50.0, room)]);
+        assert_eq!(rows[1], [(0.0, 50.0, room)]);
+    }
+}
