@@ -9,4 +9,5 @@ pub mod report;
 pub mod results;
 pub mod scenario;
 pub mod scheduler;
+pub mod sweep;
 pub mod trace;
