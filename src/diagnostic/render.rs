@@ -6,7 +6,9 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 
 use super::{Diagnostic, Place, Severity, Sources};
 
-/// Characters of a line shown on either side of the place; longer lines are clipped.
+/// Lines up to this many bytes are shown whole.
+const WHOLE_LINE: usize = 200;
+/// Characters of a longer line shown on either side of the place.
 const CONTEXT_CHARS: usize = 70;
 /// Longest highlighted range in characters; a longer one (or one over several lines) is cut.
 const MAX_CARET_CHARS: usize = 60;
@@ -71,7 +73,13 @@ fn window(line: &str, range: std::ops::Range<usize>) -> Window {
     };
     let (start, end) = (floor(range.start), floor(range.end.max(range.start)));
     // Only a bounded number of characters is looked at, however long the line is.
-    let from = line[..start].char_indices().rev().take(CONTEXT_CHARS).last().map_or(start, |(i, _)| i);
+    let whole = line.len() <= WHOLE_LINE;
+    let (before, caret_most, behind) = if whole {
+        (WHOLE_LINE, WHOLE_LINE, WHOLE_LINE)
+    } else {
+        (CONTEXT_CHARS, MAX_CARET_CHARS, CONTEXT_CHARS)
+    };
+    let from = line[..start].char_indices().rev().take(before).last().map_or(start, |(i, _)| i);
     let mut text = String::new();
     if from > 0 {
         text.push_str("... ");
@@ -83,12 +91,12 @@ fn window(line: &str, range: std::ops::Range<usize>) -> Window {
     };
     line[from..start].chars().for_each(|c| push(&mut text, c));
     let caret_start = text.len();
-    line[start..end].chars().take(MAX_CARET_CHARS).for_each(|c| push(&mut text, c));
+    line[start..end].chars().take(caret_most).for_each(|c| push(&mut text, c));
     let caret_end = text.len();
-    if line[start..end].chars().nth(MAX_CARET_CHARS).is_none() {
+    if line[start..end].chars().nth(caret_most).is_none() {
         let rest = &line[end..];
-        rest.chars().take(CONTEXT_CHARS).for_each(|c| push(&mut text, c));
-        if rest.chars().nth(CONTEXT_CHARS).is_some() {
+        rest.chars().take(behind).for_each(|c| push(&mut text, c));
+        if rest.chars().nth(behind).is_some() {
             text.push_str(" ...");
         }
     } else {

@@ -1,0 +1,97 @@
+//! What this version does not simulate yet: one table, so that nothing is ignored silently.
+
+use super::types::*;
+use crate::diagnostic::{Code, Diagnostic, Span};
+
+/// Trace formats that can be read.
+const TRACE_FORMATS_READY: &[&str] = &["openb", "alibaba-gpu-v2025", "auto"];
+
+/// A part of the format and whether a scenario uses it.
+struct Feature {
+    /// The path in the message.
+    path: &'static str,
+    /// Where it is used, if it is.
+    used: fn(&Scenario) -> Option<Span>,
+}
+
+/// Rows go as the parts come.
+const NOT_YET: &[Feature] = &[
+    Feature {
+        path: "controlPlane",
+        used: |s| (s.control_plane != ControlPlane::IDEAL).then_some(s.name.span),
+    },
+    Feature { path: "scheduler.config", used: |s| s.scheduler.config.as_ref().map(|c| c.span) },
+    Feature {
+        path: "scheduler.featureGates",
+        used: |s| s.scheduler.feature_gates.values().any(|on| *on).then_some(s.name.span),
+    },
+    Feature {
+        path: "scheduler.percentageOfNodesToScore",
+        used: |s| s.scheduler.percentage_of_nodes_to_score.is_some_and(|p| p != 100).then_some(s.name.span),
+    },
+    Feature {
+        path: "scheduler.volumeBindingShape",
+        used: |s| s.scheduler.volume_binding_shape.is_some().then_some(s.name.span),
+    },
+    Feature {
+        path: "cluster.nodes[].disks[].lvm",
+        used: |s| disks(s, |d| matches!(d.carve, Carve::Lvm { .. })),
+    },
+    Feature { path: "workload.trace.format", used: unready_trace },
+    Feature { path: "workload.trace.group", used: |s| trace(s, |t| t.group != TraceGroup::Pods) },
+    Feature {
+        path: "workload.trace.placement",
+        used: |s| trace(s, |t| t.placement != TracePlacement::Scheduler),
+    },
+    Feature { path: "timeline", used: unready_verb },
+    Feature { path: "failures", used: |s| (!s.failures.is_empty()).then_some(s.name.span) },
+    Feature { path: "recovery", used: |s| s.recovery.is_some().then_some(s.name.span) },
+    Feature { path: "plan", used: |s| s.plan.as_ref().map(|_| s.name.span) },
+];
+
+/// One error for every part that is used and not simulated yet.
+pub fn not_implemented(scenario: &Scenario) -> Vec<Diagnostic> {
+    let used = NOT_YET.iter().filter_map(|f| (f.used)(scenario).map(|span| (f.path, span)));
+    used.map(|(path, span)| {
+        Diagnostic::error(Code::NotImplemented, format!("not implemented yet: {path}")).at(span)
+    })
+    .collect()
+}
+
+fn disks(scenario: &Scenario, test: fn(&DiskSpec) -> bool) -> Option<Span> {
+    let groups = scenario.cluster.nodes.iter().flat_map(|n| &n.disks);
+    let trace = scenario.workload.trace.iter().filter_map(|t| t.nodes.as_ref()).flat_map(|n| &n.disks);
+    groups.chain(trace).find(|d| test(d)).map(|d| d.class.span)
+}
+
+fn trace(scenario: &Scenario, test: fn(&TraceSpec) -> bool) -> Option<Span> {
+    scenario.workload.trace.as_ref().filter(|t| test(t)).map(|t| t.format.span)
+}
+
+fn unready_trace(scenario: &Scenario) -> Option<Span> {
+    trace(scenario, |t| !TRACE_FORMATS_READY.contains(&t.format.as_str()))
+}
+
+fn unready_verb(scenario: &Scenario) -> Option<Span> {
+    let ready = |action: &Action| {
+        matches!(
+            action,
+            Action::Apply(_)
+                | Action::Delete { .. }
+                | Action::Scale { .. }
+                | Action::DeletePod { .. }
+                | Action::DeletePvc(_)
+        )
+    };
+    scenario.timeline.iter().find(|e| !ready(&e.action.value)).map(|e| e.action.span)
+}
+
+/// The control plane of a scenario that names none: its word, its value and what is said about it.
+pub fn default_control_plane() -> (&'static str, ControlPlane, &'static str) {
+    ("ideal", ControlPlane::IDEAL, "no latency: the control plane's timers are not simulated yet")
+}
+
+/// `percentageOfNodesToScore` of a scenario that names none: its value and what is said about it.
+pub fn default_percentage_of_nodes() -> (u32, &'static str) {
+    (100, "all nodes are scored: adaptive sampling is not simulated yet")
+}

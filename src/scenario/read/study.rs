@@ -1,0 +1,181 @@
+//! `variants`, `sweep`, `plan`.
+
+use super::cluster::binding_mode;
+use super::workload::read_or;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::engine::time::SimDuration;
+use crate::scenario::axes;
+use crate::scenario::paths;
+use crate::scenario::reader::*;
+use crate::scenario::tree::{Kind, Value, clip};
+use crate::scenario::types::*;
+
+/// Variants of one scenario.
+const MAX_VARIANTS: usize = 1_000;
+/// Replications of one point.
+const MAX_REPLICATIONS: u32 = 10_000_000;
+
+/// `variants`; both binding modes if there is none.
+pub fn variants(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> Vec<Variant> {
+    let items = map.list(ctx, "variants");
+    if items.len() > MAX_VARIANTS {
+        let message = format!("more than {MAX_VARIANTS} variants");
+        ctx.error(Diagnostic::error(Code::TooLarge, message).at(map.span));
+        return Vec::new();
+    }
+    let mut all = Vec::new();
+    let written = !items.is_empty();
+    for (path, item) in items {
+        all.extend(variant(ctx, item, &path));
+    }
+    if !written {
+        ctx.default(map, "variants", "immediate, wait-for-first-consumer", "both binding modes are compared");
+        let default = |name: &str, mode| Variant {
+            name: Spanned { value: name.to_owned(), span: map.span },
+            binding_mode: Some(mode),
+            set: Vec::new(),
+        };
+        all.push(default("immediate", BindingMode::Immediate));
+        all.push(default("wait-for-first-consumer", BindingMode::WaitForFirstConsumer));
+    }
+    check_unique(ctx, "variants", all.iter().map(|v| &v.name));
+    all
+}
+
+fn variant(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Variant> {
+    let mut map = Map::open(ctx, value, path)?;
+    let name = map.require(ctx, "name", spanned);
+    let binding_mode = map.read(ctx, "bindingMode", binding_mode);
+    let mut set = Vec::new();
+    if let Some(written) = map.get("set") {
+        let set_path = map.at("set");
+        match &written.kind {
+            Kind::Map(entries) => {
+                for entry in entries {
+                    let change = Override {
+                        path: entry.key.to_string(),
+                        value: entry.value.clone(),
+                        path_span: entry.key_span,
+                    };
+                    match paths::check(&change) {
+                        Ok(()) => set.push(change),
+                        Err(error) => ctx.error(error),
+                    }
+                }
+            }
+            _ => {
+                let message = format!("`{set_path}`: expected a mapping from paths to values");
+                ctx.error(Diagnostic::error(Code::WrongType, message).at(written.span));
+            }
+        }
+    }
+    map.finish(ctx);
+    let name = name?;
+    check_name(ctx, &name, &join(path, "name"), 63, false);
+    Some(Variant { name, binding_mode, set })
+}
+
+/// `sweep`.
+pub fn sweep(ctx: &mut Ctx<'_>, value: Option<&Value>) -> Sweep {
+    let none = Sweep { replications: 1, axes: Vec::new() };
+    let Some(mut map) = value.and_then(|v| Map::open(ctx, v, "sweep")) else { return none };
+    let replications = map.or_default(ctx, "replications", 1, count(1..=MAX_REPLICATIONS));
+    let axes = axis_list(ctx, &mut map, "axes");
+    map.finish(ctx);
+    Sweep { replications, axes }
+}
+
+fn axis_list(ctx: &mut Ctx<'_>, map: &mut Map<'_>, key: &'static str) -> Vec<Axis> {
+    let mut all: Vec<Axis> = Vec::new();
+    for (path, item) in map.list(ctx, key) {
+        all.extend(axes::axis(ctx, item, &path));
+    }
+    for (i, axis) in all.iter().enumerate() {
+        if all[..i].iter().any(|a| a.path.value == axis.path.value) {
+            let message = format!("two axes vary `{}`", clip(&axis.path));
+            ctx.error(Diagnostic::error(Code::DuplicateName, message).at(axis.path.span));
+        }
+    }
+    all
+}
+
+/// `plan`.
+pub fn plan(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<PlanSpec> {
+    let mut map = Map::open(ctx, value, path)?;
+    let require = map.require(ctx, "require", requirements);
+    let confidence = map.or_default(ctx, "confidence", 0.95, share);
+    if !(0.5..1.0).contains(&confidence) {
+        let message = format!("`{path}.confidence` must be at least 50% and below 100%");
+        ctx.error(
+            Diagnostic::error(Code::OutOfRange, message).at(map.key_span("confidence").unwrap_or(map.span)),
+        );
+    }
+    let vary = axis_list(ctx, &mut map, "vary");
+    let words = [("price", Minimize::Price), ("nodes", Minimize::Nodes)];
+    let minimize = read_or(ctx, &mut map, "minimize", ("nodes", Minimize::Nodes), choice(&words));
+    map.finish(ctx);
+    Some(PlanSpec { require: require?, confidence, vary, minimize })
+}
+
+fn requirements(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Vec<Spanned<Requirement>>> {
+    let mut map = Map::open(ctx, value, path)?;
+    let mut all = Vec::new();
+    let mut push = |span, requirement: Option<Requirement>| {
+        if let Some(value) = requirement {
+            all.push(Spanned { value, span });
+        }
+    };
+    for (key, make) in [
+        ("stuck", Requirement::Stuck as fn(f64) -> Requirement),
+        ("stuckSets", Requirement::StuckSets as fn(f64) -> Requirement),
+    ] {
+        if let Some(v) = map.get(key) {
+            let path = map.at(key);
+            push(v.span, at_most(ctx, v, &path, share).map(make));
+        }
+    }
+    for (key, make) in [
+        ("pendingP99", Requirement::PendingP99 as fn(SimDuration) -> Requirement),
+        ("quorumLoss", Requirement::QuorumLoss as fn(SimDuration) -> Requirement),
+    ] {
+        if let Some(v) = map.get(key) {
+            let path = map.at(key);
+            push(v.span, at_most(ctx, v, &path, duration_or_zero).map(make));
+        }
+    }
+    if let Some(v) = map.get("survive") {
+        let path = map.at("survive");
+        if let Some(mut inner) = Map::open(ctx, v, &path) {
+            let nodes = inner.require(ctx, "nodes", count(0..=1000));
+            let within = inner.or_default(ctx, "within", SimDuration::from_secs(86_400), duration);
+            inner.finish(ctx);
+            push(v.span, nodes.map(|nodes| Requirement::Survive { nodes, within }));
+        }
+    }
+    let empty = all.is_empty();
+    map.finish(ctx);
+    if empty {
+        let message = format!("`{path}` requires nothing");
+        ctx.error(Diagnostic::error(Code::MissingKey, message).at(value.span));
+    }
+    Some(all)
+}
+
+/// `<= 1%`, or the bare value.
+fn at_most<T>(
+    ctx: &mut Ctx<'_>,
+    value: &Value,
+    path: &str,
+    read: impl Fn(&mut Ctx<'_>, &Value, &str) -> Option<T>,
+) -> Option<T> {
+    let written = text(ctx, value, path)?;
+    let bare = written.trim().strip_prefix("<=").unwrap_or(written.trim()).trim();
+    if bare.starts_with(['<', '>', '=']) {
+        let message = format!("`{path}`: expected `<= value`, found `{}`", clip(written));
+        ctx.error(
+            Diagnostic::error(Code::BadNumber, message).at(value.span).label("only `<=` makes sense here"),
+        );
+        return None;
+    }
+    read(ctx, &Value::string(value.span, bare), path)
+}

@@ -1,0 +1,88 @@
+//! Variants, sweeps and plans: many runs out of one scenario.
+
+use super::{BindingMode, Spanned};
+use crate::diagnostic::Span;
+use crate::engine::time::SimDuration;
+use crate::scenario::tree::Value;
+
+/// A change to the scenario before it is checked.
+#[derive(Clone, Debug)]
+pub struct Override {
+    /// `cluster.nodes[db].count`.
+    pub path: String,
+    /// The new value.
+    pub value: Value,
+    /// Where the path was written.
+    pub path_span: Span,
+}
+
+/// `variants[]`: one of the compared alternatives.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    /// Name.
+    pub name: Spanned<String>,
+    /// Replaces every class's mode.
+    pub binding_mode: Option<BindingMode>,
+    /// Changes to the scenario.
+    pub set: Vec<Override>,
+}
+
+/// `sweep`.
+#[derive(Clone, Debug, Default)]
+pub struct Sweep {
+    /// Runs with derived seeds per point and variant, at least 1 (0 only in `Default`).
+    pub replications: u32,
+    /// Parameters.
+    pub axes: Vec<Axis>,
+}
+
+/// A parameter and its values in order.
+#[derive(Clone, Debug)]
+pub struct Axis {
+    /// What is varied.
+    pub path: Spanned<String>,
+    /// The values.
+    pub values: Vec<Value>,
+}
+
+/// `plan`.
+#[derive(Clone, Debug)]
+pub struct PlanSpec {
+    /// What must hold.
+    pub require: Vec<Spanned<Requirement>>,
+    /// Confidence of the answer, above 0.5 and below 1.
+    pub confidence: f64,
+    /// What may be changed.
+    pub vary: Vec<Axis>,
+    /// What is made small.
+    pub minimize: Minimize,
+}
+
+/// `plan.minimize`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Minimize {
+    /// Price per hour.
+    Price,
+    /// Number of nodes.
+    Nodes,
+}
+
+/// One service level.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Requirement {
+    /// Share of wanted pods ever stuck.
+    Stuck(f64),
+    /// Share of wanted sets ever stuck.
+    StuckSets(f64),
+    /// 99th percentile of the time to schedule, the never scheduled counting as infinite.
+    PendingP99(SimDuration),
+    /// Every wanted pod runs again after these many nodes are lost.
+    Survive {
+        /// Nodes lost at once.
+        nodes: u32,
+        /// Time allowed.
+        within: SimDuration,
+    },
+    /// Time without quorum per group and 30 days.
+    QuorumLoss(SimDuration),
+}
