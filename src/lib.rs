@@ -1,5 +1,6 @@
 //! stowplan simulates Kubernetes clusters whose pods live on local PersistentVolumes.
 
+pub mod control;
 pub mod diagnostic;
 pub mod engine;
 pub mod manifest;

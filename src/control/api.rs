@@ -1,0 +1,340 @@
+//! The API server: what a write does to the objects, with its rules of deletion (grace periods, finalizers).
+
+use crate::engine::time::SimTime;
+use crate::model::cluster::Cluster;
+use crate::model::ids::{ClaimId, JobId, NodeId, PodId, ReplicaSetId, StatefulSetId, Uid, VolumeId};
+use crate::model::names::{Name, Sym};
+use crate::model::pod::{Pod, PodOwner, PodPhase};
+use crate::model::volume::{Claim, ClaimOwner, ClaimPhase};
+use crate::model::workload::ClaimTemplate;
+
+/// One write of a controller. Objects are named by row and uid: a write that comes too late does nothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Write {
+    /// Creates the claim of a StatefulSet's pod from a template.
+    CreateSetClaim {
+        /// The set.
+        set: StatefulSetId,
+        /// Ordinal of the pod.
+        ordinal: u32,
+        /// Which template.
+        template: u32,
+    },
+    /// Creates a StatefulSet's pod.
+    CreateSetPod {
+        /// The set.
+        set: StatefulSetId,
+        /// Ordinal of the pod.
+        ordinal: u32,
+    },
+    /// Creates the next pod of a ReplicaSet.
+    CreateReplica(ReplicaSetId),
+    /// Creates the next pod of a Job.
+    CreateJobPod(JobId),
+    /// Sets a claim's owner.
+    SetClaimOwner {
+        /// The claim.
+        claim: ClaimId,
+        /// Its uid.
+        uid: Uid,
+        /// The owner.
+        owner: ClaimOwner,
+    },
+    /// Deletes a pod.
+    DeletePod {
+        /// The pod.
+        pod: PodId,
+        /// Its uid.
+        uid: Uid,
+        /// How gracefully.
+        grace: Grace,
+    },
+    /// The kubelet has stopped the pod: it is gone.
+    RemovePod {
+        /// The pod.
+        pod: PodId,
+        /// Its uid.
+        uid: Uid,
+    },
+    /// Sets a pod's phase and readiness.
+    SetPodStatus {
+        /// The pod.
+        pod: PodId,
+        /// Its uid.
+        uid: Uid,
+        /// Phase.
+        phase: PodPhase,
+        /// The Ready condition.
+        ready: bool,
+    },
+    /// Binds a pod.
+    BindPod {
+        /// The pod.
+        pod: PodId,
+        /// Its uid.
+        uid: Uid,
+        /// Where.
+        node: NodeId,
+    },
+    /// Deletes a claim.
+    DeleteClaim {
+        /// The claim.
+        claim: ClaimId,
+        /// Its uid.
+        uid: Uid,
+    },
+    /// Removes the finalizer of a claim that nobody uses.
+    UnprotectClaim {
+        /// The claim.
+        claim: ClaimId,
+        /// Its uid.
+        uid: Uid,
+    },
+    /// Deletes a volume.
+    DeleteVolume {
+        /// The volume.
+        volume: VolumeId,
+        /// Its uid.
+        uid: Uid,
+    },
+    /// Removes the finalizer of a volume that is not bound.
+    UnprotectVolume {
+        /// The volume.
+        volume: VolumeId,
+        /// Its uid.
+        uid: Uid,
+    },
+}
+
+/// How a pod is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grace {
+    /// With the pod's own grace period.
+    Default,
+    /// `--grace-period=0 --force`: the object is gone at once, whatever its kubelet says.
+    Force,
+}
+
+/// Why a write was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// An object of that name is there.
+    AlreadyExists,
+    /// The object is gone (or another one).
+    NotFound,
+}
+
+/// Applies a write.
+///
+/// # Errors
+/// [`Refused`]; nothing has changed then.
+pub fn apply(cluster: &mut Cluster, write: Write, now: SimTime) -> Result<(), Refused> {
+    match write {
+        Write::CreateSetClaim { set, ordinal, template } => {
+            create_set_claim(cluster, set, ordinal, template, now)
+        }
+        Write::CreateSetPod { set, ordinal } => create_set_pod(cluster, set, ordinal, now),
+        Write::CreateReplica(set) => create_replica(cluster, set, now),
+        Write::CreateJobPod(job) => create_job_pod(cluster, job, now),
+        Write::SetClaimOwner { claim, uid, owner } => {
+            live_claim(cluster, claim, uid)?;
+            cluster.update_claim(claim, |c| c.owner = owner);
+            Ok(())
+        }
+        Write::DeletePod { pod, uid, grace } => {
+            live_pod(cluster, pod, uid)?;
+            delete_pod(cluster, pod, grace, now);
+            Ok(())
+        }
+        Write::RemovePod { pod, uid } => {
+            live_pod(cluster, pod, uid)?;
+            cluster.remove_pod(pod);
+            Ok(())
+        }
+        Write::SetPodStatus { pod, uid, phase, ready } => {
+            live_pod(cluster, pod, uid)?;
+            cluster.set_pod_status(pod, phase, ready);
+            Ok(())
+        }
+        Write::BindPod { pod, uid, node } => {
+            live_pod(cluster, pod, uid)?;
+            cluster.bind_pod(pod, node);
+            Ok(())
+        }
+        Write::DeleteClaim { claim, uid } => {
+            live_claim(cluster, claim, uid)?;
+            delete_claim(cluster, claim, now);
+            Ok(())
+        }
+        Write::UnprotectClaim { claim, uid } => {
+            live_claim(cluster, claim, uid)?;
+            if cluster.claim(claim).deletion.is_some() {
+                cluster.remove_claim(claim);
+            } else {
+                cluster.update_claim(claim, |c| c.protected = false);
+            }
+            Ok(())
+        }
+        Write::DeleteVolume { volume, uid } => {
+            live_volume(cluster, volume, uid)?;
+            delete_volume(cluster, volume, now);
+            Ok(())
+        }
+        Write::UnprotectVolume { volume, uid } => {
+            live_volume(cluster, volume, uid)?;
+            if cluster.volume(volume).deletion.is_some() {
+                cluster.remove_volume(volume);
+            } else {
+                cluster.update_volume(volume, |v| v.protected = false);
+            }
+            Ok(())
+        }
+    }
+}
+
+fn live_pod(cluster: &Cluster, pod: PodId, uid: Uid) -> Result<(), Refused> {
+    cluster.pods().get(pod).filter(|p| p.uid == uid).map(|_| ()).ok_or(Refused::NotFound)
+}
+fn live_claim(cluster: &Cluster, claim: ClaimId, uid: Uid) -> Result<(), Refused> {
+    cluster.claims().get(claim).filter(|c| c.uid == uid).map(|_| ()).ok_or(Refused::NotFound)
+}
+fn live_volume(cluster: &Cluster, volume: VolumeId, uid: Uid) -> Result<(), Refused> {
+    cluster.volumes().get(volume).filter(|v| v.uid == uid).map(|_| ()).ok_or(Refused::NotFound)
+}
+
+/// Deletes a pod: at once if it runs nowhere, has ended, or is forced; else it is Terminating until its kubelet has stopped it.
+pub fn delete_pod(cluster: &mut Cluster, pod: PodId, grace: Grace, now: SimTime) {
+    let row = cluster.pod(pod);
+    let period = cluster.spec(row.spec).termination_grace;
+    if row.node.is_none() || row.is_finished() || grace == Grace::Force || period.is_zero() {
+        cluster.remove_pod(pod);
+    } else if row.deletion.is_none() {
+        cluster.mark_pod_deleted(pod, now + period);
+    }
+}
+
+/// Deletes a claim: it is Terminating while its finalizer stands.
+pub fn delete_claim(cluster: &mut Cluster, claim: ClaimId, now: SimTime) {
+    let row = cluster.claim(claim);
+    if !row.protected {
+        cluster.remove_claim(claim);
+    } else if row.deletion.is_none() {
+        cluster.update_claim(claim, |c| c.deletion = Some(now));
+    }
+}
+
+/// Deletes a volume: it is Terminating while its finalizer stands.
+pub fn delete_volume(cluster: &mut Cluster, volume: VolumeId, now: SimTime) {
+    let row = cluster.volume(volume);
+    if !row.protected {
+        cluster.remove_volume(volume);
+    } else if row.deletion.is_none() {
+        cluster.update_volume(volume, |v| v.deletion = Some(now));
+    }
+}
+
+/// Creates the claim `<template>-<pod>` as API server and admission would store it.
+///
+/// # Errors
+/// [`Refused::AlreadyExists`].
+pub fn create_claim(
+    cluster: &mut Cluster,
+    namespace: Sym,
+    pod: Name,
+    template: ClaimTemplate,
+    owner: ClaimOwner,
+    now: SimTime,
+) -> Result<ClaimId, Refused> {
+    let name = cluster.names.prefixed_name(template.prefix, pod);
+    if cluster.claim_by_name(namespace, name).is_some() {
+        return Err(Refused::AlreadyExists);
+    }
+    let claim = Claim {
+        uid: cluster.new_uid(),
+        namespace,
+        name,
+        spec: template.spec,
+        volume_name: None,
+        bind_completed: false,
+        bound_by_controller: false,
+        selected_node: None,
+        assumed_node: None,
+        storage_provisioner: None,
+        phase: ClaimPhase::Pending,
+        capacity: None,
+        deletion: None,
+        protected: true,
+        owner,
+        created: now,
+    };
+    cluster.add_claim(claim).map_err(|_| Refused::AlreadyExists)
+}
+
+/// A new pod as the API server would store it.
+pub fn new_pod(
+    cluster: &mut Cluster,
+    name: Name,
+    spec: crate::model::ids::SpecId,
+    owner: PodOwner,
+    now: SimTime,
+) -> Pod {
+    Pod {
+        uid: cluster.new_uid(),
+        name,
+        spec,
+        node: None,
+        assumed: None,
+        nominated: None,
+        phase: PodPhase::Pending,
+        ready: false,
+        deletion: None,
+        created: now,
+        start_order: i64::MAX,
+        owner,
+        preset_node: false,
+    }
+}
+
+fn create_set_claim(
+    cluster: &mut Cluster,
+    id: StatefulSetId,
+    ordinal: u32,
+    template: u32,
+    now: SimTime,
+) -> Result<(), Refused> {
+    let set = &cluster.stateful_sets()[id];
+    let (namespace, parent) = (set.namespace, set.name);
+    let template = *set.claims.get(template as usize).ok_or(Refused::NotFound)?;
+    let pod = cluster.names.child(parent, ordinal);
+    create_claim(cluster, namespace, pod, template, ClaimOwner::None, now).map(|_| ())
+}
+
+fn create_set_pod(
+    cluster: &mut Cluster,
+    id: StatefulSetId,
+    ordinal: u32,
+    now: SimTime,
+) -> Result<(), Refused> {
+    let (parent, spec) = (cluster.stateful_sets()[id].name, cluster.stateful_sets()[id].spec);
+    let name = cluster.names.child(parent, ordinal);
+    let pod = new_pod(cluster, name, spec, PodOwner::StatefulSet(id), now);
+    cluster.add_pod(pod).map(|_| ()).map_err(|_| Refused::AlreadyExists)
+}
+
+fn create_replica(cluster: &mut Cluster, id: ReplicaSetId, now: SimTime) -> Result<(), Refused> {
+    let set = &cluster.replica_sets()[id];
+    let (parent, spec, number) = (set.name, set.spec, set.next_pod);
+    cluster.update_replica_set(id, |s| s.next_pod = s.next_pod.saturating_add(1));
+    let name = cluster.names.child(parent, number);
+    let pod = new_pod(cluster, name, spec, PodOwner::ReplicaSet(id), now);
+    cluster.add_pod(pod).map(|_| ()).map_err(|_| Refused::AlreadyExists)
+}
+
+fn create_job_pod(cluster: &mut Cluster, id: JobId, now: SimTime) -> Result<(), Refused> {
+    let job = &cluster.jobs()[id];
+    let (parent, spec, number) = (job.name, job.spec, job.next_pod);
+    cluster.update_job(id, |j| j.next_pod = j.next_pod.saturating_add(1));
+    let name = cluster.names.child(parent, number);
+    let pod = new_pod(cluster, name, spec, PodOwner::Job(id), now);
+    cluster.add_pod(pod).map(|_| ()).map_err(|_| Refused::AlreadyExists)
+}
