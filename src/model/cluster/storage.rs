@@ -21,6 +21,7 @@ impl Cluster {
     }
     /// Changes a claim (never its name or namespace).
     pub fn update_claim(&mut self, id: ClaimId, change: impl FnOnce(&mut Claim)) {
+        self.claims[id].assumed_node = None; // an assumption holds for one version of the object
         change(&mut self.claims[id]);
         self.generation += 1;
         set_version(&mut self.claim_versions, id, self.generation);
@@ -69,6 +70,8 @@ impl Cluster {
     /// Changes a volume (never its name, access modes or node affinity).
     pub fn update_volume(&mut self, id: VolumeId, change: impl FnOnce(&mut Volume)) {
         self.volume_index.unlink(&self.names, id, &self.volumes[id]);
+        // An assumption holds for the version of the object that it was made on.
+        self.volumes[id].assumed_for = None;
         change(&mut self.volumes[id]);
         self.volume_index.link(&self.names, id, &self.volumes[id]);
         self.touch_volume(self.volumes[id].node_affinity);
