@@ -8,6 +8,7 @@ pub mod api;
 pub mod job;
 pub mod kubelet;
 pub mod protection;
+pub mod provisioner;
 pub mod pv;
 pub mod queue;
 pub mod replicaset;

@@ -203,4 +203,8 @@ impl Uid {
     pub fn from_text(sym: super::names::Sym) -> Uid {
         Uid(1 << 63 | u64::from(sym.0))
     }
+    /// The text, if the uid came as one.
+    pub fn text_symbol(self) -> Option<super::names::Sym> {
+        (self.0 >> 63 == 1).then_some(super::names::Sym(self.0 as u32))
+    }
 }
