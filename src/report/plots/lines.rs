@@ -101,9 +101,8 @@ pub fn axes(canvas: &mut Canvas<'_>, panel: &Panel<'_>) {
     }
     horizontal_axis(canvas, &panel.x, p, panel.x_name);
     if !panel.heading.is_empty() {
-        let left = p.left - tick_room(&panel.y) + 6.0;
-        let heading = measure::fitted(panel.heading, HEADING, true, p.right + panel.label_room - left);
-        canvas.text(&heading, (left, p.top - HEADING * 1.15), Anchor::Start, Type::bold(HEADING, INK));
+        let heading = measure::fitted(panel.heading, HEADING, true, p.width() + panel.label_room);
+        canvas.text(&heading, (p.left, p.top - HEADING * 1.0), Anchor::Start, Type::bold(HEADING, INK));
     }
 }
 
@@ -286,7 +285,7 @@ fn end_labels(canvas: &mut Canvas<'_>, panel: &Panel<'_>) {
         }
         let (name, value) = end_label(series, panel.y.measure, panel.labels);
         let room = panel.label_room - LABEL_LEFT - measure::width(&value, LABEL, true) - LABEL * 0.5;
-        let cut = measure::fitted(&name, LABEL, true, room);
+        let cut = if name.is_empty() { name } else { measure::fitted(&name, LABEL, true, room) };
         let name = if cut.is_empty() { cut } else { format!("{cut}  ") };
         canvas.text(&format!("{name}{value}"), (left, at), Anchor::Start, Type::bold(LABEL, colour));
     }

@@ -1,4 +1,4 @@
-//! The heat map of nodes: what each ran out of, and when; a panel per variant, the first to fill on top.
+//! The heat map of nodes: what each ran out of, and when; a panel per variant, grouped by what ran out first.
 
 use super::axis::Axis;
 use super::canvas::{self, Anchor, Canvas, Frame, HEADING, LABEL, MARGIN, PlotError, Type};
@@ -57,7 +57,8 @@ impl History {
     }
 }
 
-/// The histories of all nodes, the first to run out of something first, those that never did last; else as in the table.
+/// The histories of all nodes: grouped by what they ran out of first, in each group the first to do so on top; nodes that
+/// never ran out of anything come last. Nodes that are equal in this stay in the order of the table.
 pub fn histories(variant: &VariantOutput) -> Vec<History> {
     let mut all: Vec<History> = variant
         .nodes
@@ -71,8 +72,8 @@ pub fn histories(variant: &VariantOutput) -> Vec<History> {
             all[i].states.push((row.seconds, row.state));
         }
     }
-    let key = |h: &History| h.first().map_or(f64::INFINITY, |f| f.0);
-    all.sort_by(|a, b| key(a).total_cmp(&key(b)));
+    let key = |h: &History| h.first().map_or((u8::MAX, f64::INFINITY), |f| (f.1 as u8, f.0));
+    all.sort_by(|a, b| key(a).0.cmp(&key(b).0).then(key(a).1.total_cmp(&key(b).1)));
     all
 }
 
@@ -93,7 +94,7 @@ pub fn svg(input: &PlotInput<'_>) -> Result<String, PlotError> {
         _ => 260.0,
     };
     let title = title(input);
-    let note = "What keeps one more pod of the workload off each node, or off most of a few neighbours. The first to fill are on top.";
+    let note = "What keeps one more pod of the workload off a node. Grouped by what it ran out of first; the first to do so on top.";
     let entries = key_entries(input);
     let key_top = canvas::title_height(&title, note, WIDTH);
     let first = key_top + key_height(&entries, WIDTH - 2.0 * MARGIN) + 14.0;
@@ -208,8 +209,9 @@ fn panel(c: &mut Canvas<'_>, input: &PlotInput<'_>, variant: &VariantOutput, slo
     let row_height = plot.height() / shown.len().max(1) as f64;
     for (i, row) in shown.iter().enumerate() {
         let top = plot.top + i as f64 * row_height;
-        // A hair of paper between rows that are high enough.
-        let bottom = top + row_height - if row_height >= 12.0 { 2.0 } else { 0.0 };
+        // A hair of paper between rows that are high enough; lower ones overlap, so that no seam shows on any screen.
+        let last = i + 1 == shown.len();
+        let bottom = top + row_height + if row_height >= 12.0 { -2.0 } else { 2.0 * f64::from(!last) };
         for (from, to, state) in row {
             if *state != NodeState::Room {
                 c.rect(Frame { left: *from, top, right: *to, bottom }, colour(*state));
@@ -286,15 +288,15 @@ mod tests {
             ..VariantOutput::default()
         };
         let order: Vec<String> = histories(&variant).into_iter().map(|h| h.node).collect();
-        assert_eq!(order, ["c", "a", "d", "b"]);
+        assert_eq!(order, ["a", "d", "c", "b"]);
         assert_eq!(counts(&variant), "2 out of disk, 1 out of CPU, 1 with room all the time");
-        // Two rows of two nodes on ten columns of a second: c and a (ties go to the earlier state: room before disk before
-        // CPU), then d and b.
+        // Two rows of two nodes on ten columns of a second, ties go to the earlier state (room before disk before CPU): a and
+        // d tie from 6 to 8, then both are out of disk; c and b never agree on anything but room.
         let plot = Frame { left: 0.0, top: 0.0, right: 50.0, bottom: 8.0 };
         let x = Axis { measure: super::super::axis::Measure::Seconds, low: 0.0, high: 10.0, ticks: vec![] };
         let rows = cells(&histories(&variant), &x, plot, 1);
         let (room, disk) = (NodeState::Room, NodeState::Disk);
-        assert_eq!(rows[0], [(0.0, 30.0, room), (30.0, 35.0, disk), (35.0, 50.0, room)]);
+        assert_eq!(rows[0], [(0.0, 40.0, room), (40.0, 50.0, disk)]);
         assert_eq!(rows[1], [(0.0, 50.0, room)]);
     }
 }
