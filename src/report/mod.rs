@@ -2,12 +2,14 @@
 //!
 //! Everything here only reads [`crate::results::RunOutput`], from a run that just ended or from a results folder.
 
+pub mod estimates;
 pub mod findings;
 pub mod human;
 pub mod palette;
 pub mod plot;
 pub mod plots;
 pub mod png;
+pub mod statistics;
 pub mod table;
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod leaves;
 pub mod number;
 pub mod run;
 pub mod summary;
+pub mod sweep;
 pub mod tables;
 pub mod write;
 
