@@ -1,8 +1,9 @@
 //! Which pictures there are, and drawing them from finished results.
 
 use super::plots::canvas::PlotError;
-use super::plots::{nodes, resources, storage, stranding, stuck};
+use super::plots::{nodes, resources, storage, stranding, stuck, sweep};
 use crate::results::summary::VariantSummary;
+use crate::results::sweep::SweepTable;
 use crate::results::{RunOutput, VariantOutput};
 
 /// A picture of a run.
@@ -116,6 +117,20 @@ pub fn draw(kind: PlotKind, run: &RunOutput) -> Result<String, PlotError> {
 pub fn draw_all(run: &RunOutput) -> Result<Vec<(String, Vec<u8>)>, PlotError> {
     let one = |kind: PlotKind| Ok((format!("{}.svg", kind.name()), draw(kind, run)?.into_bytes()));
     PlotKind::ALL.into_iter().map(one).collect()
+}
+
+/// Draws the pictures of a sweep: one per axis, each with `metrics` (dotted paths) that some run has. File name and SVG.
+///
+/// # Errors
+/// [`PlotError`] if the drawing backend fails.
+pub fn draw_sweep(table: &SweepTable, metrics: &[&str]) -> Result<Vec<(String, Vec<u8>)>, PlotError> {
+    let known = table.metrics();
+    let metrics: Vec<&str> = metrics.iter().copied().filter(|m| known.iter().any(|k| k == m)).collect();
+    let one = |(i, axis): (usize, &String)| {
+        let name = format!("sweep-{i}-{}.svg", crate::results::write::safe_name(axis));
+        Ok((name, sweep::svg(table, i, &metrics)?.into_bytes()))
+    };
+    table.axes.iter().enumerate().map(one).collect()
 }
 
 #[cfg(test)]

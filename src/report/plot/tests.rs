@@ -1,5 +1,7 @@
 use super::*;
 use crate::report::palette::{self, Colour};
+use crate::report::plots::sweep::DEFAULT_METRICS;
+use crate::report::plots::sweep::tests::made_up;
 use crate::report::png;
 use crate::report::synthetic;
 use resvg::usvg::{Group, Node};
@@ -78,6 +80,33 @@ fn texts_do_not_overlap_whatever_the_size() {
 }
 
 #[test]
+fn sweeps_are_drawn_without_overlap() {
+    for values in [
+        &["20", "40", "60", "80"][..],
+        &["i3.2xlarge", "i4i.4xlarge-with-a-long-name", "x"],
+        &["1Ti", "500Gi"],
+        &["7"],
+    ] {
+        for variants in [1, 2, 3, 12] {
+            for splits in [&["1"][..], &["1", "2"], &["1", "2", "4", "8", "16", "32", "64"]] {
+                let table = made_up(values, splits, variants);
+                let pictures = draw_sweep(&table, &DEFAULT_METRICS).expect("draws");
+                assert_eq!(pictures.len(), 2);
+                for (name, svg) in pictures {
+                    check(
+                        std::str::from_utf8(&svg).expect("UTF-8"),
+                        &format!("{name} {values:?} {splits:?} {variants}"),
+                    );
+                }
+                let one = draw_sweep(&table, &["pods.stuck", "no.such"]).expect("draws");
+                check(std::str::from_utf8(&one[0].1).expect("UTF-8"), &format!("one {values:?} {variants}"));
+            }
+        }
+    }
+    assert_eq!(draw_sweep(&SweepTable::default(), &DEFAULT_METRICS).expect("draws nothing"), []);
+}
+
+#[test]
 fn empty_runs_can_be_drawn() {
     let empty = RunOutput::default();
     let mut still = synthetic::run(1, 1);
@@ -123,6 +152,19 @@ fn kinds_are_found_by_name() {
 fn look_at_plots() {
     let Some(folder) = std::env::var_os("STOWPLAN_LOOK").map(std::path::PathBuf::from) else { return };
     std::fs::create_dir_all(&folder).expect("makes the folder");
+    for (i, table) in [
+        made_up(&["20", "40", "60", "80", "100"], &["1"], 2),
+        made_up(&["i3.2xlarge", "i4i.4xlarge", "x"], &["1", "2"], 2),
+    ]
+    .iter()
+    .enumerate()
+    {
+        for (name, svg) in draw_sweep(table, &DEFAULT_METRICS).expect("draws") {
+            let svg = String::from_utf8(svg).expect("UTF-8");
+            std::fs::write(folder.join(format!("{i}-{name}.png")), png::png(&svg, 1.0).expect("rasterizes"))
+                .expect("writes");
+        }
+    }
     for (nodes, variants) in [(1, 1), (20, 2), (20, 3), (500, 12), (5000, 1)] {
         let run = synthetic::run(nodes, variants);
         for kind in PlotKind::ALL {

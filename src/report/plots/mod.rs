@@ -9,6 +9,7 @@ pub mod resources;
 pub mod storage;
 pub mod stranding;
 pub mod stuck;
+pub mod sweep;
 
 /// Width of a whole picture in units (half pixels).
 pub const WIDTH: f64 = 1920.0;
