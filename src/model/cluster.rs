@@ -106,6 +106,11 @@ pub struct Cluster {
     /// Nodes by the value of their hostname label: where pinned volumes are.
     host_nodes: FxHashMap<Sym, Vec<NodeId>>,
 
+    /// Counted pods with pod affinity of any kind, and those with required anti-affinity.
+    affinity_pods: (usize, usize),
+    /// Existing nodes, and those of them that report images.
+    node_counts: (usize, usize),
+
     changes: Vec<Change>,
     touched: TouchLog,
     next_uid: u64,

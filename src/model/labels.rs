@@ -142,12 +142,18 @@ impl NodeRequirement {
     /// or fails the cycle (preferred).
     pub fn is_valid(&self, names: &Names) -> bool {
         match self.operator {
-            NodeOperator::In | NodeOperator::NotIn => !self.values.is_empty(),
+            NodeOperator::In | NodeOperator::NotIn => {
+                !self.values.is_empty() && self.values.iter().all(|v| is_label_value(names.text(*v)))
+            }
             NodeOperator::Exists | NodeOperator::DoesNotExist => self.values.is_empty(),
             NodeOperator::Gt | NodeOperator::Lt => {
                 self.values.len() == 1 && parse_int64(names.text(self.values[0])).is_some()
             }
         }
+    }
+    /// Is it well formed as a requirement on a field: In or NotIn with one value?
+    pub fn is_valid_field(&self) -> bool {
+        matches!(self.operator, NodeOperator::In | NodeOperator::NotIn) && self.values.len() == 1
     }
     /// Does a label with this value (or no such label) meet the requirement?
     pub fn matches(&self, value: Option<Sym>, names: &Names) -> bool {
@@ -178,18 +184,17 @@ impl NodeSelectorTerm {
     /// Does a node with these labels match, if nothing is known about its fields? This is how volumes' node affinity is judged
     /// (`CheckNodeAffinity` passes labels only): field requirements are then ignored unless they are malformed.
     pub fn matches_labels(&self, labels: &LabelSet, names: &Names) -> bool {
-        let well_formed = |r: &NodeRequirement| {
-            matches!(r.operator, NodeOperator::In | NodeOperator::NotIn) && r.values.len() == 1
-        };
         !self.is_empty()
             && self.expressions.iter().all(|r| r.is_valid(names) && r.matches(labels.get(r.key), names))
-            && self.fields.iter().all(well_formed)
+            && self.fields.iter().all(NodeRequirement::is_valid_field)
     }
     /// Does the node match all requirements? False for an empty or malformed term.
     pub fn matches(&self, node_name: Sym, labels: &LabelSet, names: &Names) -> bool {
         !self.is_empty()
             && self.expressions.iter().all(|r| r.is_valid(names) && r.matches(labels.get(r.key), names))
-            && self.fields.iter().all(|r| r.key == sym::METADATA_NAME && r.matches(Some(node_name), names))
+            && self.fields.iter().all(|r| {
+                r.key == sym::METADATA_NAME && r.is_valid_field() && r.matches(Some(node_name), names)
+            })
     }
 }
 
@@ -202,6 +207,15 @@ impl NodeSelector {
     pub fn matches(&self, node_name: Sym, labels: &LabelSet, names: &Names) -> bool {
         self.terms.iter().any(|term| term.matches(node_name, labels, names))
     }
+}
+
+/// A valid label value: empty, or up to 63 of letters, digits, `-`, `_` and `.`, with a letter or digit at both ends.
+pub fn is_label_value(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let ends = [bytes.first(), bytes.last()];
+    bytes.len() <= 63
+        && ends.into_iter().flatten().all(u8::is_ascii_alphanumeric)
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 /// Go's `strconv.ParseInt(text, 10, 64)`: `007` is 7, `+5` is 5; no spaces, fractions or exponents.
@@ -242,6 +256,9 @@ mod tests {
             (Lt, &["8"], Some("7.5"), false),
             (Lt, &["8"], Some("1e3"), false),
             (Gt, &["x"], Some("7"), false),
+            (NotIn, &["no value!"], Some("a"), false),
+            (NotIn, &["-a"], None, false),
+            (In, &["a.b_c-9"], Some("a.b_c-9"), true),
             (Gt, &["0"], Some("9223372036854775808"), false),
         ] {
             let r = requirement(names, operator, values);

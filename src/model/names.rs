@@ -76,6 +76,8 @@ pub mod sym {
         POD_TEMPLATE_HASH = "pod-template-hash",
         /// Node label: rack.
         RACK = "rack",
+        /// The wildcard of host ports.
+        ANY_IP = "0.0.0.0",
     }
     pub(super) const ALL: &[&str] = WELL_KNOWN;
 }

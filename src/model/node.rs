@@ -41,7 +41,7 @@ pub struct Node {
 /// `framework.NodeInfo`: sums over the pods assigned to or assumed on a node. Finished pods do not count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeInfo {
-    /// Pods, in order of arrival here.
+    /// Pods, in order of arrival here, except that the last one takes the place of one that goes, as in Kubernetes.
     pub pods: Vec<PodId>,
     /// Sum of requests.
     pub requested: Resources,
@@ -49,7 +49,7 @@ pub struct NodeInfo {
     pub nonzero_cpu_milli: i64,
     /// See `nonzero_cpu_milli`.
     pub nonzero_memory_bytes: i64,
-    /// Host ports in use, one entry per pod and port.
+    /// Host ports in use: a set, as in Kubernetes, so a port that two running pods share is free once one of them goes.
     pub used_ports: Vec<HostPort>,
     /// Those of `pods` with any pod affinity or anti-affinity term.
     pub with_affinity: Vec<PodId>,
@@ -104,7 +104,11 @@ impl NodeInfo {
         self.requested.add(&spec.requests);
         self.nonzero_cpu_milli = self.nonzero_cpu_milli.wrapping_add(spec.nonzero_requests.0);
         self.nonzero_memory_bytes = self.nonzero_memory_bytes.wrapping_add(spec.nonzero_requests.1);
-        self.used_ports.extend_from_slice(&spec.host_ports);
+        for port in &spec.host_ports {
+            if !self.used_ports.contains(port) {
+                self.used_ports.push(*port);
+            }
+        }
         if let Some(affinity) = &spec.affinity {
             if affinity.concerns_pods() {
                 self.with_affinity.push(pod);
@@ -115,21 +119,20 @@ impl NodeInfo {
         }
     }
 
-    /// Counts a pod out. Nothing happens if it was not counted.
-    pub fn remove_pod(&mut self, pod: PodId, spec: &PodSpec) {
-        let Some(position) = self.pods.iter().position(|p| *p == pod) else { return };
-        self.pods.remove(position);
+    /// Counts a pod out. False if it was not counted.
+    pub fn remove_pod(&mut self, pod: PodId, spec: &PodSpec) -> bool {
+        let Some(position) = self.pods.iter().position(|p| *p == pod) else { return false };
+        self.pods.swap_remove(position);
         self.requested.sub(&spec.requests);
         self.nonzero_cpu_milli = self.nonzero_cpu_milli.wrapping_sub(spec.nonzero_requests.0);
         self.nonzero_memory_bytes = self.nonzero_memory_bytes.wrapping_sub(spec.nonzero_requests.1);
         for port in &spec.host_ports {
-            if let Some(used) = self.used_ports.iter().position(|p| p == port) {
-                self.used_ports.swap_remove(used);
-            }
+            self.used_ports.retain(|used| used != port);
         }
         if spec.affinity.is_some() {
             self.with_affinity.retain(|p| *p != pod);
             self.with_required_anti_affinity.retain(|p| *p != pod);
         }
+        true
     }
 }

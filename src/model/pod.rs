@@ -55,6 +55,8 @@ pub struct Pod {
     pub ready: bool,
     /// deletionTimestamp: when the grace period ends.
     pub deletion: Option<SimTime>,
+    /// It has the DisruptionTarget condition with reason PreemptionByScheduler.
+    pub preempted: bool,
     /// When it was created; for imported pods possibly before the start (then 0 and ordered by uid).
     pub created: SimTime,
     /// `status.startTime` in seconds on an arbitrary scale, for preemption's order.

@@ -1,8 +1,8 @@
 //! Pod specs, compiled once and shared by all replicas of a workload.
 
 use super::ids::LabelSetId;
-use super::labels::{LabelSelector, NodeSelector, NodeSelectorTerm};
-use super::names::{Name, Sym};
+use super::labels::{LabelSelector, LabelSet, NodeSelector, NodeSelectorTerm};
+use super::names::{Name, Names, Sym};
 use super::resources::Resources;
 use crate::engine::time::SimDuration;
 
@@ -50,6 +50,18 @@ pub struct PodSpec {
     pub not_modelled: Option<Sym>,
     /// What kind of object made the pod.
     pub owner: OwnerKind,
+}
+
+impl PodSpec {
+    /// Do nodeSelector and required node affinity allow a node of this name with these labels?
+    pub fn allows_node(&self, name: Sym, labels: &LabelSet, names: &Names) -> bool {
+        self.node_selector.iter().all(|(key, value)| labels.get(*key) == Some(*value))
+            && self
+                .affinity
+                .as_ref()
+                .and_then(|affinity| affinity.node_required.as_ref())
+                .is_none_or(|required| required.matches(name, labels, names))
+    }
 }
 
 /// The kind of a pod's controller.

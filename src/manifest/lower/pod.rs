@@ -47,6 +47,12 @@ pub fn add_pod_from_spec(cluster: &mut Cluster, pod: &core::Pod, spec_id: SpecId
         nominated,
         phase,
         ready: condition(status, "Ready").map_or(phase == PodPhase::Running, |c| c == "True"),
+        preempted: status.and_then(|s| s.conditions.as_ref()).is_some_and(|all| {
+            let by_scheduler = |c: &core::PodCondition| {
+                c.status == "True" && c.reason.as_deref() == Some("PreemptionByScheduler")
+            };
+            all.iter().find(|c| c.type_ == "DisruptionTarget").is_some_and(by_scheduler)
+        }),
         deletion: pod.metadata.deletion_timestamp.as_ref().map(|_| SimTime::ZERO),
         created: SimTime::ZERO,
         start_order: status.and_then(|s| s.start_time.as_ref()).map_or(i64::MAX, |t| t.0.as_second()),

@@ -12,6 +12,8 @@ impl Cluster {
             return Err(AlreadyExists);
         }
         let name = node.name;
+        self.node_counts.0 += 1;
+        self.node_counts.1 += usize::from(!node.images.is_empty());
         let id = match self.ghost_nodes.remove(&name) {
             // Pods may still be counted on the node that comes (back).
             Some(id) => {
@@ -30,6 +32,8 @@ impl Cluster {
     /// Removes a node object. Its pods stay until pod GC finds them.
     pub fn remove_node(&mut self, id: NodeId) {
         if std::mem::replace(&mut self.nodes[id].exists, false) {
+            self.node_counts.0 -= 1;
+            self.node_counts.1 -= usize::from(!self.nodes[id].images.is_empty());
             self.index_host(id, false);
             self.node_names.remove(&self.nodes[id].name);
             self.ghost_nodes.insert(self.nodes[id].name, id);

@@ -144,11 +144,19 @@ impl Cluster {
     fn charge(&mut self, pod: PodId, node: NodeId) {
         let spec = &self.specs.rows[self.pods[pod].spec];
         self.nodes[node].info.add_pod(pod, spec);
+        if let Some(affinity) = &spec.affinity {
+            self.affinity_pods.0 += usize::from(affinity.concerns_pods());
+            self.affinity_pods.1 += usize::from(!affinity.anti_required.is_empty());
+        }
         self.touch_node(node);
     }
     fn discharge(&mut self, pod: PodId, node: NodeId) {
         let spec = &self.specs.rows[self.pods[pod].spec];
-        self.nodes[node].info.remove_pod(pod, spec);
+        let counted = self.nodes[node].info.remove_pod(pod, spec);
+        if let Some(affinity) = spec.affinity.as_ref().filter(|_| counted) {
+            self.affinity_pods.0 -= usize::from(affinity.concerns_pods());
+            self.affinity_pods.1 -= usize::from(!affinity.anti_required.is_empty());
+        }
         self.touch_node(node);
     }
 }

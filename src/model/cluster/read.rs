@@ -35,6 +35,22 @@ impl Cluster {
     pub fn nodes(&self) -> &Col<NodeId, Node> {
         &self.nodes
     }
+    /// Number of existing nodes.
+    pub fn node_count(&self) -> usize {
+        self.node_counts.0
+    }
+    /// Does any node report images?
+    pub fn has_images(&self) -> bool {
+        self.node_counts.1 > 0
+    }
+    /// Does any placed pod have pod affinity or anti-affinity of any kind?
+    pub fn has_pod_affinity(&self) -> bool {
+        self.affinity_pods.0 > 0
+    }
+    /// Does any placed pod have required anti-affinity?
+    pub fn has_required_anti_affinity(&self) -> bool {
+        self.affinity_pods.1 > 0
+    }
     /// A node.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id]
