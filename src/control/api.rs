@@ -292,6 +292,7 @@ pub fn new_pod(
         start_order: i64::MAX,
         owner,
         preset_node: false,
+        preempted: false,
     }
 }
 

@@ -1,7 +1,13 @@
 //! kube-scheduler v1.36: framework, plugins, scheduling cycle, preemption, queue.
 
+pub mod cycle;
 pub mod cycle_state;
 pub mod framework;
 pub mod hints;
+pub mod message;
+mod node_order;
 pub mod plugins;
+pub mod profile;
+mod profile_config;
 pub mod queue;
+mod registry;

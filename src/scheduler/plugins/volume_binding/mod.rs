@@ -19,8 +19,8 @@ use crate::model::spec::PodVolume;
 use crate::model::volume::{BindingMode, Claim, ClaimOwner, ClaimPhase};
 use crate::scheduler::cycle_state::CycleState;
 use crate::scheduler::framework::{
-    Code, FilterPlugin, NodeView, Plugin, PluginName, PreFilter, PreFilterPlugin, PreScore, Reason, Reasons,
-    Rejection, ScorePlugin, Verdict, View,
+    Binding, Code, FilterPlugin, NodeView, Plugin, PluginName, PreFilter, PreFilterPlugin, PreScore, Reason,
+    Reasons, Rejection, ReservePlugin, ScorePlugin, Verdict, View,
 };
 use rustc_hash::FxHashMap;
 use std::ops::Range;
@@ -95,6 +95,18 @@ impl VolumeBindingState {
         self.found.clear();
         self.bindings.clear();
         self.provisions.clear();
+    }
+    /// A copy for a dry run: what was found on nodes is left out.
+    pub fn fork(&self) -> VolumeBindingState {
+        VolumeBindingState {
+            bound: self.bound.clone(),
+            selected: self.selected.clone(),
+            waiting: self.waiting.clone(),
+            rules: self.rules.clone(),
+            prebound: self.prebound.clone(),
+            wide: self.wide.clone(),
+            ..VolumeBindingState::default()
+        }
     }
     /// What Filter found on the node; `None` if the node did not pass this plugin or the pod has no claims.
     pub fn volumes_on(&self, node: NodeId) -> Option<NodeVolumes<'_>> {
@@ -171,6 +183,18 @@ impl FilterPlugin for VolumeBinding {
             (first, second) => Reasons::Many(first.into_iter().chain(second).chain(reasons).collect()),
         };
         Err(Rejection { plugin: NAME, code: Code::UnschedulableAndUnresolvable, reasons })
+    }
+}
+
+impl ReservePlugin for VolumeBinding {
+    fn reserve(&self, cluster: &mut Cluster, state: &CycleState, binding: &mut Binding) -> Verdict {
+        binding.volumes = assume::reserve(cluster, &state.volume_binding, binding.pod, binding.node);
+        Ok(())
+    }
+    fn unreserve(&self, cluster: &mut Cluster, binding: &Binding) {
+        if let Some(task) = &binding.volumes {
+            task.revert(cluster);
+        }
     }
 }
 

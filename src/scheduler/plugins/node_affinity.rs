@@ -1,0 +1,232 @@
+//! NodeAffinity: nodeSelector, required and preferred node affinity, and the affinity that the profile adds.
+
+use crate::model::ids::{NodeId, PodId};
+use crate::model::labels::{NodeOperator, NodeSelector, NodeSelectorTerm};
+use crate::model::names::{Names, Sym, sym};
+use crate::scheduler::cycle_state::CycleState;
+use crate::scheduler::framework::*;
+use crate::scheduler::plugins::score::default_normalize;
+
+/// Kubernetes' name.
+pub const NAME: PluginName = "NodeAffinity";
+
+/// `NodeAffinityArgs.addedAffinity`: what every pod of the profile must and would like to meet besides its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeAffinityArgs {
+    /// Required.
+    pub required: Option<NodeSelector>,
+    /// Preferred, with weights.
+    pub preferred: Vec<(i32, NodeSelectorTerm)>,
+}
+
+/// The plugin.
+#[derive(Clone, Debug, Default)]
+pub struct NodeAffinity {
+    added: NodeAffinityArgs,
+}
+
+impl NodeAffinity {
+    /// With arguments.
+    pub fn new(added: NodeAffinityArgs) -> Self {
+        NodeAffinity { added }
+    }
+}
+
+/// Names of the nodes that the required affinity pins through `metadata.name`.
+enum Pinned {
+    /// Some term leaves the node open.
+    No,
+    /// Only these, in bytewise order. None: the terms contradict themselves.
+    To(Vec<Sym>),
+}
+
+fn pinned_names(selector: &NodeSelector, names: &Names) -> Pinned {
+    if selector.terms.is_empty() {
+        return Pinned::No;
+    }
+    let mut all: Vec<Sym> = Vec::new();
+    for term in &selector.terms {
+        let mut of_term: Option<Vec<Sym>> = None;
+        for r in &term.fields {
+            if r.key == sym::METADATA_NAME && r.operator == NodeOperator::In {
+                of_term = Some(match of_term {
+                    None => r.values.to_vec(),
+                    Some(before) => before.into_iter().filter(|name| r.values.contains(name)).collect(),
+                });
+            }
+        }
+        let Some(of_term) = of_term else { return Pinned::No };
+        all.extend(of_term);
+    }
+    all.sort_by(|a, b| names.compare(*a, *b));
+    all.dedup();
+    Pinned::To(all)
+}
+
+fn preferred_score(terms: &[(i32, NodeSelectorTerm)], view: View<'_>, node: NodeId) -> i64 {
+    if terms.is_empty() {
+        return 0;
+    }
+    let (labels, name, names) =
+        (view.cluster.node_labels(node), view.cluster.node(node).name, &view.cluster.names);
+    terms
+        .iter()
+        .filter(|(_, term)| term.matches(name, labels, names))
+        .map(|(weight, _)| i64::from(*weight))
+        .sum()
+}
+
+impl Plugin for NodeAffinity {
+    fn name(&self) -> PluginName {
+        NAME
+    }
+}
+
+impl PreFilterPlugin for NodeAffinity {
+    fn pre_filter(&self, view: View<'_>, pod: PodId, _state: &mut CycleState) -> PreFilter {
+        let spec = view.cluster.spec_of(pod);
+        let required = spec.affinity.as_ref().and_then(|a| a.node_required.as_ref());
+        let Some(required) = required else {
+            let nothing = self.added.required.is_none() && spec.node_selector.is_empty();
+            return if nothing { PreFilter::Skip } else { PreFilter::Continue };
+        };
+        match pinned_names(required, &view.cluster.names) {
+            Pinned::No => PreFilter::Continue,
+            Pinned::To(nodes) if nodes.is_empty() => PreFilter::Reject(Rejection::text(
+                NAME,
+                Code::UnschedulableAndUnresolvable,
+                "pod affinity terms conflict",
+            )),
+            Pinned::To(nodes) => PreFilter::Nodes(nodes),
+        }
+    }
+}
+
+impl FilterPlugin for NodeAffinity {
+    fn filter(&self, view: View<'_>, pod: PodId, _state: &mut CycleState, node: NodeView<'_>) -> Verdict {
+        let (labels, names) = (view.cluster.label_set(node.node.labels), &view.cluster.names);
+        if self.added.required.as_ref().is_some_and(|added| !added.matches(node.node.name, labels, names)) {
+            let text = "node(s) didn't match scheduler-enforced node affinity";
+            return Err(Rejection::text(NAME, Code::UnschedulableAndUnresolvable, text));
+        }
+        if view.cluster.spec_of(pod).allows_node(node.node.name, labels, names) {
+            return Ok(());
+        }
+        let text = "node(s) didn't match Pod's node affinity/selector";
+        Err(Rejection::text(NAME, Code::UnschedulableAndUnresolvable, text))
+    }
+}
+
+impl ScorePlugin for NodeAffinity {
+    fn pre_score(&self, view: View<'_>, pod: PodId, _state: &mut CycleState, _nodes: &[NodeId]) -> PreScore {
+        let affinity = view.cluster.spec_of(pod).affinity.as_ref();
+        let preferred = affinity.map_or(&[][..], |a| &a.node_preferred);
+        if preferred.is_empty() && self.added.preferred.is_empty() {
+            return PreScore::Skip;
+        }
+        match selector_errors(preferred, &view.cluster.names) {
+            Some(message) => PreScore::Error(message),
+            None => PreScore::Continue,
+        }
+    }
+    fn score(&self, view: View<'_>, pod: PodId, _state: &CycleState, node: NodeId) -> i64 {
+        let affinity = view.cluster.spec_of(pod).affinity.as_ref();
+        let own = affinity.map_or(0, |a| preferred_score(&a.node_preferred, view, node));
+        own + preferred_score(&self.added.preferred, view, node)
+    }
+    fn normalize(&self, _view: View<'_>, _pod: PodId, _state: &CycleState, scores: &mut [i64]) {
+        default_normalize(scores, false);
+    }
+}
+
+/// Kubernetes' words for malformed preferred terms; `None` if all are well formed. Terms of weight 0 and empty terms are not
+/// looked at.
+fn selector_errors(terms: &[(i32, NodeSelectorTerm)], names: &Names) -> Option<String> {
+    let mut errors: Vec<String> = Vec::new();
+    for (t, (weight, term)) in terms.iter().enumerate() {
+        if *weight == 0 || term.is_empty() {
+            continue;
+        }
+        for (e, r) in term.expressions.iter().enumerate().filter(|(_, r)| !r.is_valid(names)) {
+            let path = format!("[{t}].matchExpressions[{e}].values");
+            let values: Vec<String> = r.values.iter().map(|v| format!("{:?}", names.text(*v))).collect();
+            let list = format!("[]string{{{}}}", values.join(", "));
+            errors.push(match (r.operator, &values[..]) {
+                (NodeOperator::Gt | NodeOperator::Lt, [value]) => {
+                    format!("{path}[0]: Invalid value: {value}: for 'Gt', 'Lt' operators, the value must be an integer")
+                }
+                (NodeOperator::Gt | NodeOperator::Lt, _) => {
+                    format!("{path}: Invalid value: {list}: for 'Gt', 'Lt' operators, exactly one value is required")
+                }
+                (NodeOperator::In | NodeOperator::NotIn, _) => {
+                    format!("{path}: Invalid value: {list}: for 'in', 'notin' operators, values set can't be empty")
+                }
+                (NodeOperator::Exists | NodeOperator::DoesNotExist, _) => {
+                    format!("{path}: Invalid value: {list}: values set must be empty for exists and does not exist")
+                }
+            });
+        }
+    }
+    match errors.len() {
+        0 => None,
+        1 => errors.pop(),
+        _ => Some(format!("[{}]", errors.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::labels::NodeRequirement;
+
+    fn fields(names: &mut Names, operator: NodeOperator, values: &[&str]) -> NodeRequirement {
+        let values = values.iter().map(|v| names.intern(v)).collect();
+        NodeRequirement { key: sym::METADATA_NAME, operator, values }
+    }
+
+    #[test]
+    fn nodes_pinned_by_name() {
+        use NodeOperator::{In, NotIn};
+        type Term<'a> = &'a [(NodeOperator, &'a [&'a str])];
+        let cases: &[(&[Term<'_>], Option<&[&str]>)] = &[
+            (&[], None),
+            (&[&[(In, &["b"])]], Some(&["b"])),
+            (&[&[(In, &["b"])], &[(In, &["a"])]], Some(&["a", "b"])),
+            (&[&[(In, &["b"]), (In, &["a"])]], Some(&[])),
+            (&[&[(In, &["b"]), (In, &["a"])], &[(In, &["c"])]], Some(&["c"])),
+            (&[&[(In, &["b"])], &[(NotIn, &["a"])]], None),
+            (&[&[(In, &["b"])], &[]], None),
+        ];
+        for (terms, want) in cases {
+            let names = &mut Names::default();
+            let terms = terms.iter().map(|term| NodeSelectorTerm {
+                expressions: Box::default(),
+                fields: term.iter().map(|(operator, values)| fields(names, *operator, values)).collect(),
+            });
+            let selector = NodeSelector { terms: terms.collect() };
+            let got = match pinned_names(&selector, names) {
+                Pinned::No => None,
+                Pinned::To(nodes) => Some(nodes.iter().map(|n| names.text(*n)).collect::<Vec<_>>()),
+            };
+            assert_eq!(got.as_deref(), *want, "{selector:?}");
+        }
+    }
+
+    #[test]
+    fn malformed_preferences_are_worded() {
+        let names = &mut Names::default();
+        let mut term = |operator, value: &str| NodeSelectorTerm {
+            expressions: Box::new([NodeRequirement {
+                key: names.intern("gen"),
+                operator,
+                values: Box::new([names.intern(value)]),
+            }]),
+            fields: Box::default(),
+        };
+        let bad = term(NodeOperator::Gt, "1.5");
+        let good = term(NodeOperator::Lt, "7");
+        let words = "[1].matchExpressions[0].values[0]: Invalid value: \"1.5\": for 'Gt', 'Lt' operators, the value must be an integer";
+        assert_eq!(selector_errors(&[(1, good.clone()), (5, bad.clone())], names), Some(words.into()));
+        assert_eq!(selector_errors(&[(1, good), (0, bad)], names), None, "weight 0 is not looked at");
+    }
+}

@@ -1,0 +1,294 @@
+//! A scheduler profile: which plugins run at which extension point, in which order, with which weight.
+
+use super::cycle_state::CycleState;
+use super::framework::*;
+use super::registry;
+use crate::model::ids::PodId;
+use crate::model::names::Sym;
+use std::sync::Arc;
+
+pub use super::profile_config::*;
+
+/// A plugin with the extension points it implements. Library users make their own and pass them to [`Profile::with_plugins`].
+#[derive(Clone, Debug)]
+pub struct PluginPoints {
+    /// The plugin's name.
+    pub name: PluginName,
+    /// PreFilter.
+    pub pre_filter: Option<Arc<dyn PreFilterPlugin>>,
+    /// Filter.
+    pub filter: Option<Arc<dyn FilterPlugin>>,
+    /// PostFilter.
+    pub post_filter: Option<Arc<dyn PostFilterPlugin>>,
+    /// PreScore and Score.
+    pub score: Option<Arc<dyn ScorePlugin>>,
+    /// Reserve.
+    pub reserve: Option<Arc<dyn ReservePlugin>>,
+}
+
+impl PluginPoints {
+    /// A plugin without any extension point.
+    pub fn new(name: PluginName) -> PluginPoints {
+        PluginPoints {
+            name,
+            pre_filter: None,
+            filter: None,
+            post_filter: None,
+            score: None,
+            reserve: None,
+        }
+    }
+    /// With PreFilter.
+    pub fn pre_filter(mut self, plugin: Arc<dyn PreFilterPlugin>) -> Self {
+        self.pre_filter = Some(plugin);
+        self
+    }
+    /// With Filter.
+    pub fn filter(mut self, plugin: Arc<dyn FilterPlugin>) -> Self {
+        self.filter = Some(plugin);
+        self
+    }
+    /// With PostFilter.
+    pub fn post_filter(mut self, plugin: Arc<dyn PostFilterPlugin>) -> Self {
+        self.post_filter = Some(plugin);
+        self
+    }
+    /// With Score.
+    pub fn score(mut self, plugin: Arc<dyn ScorePlugin>) -> Self {
+        self.score = Some(plugin);
+        self
+    }
+    /// With Reserve.
+    pub fn reserve(mut self, plugin: Arc<dyn ReservePlugin>) -> Self {
+        self.reserve = Some(plugin);
+        self
+    }
+}
+
+/// A Filter plugin and the place of its PreFilter, whose Skip silences it.
+#[derive(Clone, Debug)]
+pub(super) struct FilterEntry {
+    plugin: Arc<dyn FilterPlugin>,
+    pre_filter: Option<usize>,
+}
+
+/// A Score plugin with its weight.
+#[derive(Clone, Debug)]
+pub(super) struct ScoreEntry {
+    pub(super) plugin: Arc<dyn ScorePlugin>,
+    pub(super) weight: i64,
+}
+
+/// The plugins of one profile, by extension point.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// `schedulerName`: the pods that it schedules.
+    pub scheduler_name: Sym,
+    /// `percentageOfNodesToScore`.
+    pub percentage: NodesToScore,
+    pub(super) pre_filter: Vec<Arc<dyn PreFilterPlugin>>,
+    pub(super) filter: Vec<FilterEntry>,
+    pub(super) post_filter: Vec<Arc<dyn PostFilterPlugin>>,
+    pub(super) score: Vec<ScoreEntry>,
+    pub(super) reserve: Vec<Arc<dyn ReservePlugin>>,
+}
+
+/// What PreFilter of all plugins together says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PreFiltered {
+    /// Look at every node.
+    AllNodes,
+    /// Look at these nodes; the others did not satisfy these plugins (sorted).
+    Nodes(Vec<Sym>, Vec<PluginName>),
+    /// No node can take the pod. The plugin is empty where several narrowed the nodes to none; they are listed.
+    Rejected(Rejection, Vec<PluginName>),
+    /// The cycle fails.
+    Error(String),
+}
+
+impl Profile {
+    /// The profile that a configuration describes.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for unknown plugins and arguments out of range.
+    pub fn new(config: &ProfileConfig) -> Result<Profile, ConfigError> {
+        Profile::with_plugins(config, &[])
+    }
+
+    /// The same with plugins of one's own. Each runs at the extension points it implements, after the configured ones unless the
+    /// configuration names it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for unknown plugins and arguments out of range.
+    pub fn with_plugins(config: &ProfileConfig, own: &[(PluginPoints, i64)]) -> Result<Profile, ConfigError> {
+        let resolved = config.resolve(own)?;
+        let make = |name: &str| {
+            let found = own.iter().find(|(points, _)| points.name == name).map(|(points, _)| points.clone());
+            found.map_or_else(|| registry::make(name, config), Ok)
+        };
+        let points = |names: &[String]| names.iter().map(|name| make(name)).collect::<Result<Vec<_>, _>>();
+        let pre_filter: Vec<_> =
+            points(&resolved.pre_filter)?.into_iter().filter_map(|p| p.pre_filter).collect();
+        let place = |name: PluginName| pre_filter.iter().position(|p| p.name() == name);
+        let filter = points(&resolved.filter)?.into_iter().filter_map(|p| p.filter);
+        let filter = filter.map(|plugin| FilterEntry { pre_filter: place(plugin.name()), plugin }).collect();
+        let mut score = Vec::new();
+        for (name, weight) in &resolved.score {
+            if let Some(plugin) = make(name)?.score {
+                score.push(ScoreEntry { plugin, weight: *weight });
+            }
+        }
+        Ok(Profile {
+            scheduler_name: config.scheduler_name,
+            percentage: config.nodes_to_score,
+            filter,
+            score,
+            post_filter: points(&resolved.post_filter)?.into_iter().filter_map(|p| p.post_filter).collect(),
+            reserve: points(&resolved.reserve)?.into_iter().filter_map(|p| p.reserve).collect(),
+            pre_filter,
+        })
+    }
+
+    /// Names of the Score plugins with their weights, in order.
+    pub fn score_plugins(&self) -> impl Iterator<Item = (PluginName, i64)> {
+        self.score.iter().map(|entry| (entry.plugin.name(), entry.weight))
+    }
+    /// Names of the Filter plugins in order.
+    pub fn filter_plugins(&self) -> impl Iterator<Item = PluginName> {
+        self.filter.iter().map(|entry| entry.plugin.name())
+    }
+
+    /// PreFilter of all plugins.
+    pub fn pre_filter(&self, view: View<'_>, pod: PodId, state: &mut CycleState) -> PreFiltered {
+        state.dynamic_resources_seen = false;
+        state.skip_filter.clear();
+        state.skip_filter.resize(self.pre_filter.len(), false);
+        let mut nodes: Option<Vec<Sym>> = None;
+        let mut narrowing: Vec<PluginName> = Vec::new();
+        let mut rejection = None;
+        for (i, plugin) in self.pre_filter.iter().enumerate() {
+            match plugin.pre_filter(view, pod, state) {
+                PreFilter::Continue => {}
+                PreFilter::Skip => state.skip_filter[i] = true,
+                PreFilter::Nodes(more) => {
+                    narrowing.push(plugin.name());
+                    nodes = Some(match nodes {
+                        None => more,
+                        Some(before) => before.into_iter().filter(|name| more.contains(name)).collect(),
+                    });
+                }
+                PreFilter::Reject(rejected) => match rejected.code {
+                    // Preemption may help: the other plugins have to prepare for its dry runs.
+                    Code::Unschedulable => rejection = Some(rejected),
+                    Code::UnschedulableAndUnresolvable => return PreFiltered::Rejected(rejected, Vec::new()),
+                    Code::Pending | Code::Error => {
+                        let said = super::message::status_text(&rejected.reasons, &view.cluster.names);
+                        let name = plugin.name();
+                        return PreFiltered::Error(format!("running PreFilter plugin {name:?}: {said}"));
+                    }
+                },
+            }
+            if nodes.as_ref().is_some_and(Vec::is_empty) {
+                narrowing.sort_unstable();
+                return PreFiltered::Rejected(no_common_node(&narrowing), narrowing);
+            }
+        }
+        narrowing.sort_unstable();
+        match (rejection, nodes) {
+            (Some(rejected), _) => PreFiltered::Rejected(rejected, narrowing),
+            (None, Some(nodes)) => PreFiltered::Nodes(nodes, narrowing),
+            (None, None) => PreFiltered::AllNodes,
+        }
+    }
+
+    /// Another pod comes to a node, hypothetically.
+    pub fn add_pod(
+        &self,
+        view: View<'_>,
+        pod: PodId,
+        added: PodId,
+        node: NodeView<'_>,
+        state: &mut CycleState,
+    ) {
+        for (i, plugin) in self.pre_filter.iter().enumerate() {
+            if !state.skip_filter[i] {
+                plugin.add_pod(view, pod, added, node, state);
+            }
+        }
+    }
+    /// Another pod leaves a node, hypothetically.
+    pub fn remove_pod(
+        &self,
+        view: View<'_>,
+        pod: PodId,
+        removed: PodId,
+        node: NodeView<'_>,
+        state: &mut CycleState,
+    ) {
+        for (i, plugin) in self.pre_filter.iter().enumerate() {
+            if !state.skip_filter[i] {
+                plugin.remove_pod(view, pod, removed, node, state);
+            }
+        }
+    }
+
+    /// Filter of all plugins on one node, up to the first that says no.
+    ///
+    /// # Errors
+    /// The first rejection.
+    pub fn filter(&self, view: View<'_>, pod: PodId, state: &mut CycleState, node: NodeView<'_>) -> Verdict {
+        self.filter_except(view, pod, state, node, &[])
+    }
+
+    /// The same without some plugins: for questions such as "what if volumes did not matter".
+    ///
+    /// # Errors
+    /// The first rejection.
+    pub fn filter_except(
+        &self,
+        view: View<'_>,
+        pod: PodId,
+        state: &mut CycleState,
+        node: NodeView<'_>,
+        without: &[PluginName],
+    ) -> Verdict {
+        for entry in &self.filter {
+            let skipped = entry.pre_filter.is_some_and(|i| state.skip_filter[i]);
+            if !skipped && (without.is_empty() || !without.contains(&entry.plugin.name())) {
+                entry.plugin.filter(view, pod, state, node)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Filter with the pods nominated to the node counted as running, and again without them: the pod has to pass both.
+    /// Nominated pods of lower priority do not count.
+    ///
+    /// # Errors
+    /// The first rejection.
+    pub fn filter_with_nominated(
+        &self,
+        view: View<'_>,
+        pod: PodId,
+        state: &mut CycleState,
+        node: NodeView<'_>,
+    ) -> Verdict {
+        let nominated = view.cluster.nominated_pods(node.id);
+        let priority = || view.cluster.spec_of(pod).priority;
+        let counts = |other: &PodId| *other != pod && view.cluster.spec_of(*other).priority >= priority();
+        if !nominated.is_empty() && nominated.iter().any(counts) {
+            let (mut info, mut fork) = (node.info.clone(), state.fork());
+            for &other in nominated.iter().filter(|other| counts(other)) {
+                info.add_pod(other, view.cluster.spec_of(other));
+                self.add_pod(view, pod, other, NodeView { info: &info, ..node }, &mut fork);
+            }
+            self.filter(view, pod, &mut fork, NodeView { info: &info, ..node })?;
+        }
+        self.filter(view, pod, state, node)
+    }
+}
+
+/// The rejection when PreFilter plugins narrowed the nodes to none.
+fn no_common_node(plugins: &[PluginName]) -> Rejection {
+    Rejection::new("", Code::UnschedulableAndUnresolvable, Reason::NoCommonNode(PluginNames::new(plugins)))
+}
