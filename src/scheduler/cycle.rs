@@ -395,7 +395,8 @@ impl<'a> Cycle<'a> {
         let view = self.view(cluster);
         if let Some(d) = &mut self.diagnosis {
             let state = &self.state.volume_binding;
-            if state.has_waiting_claims() && self.profile.filter_plugins().any(|p| p == volume_binding::NAME) {
+            if state.has_waiting_claims() && self.profile.filter_plugins().any(|p| p == volume_binding::NAME)
+            {
                 let found = |node: &NodeId| {
                     let found = state.volumes_on(*node)?;
                     let provision = found.provisions.iter().map(|p| p.claim).collect();

@@ -29,14 +29,7 @@ pub struct PluginPoints {
 impl PluginPoints {
     /// A plugin without any extension point.
     pub fn new(name: PluginName) -> PluginPoints {
-        PluginPoints {
-            name,
-            pre_filter: None,
-            filter: None,
-            post_filter: None,
-            score: None,
-            reserve: None,
-        }
+        PluginPoints { name, pre_filter: None, filter: None, post_filter: None, score: None, reserve: None }
     }
     /// With PreFilter.
     pub fn pre_filter(mut self, plugin: Arc<dyn PreFilterPlugin>) -> Self {
