@@ -33,25 +33,61 @@ struct Entry<E> {
 }
 
 impl<E> Entry<E> {
-    fn key(&self) -> (u64, u64) {
-        (self.at, self.order)
+    fn key(&self) -> u128 {
+        u128::from(self.at) << 64 | u128::from(self.order)
     }
 }
 
 /// Children per heap node. Four halve the depth of a binary heap, and the children lie in one or two cache lines.
 const ARITY: usize = 4;
 
-/// Future events.
+/// Each level of the wheel splits what the level above leaves open into this many slots, one per value of a byte of the time.
+const SLOTS: usize = 256;
+
+/// Bytes of a time.
+const LEVELS: usize = 8;
+
+/// A slot with at most so many events is sorted at once instead of being split further.
+const SMALL: usize = 32;
+
+/// Future events: a small heap of those that come next, and a hierarchical wheel (Varghese and Lauck, 1987) of the others.
+///
+/// A heap of a million events costs a cache miss per level and pop; here an event is filed by the highest byte in which its
+/// time differs from the wheel's, moves down a few times, and meets the heap only with the few that are due about then.
+///
+/// Invariants: every event in the heap is before `horizon`, every event in the wheel at or after it; a filed event shares all
+/// bytes above its level with `cursor` and exceeds it in its own; the heap is empty only if everything is.
 #[derive(Clone, Debug)]
 pub struct Agenda<E> {
     heap: Vec<Entry<E>>,
+    /// Length at which the heap gives its later half back to the wheel.
+    heap_limit: usize,
+    slots: Vec<Vec<Entry<E>>>,
+    /// One bit per slot with events.
+    used: [[u64; SLOTS / 64]; LEVELS],
+    /// One bit per level with events.
+    levels: u8,
+    cursor: u64,
+    horizon: u64,
+    len: usize,
     now: SimTime,
     next_seq: u64,
 }
 
 impl<E: Copy> Default for Agenda<E> {
     fn default() -> Self {
-        Agenda { heap: Vec::new(), now: SimTime::ZERO, next_seq: 0 }
+        Agenda {
+            heap: Vec::new(),
+            heap_limit: 2 * SMALL,
+            slots: (0..LEVELS * SLOTS).map(|_| Vec::new()).collect(),
+            used: [[0; SLOTS / 64]; LEVELS],
+            levels: 0,
+            cursor: 0,
+            horizon: 0,
+            len: 0,
+            now: SimTime::ZERO,
+            next_seq: 0,
+        }
     }
 }
 
@@ -62,11 +98,11 @@ impl<E: Copy> Agenda<E> {
     }
     /// Number of pending events.
     pub fn len(&self) -> usize {
-        self.heap.len()
+        self.len
     }
     /// Nothing is pending.
     pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
+        self.len == 0
     }
     /// Schedules an event. One in the past happens now: the clock never runs backwards.
     pub fn schedule(&mut self, at: SimTime, rank: Rank, event: E) {
@@ -74,8 +110,21 @@ impl<E: Copy> Agenda<E> {
         let at = at.max(self.now).as_nanos();
         let order = u64::from(rank.0) << SEQ_BITS | self.next_seq;
         self.next_seq += 1;
-        self.heap.push(Entry { at, order, event });
-        self.sift_up(self.heap.len() - 1);
+        self.len += 1;
+        let entry = Entry { at, order, event };
+        if at < self.horizon {
+            self.heap.push(entry);
+            sift_up(&mut self.heap);
+            if self.heap.len() > self.heap_limit {
+                self.spill();
+            }
+        } else if self.heap.is_empty() {
+            self.cursor = self.now.as_nanos();
+            self.horizon = at.saturating_add(1);
+            self.heap.push(entry);
+        } else {
+            self.file(entry);
+        }
     }
     /// Place of the next event.
     pub fn peek(&self) -> Option<Key> {
@@ -88,11 +137,15 @@ impl<E: Copy> Agenda<E> {
             None => last,
             Some(root) => {
                 let first = std::mem::replace(root, last);
-                self.sift_down();
+                sift_down(&mut self.heap, 0);
                 first
             }
         };
+        self.len -= 1;
         self.now = SimTime::from_nanos(first.at);
+        if self.heap.is_empty() {
+            self.refill();
+        }
         Some((key_of(first.at, first.order), first.event))
     }
     /// Moves the clock to `at` without an event. It never runs backwards.
@@ -101,34 +154,112 @@ impl<E: Copy> Agenda<E> {
         self.now = self.now.max(at);
     }
 
-    fn sift_up(&mut self, mut child: usize) {
-        let entry = self.heap[child];
-        while child > 0 {
-            let parent = (child - 1) / ARITY;
-            if self.heap[parent].key() <= entry.key() {
-                break;
-            }
-            self.heap[child] = self.heap[parent];
-            child = parent;
-        }
-        self.heap[child] = entry;
+    /// Puts an event into the wheel.
+    fn file(&mut self, entry: Entry<E>) {
+        let differs = (entry.at ^ self.cursor) | 1;
+        let level = (63 - differs.leading_zeros() as usize) / 8;
+        let slot = (entry.at >> (8 * level)) as usize % SLOTS;
+        self.slots[level * SLOTS + slot].push(entry);
+        self.used[level][slot / 64] |= 1 << (slot % 64);
+        self.levels |= 1 << level;
     }
-    fn sift_down(&mut self) {
-        let entry = self.heap[0];
-        let mut parent = 0;
-        loop {
-            let first = parent * ARITY + 1;
-            let children = &self.heap[first.min(self.heap.len())..(first + ARITY).min(self.heap.len())];
-            let Some((offset, least)) = children.iter().enumerate().min_by_key(|(_, e)| e.key()) else {
-                break;
-            };
-            if entry.key() <= least.key() {
-                break;
-            }
-            self.heap[parent] = *least;
-            parent = first + offset;
+
+    /// The heap has grown: its later half goes back to the wheel, unless all of it is due at one instant.
+    fn spill(&mut self) {
+        let middle = self.heap.len() / 2;
+        self.heap.select_nth_unstable_by_key(middle, Entry::key);
+        let pivot = self.heap[middle].at;
+        if self.heap[..middle].iter().all(|e| e.at >= pivot) {
+            self.heap_limit *= 2;
+        } else {
+            let mut kept = std::mem::take(&mut self.heap);
+            kept.retain(|entry| {
+                let keep = entry.at < pivot;
+                if !keep {
+                    self.file(*entry);
+                }
+                keep
+            });
+            self.heap = kept;
+            self.horizon = pivot;
         }
-        self.heap[parent] = entry;
+        heapify(&mut self.heap);
+    }
+
+    /// The heap is empty: takes the earliest slot that is small enough, splitting larger ones on the way.
+    fn refill(&mut self) {
+        self.heap_limit = 2 * SMALL;
+        while self.levels != 0 {
+            let level = self.levels.trailing_zeros() as usize;
+            let Some(word) = self.used[level].iter().position(|w| *w != 0) else { return };
+            let slot = word * 64 + self.used[level][word].trailing_zeros() as usize;
+            self.used[level][word] &= self.used[level][word] - 1;
+            if self.used[level] == [0; SLOTS / 64] {
+                self.levels &= !(1 << level);
+            }
+            let shift = 8 * level as u32;
+            let above = self.cursor.checked_shr(shift + 8).unwrap_or(0).checked_shl(shift + 8).unwrap_or(0);
+            self.cursor = above | (slot as u64) << shift;
+            let mut taken = std::mem::take(&mut self.slots[level * SLOTS + slot]);
+            let small = taken.len() <= SMALL || level == 0;
+            if small {
+                self.horizon = self.cursor.saturating_add(1 << shift);
+                self.heap_limit = self.heap_limit.max(taken.len() * 2);
+                self.heap.append(&mut taken);
+                heapify(&mut self.heap);
+            } else {
+                self.horizon = self.cursor;
+                for entry in taken.drain(..) {
+                    self.file(entry);
+                }
+            }
+            self.slots[level * SLOTS + slot] = taken; // keeps its memory
+            if small {
+                return;
+            }
+        }
+    }
+}
+
+fn sift_up<E: Copy>(heap: &mut [Entry<E>]) {
+    let mut child = heap.len() - 1;
+    let entry = heap[child];
+    while child > 0 {
+        let parent = (child - 1) / ARITY;
+        if heap[parent].key() <= entry.key() {
+            break;
+        }
+        heap[child] = heap[parent];
+        child = parent;
+    }
+    heap[child] = entry;
+}
+
+fn sift_down<E: Copy>(heap: &mut [Entry<E>], mut parent: usize) {
+    let entry = heap[parent];
+    loop {
+        let first = parent * ARITY + 1;
+        if first >= heap.len() {
+            break;
+        }
+        let mut least = first;
+        for child in first + 1..(first + ARITY).min(heap.len()) {
+            if heap[child].key() < heap[least].key() {
+                least = child;
+            }
+        }
+        if entry.key() <= heap[least].key() {
+            break;
+        }
+        heap[parent] = heap[least];
+        parent = least;
+    }
+    heap[parent] = entry;
+}
+
+fn heapify<E: Copy>(heap: &mut [Entry<E>]) {
+    for parent in (0..heap.len().div_ceil(ARITY)).rev() {
+        sift_down(heap, parent);
     }
 }
 
@@ -158,24 +289,28 @@ mod tests {
         assert_eq!(agenda.now(), SimTime::from_secs(7));
     }
 
-    /// Against the standard library's heap, popping and pushing at random.
+    /// Against the standard library's heap, popping and pushing at random, with gaps from nothing to years.
     #[test]
     fn agrees_with_a_binary_heap() {
         let streams = Streams::new(4, 0);
-        let (mut agenda, mut model) = (Agenda::default(), std::collections::BinaryHeap::new());
-        let mut seq = 0u64;
-        for i in 0..20_000u64 {
-            let draw = |name, n| streams.index(name, EntityKey(i), n) as u64;
-            if draw("pop", 5) < 3 {
-                let at = agenda.now().as_nanos() + draw("at", 50);
-                let rank = draw("rank", 4) as u8;
-                agenda.schedule(SimTime::from_nanos(at), Rank(rank), i);
-                model.push(std::cmp::Reverse((at, rank, seq, i)));
-                seq += 1;
-            } else {
-                let want = model.pop().map(|r| r.0);
-                let got = agenda.pop().map(|(k, e)| (k.at.as_nanos(), k.rank.0, k.seq, e));
-                assert_eq!(got, want);
+        for (pushes, span) in [(3, 50), (4, 1), (3, 5_000_000_000), (2, u64::MAX >> 9)] {
+            let (mut agenda, mut model) = (Agenda::default(), std::collections::BinaryHeap::new());
+            let mut seq = 0u64;
+            for i in 0..20_000u64 {
+                let draw = |name, n| streams.index(name, EntityKey(i), n) as u64;
+                if draw("pop", 5) < pushes {
+                    let scale = [1, 1000, 1 << 30, u64::MAX][draw("scale", 4) as usize].min(span);
+                    let at = agenda.now().as_nanos().saturating_add(draw("at", 1 << 30) % scale);
+                    let rank = draw("rank", 4) as u8;
+                    agenda.schedule(SimTime::from_nanos(at), Rank(rank), i);
+                    model.push(std::cmp::Reverse((at, rank, seq, i)));
+                    seq += 1;
+                } else {
+                    let want = model.pop().map(|r| r.0);
+                    let got = agenda.pop().map(|(k, e)| (k.at.as_nanos(), k.rank.0, k.seq, e));
+                    assert_eq!(got, want);
+                }
+                assert_eq!((agenda.len(), agenda.is_empty()), (model.len(), model.is_empty()));
             }
         }
     }
