@@ -1,7 +1,11 @@
 //! The formats by name, and how each recognizes its tables.
 
+use super::azure_vm::Version;
 use super::table::{Normalized, Recognized, Sample};
-use super::{alibaba_gpu_v2025, openb};
+use super::{
+    alibaba_gpu_v2020, alibaba_gpu_v2025, alibaba_spot_gpu_v2026, alibaba_v2017, alibaba_v2018,
+    azure_packing, azure_vm, google_2011, google_2019, huawei_east_1, openb, simkube,
+};
 use std::fmt;
 use std::str::FromStr;
 
@@ -11,17 +15,53 @@ use std::str::FromStr;
 pub enum Format {
     Openb,
     AlibabaGpuV2025,
+    AlibabaSpotGpuV2026,
+    HuaweiEast1,
+    Google2019,
+    AzurePacking2020,
+    Simkube,
+    AlibabaV2017,
+    AlibabaV2018,
+    AlibabaGpuV2020,
+    Google2011,
+    AzureV1,
+    AzureV2,
 }
 
 impl Format {
     /// All formats, in the order in which `auto` tries them: those with the most telling tables first.
-    pub const ALL: [Format; 2] = [Format::Openb, Format::AlibabaGpuV2025];
+    pub const ALL: [Format; 13] = [
+        Format::Openb,
+        Format::AlibabaGpuV2025,
+        Format::AlibabaSpotGpuV2026,
+        Format::HuaweiEast1,
+        Format::Google2019,
+        Format::AzurePacking2020,
+        Format::Simkube,
+        Format::AlibabaV2017,
+        Format::AlibabaV2018,
+        Format::AlibabaGpuV2020,
+        Format::Google2011,
+        Format::AzureV1,
+        Format::AzureV2,
+    ];
 
     /// The name in scenarios and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Format::Openb => "openb",
             Format::AlibabaGpuV2025 => "alibaba-gpu-v2025",
+            Format::AlibabaSpotGpuV2026 => "alibaba-spot-gpu-v2026",
+            Format::HuaweiEast1 => "huawei-east-1",
+            Format::Google2019 => "google-2019",
+            Format::AzurePacking2020 => "azure-packing-2020",
+            Format::Simkube => "simkube",
+            Format::AlibabaV2017 => "alibaba-v2017",
+            Format::AlibabaV2018 => "alibaba-v2018",
+            Format::AlibabaGpuV2020 => "alibaba-gpu-v2020",
+            Format::Google2011 => "google-2011",
+            Format::AzureV1 => "azure-v1",
+            Format::AzureV2 => "azure-v2",
         }
     }
 
@@ -30,6 +70,26 @@ impl Format {
         match self {
             Format::Openb => openb::recognize(sample),
             Format::AlibabaGpuV2025 => alibaba_gpu_v2025::recognize(sample),
+            Format::AlibabaSpotGpuV2026 => alibaba_spot_gpu_v2026::recognize(sample),
+            Format::HuaweiEast1 => huawei_east_1::recognize(sample),
+            Format::Google2019 => google_2019::recognize(sample),
+            Format::AzurePacking2020 => azure_packing::recognize(sample),
+            Format::Simkube => simkube::recognize(sample),
+            Format::AlibabaV2017 => alibaba_v2017::recognize(sample),
+            Format::AlibabaV2018 => alibaba_v2018::recognize(sample),
+            Format::AlibabaGpuV2020 => alibaba_gpu_v2020::recognize(sample),
+            Format::Google2011 => google_2011::recognize(sample),
+            Format::AzureV1 => azure_vm::recognize(sample, Version::V1, false),
+            Format::AzureV2 => azure_vm::recognize(sample, Version::V2, false),
+        }
+    }
+
+    /// The same when nobody said which format it is: the two Azure VM traces are told apart by their values.
+    pub fn recognize_alone(self, sample: &Sample<'_>) -> Option<Recognized> {
+        match self {
+            Format::AzureV1 => azure_vm::recognize(sample, Version::V1, true),
+            Format::AzureV2 => azure_vm::recognize(sample, Version::V2, true),
+            _ => self.recognize(sample),
         }
     }
 
@@ -38,19 +98,34 @@ impl Format {
         match self {
             Format::Openb => openb::EXPECTED,
             Format::AlibabaGpuV2025 => alibaba_gpu_v2025::EXPECTED,
+            Format::AlibabaSpotGpuV2026 => alibaba_spot_gpu_v2026::EXPECTED,
+            Format::HuaweiEast1 => huawei_east_1::EXPECTED,
+            Format::Google2019 => google_2019::EXPECTED,
+            Format::AzurePacking2020 => azure_packing::EXPECTED,
+            Format::Simkube => simkube::EXPECTED,
+            Format::AlibabaV2017 => alibaba_v2017::EXPECTED,
+            Format::AlibabaV2018 => alibaba_v2018::EXPECTED,
+            Format::AlibabaGpuV2020 => alibaba_gpu_v2020::EXPECTED,
+            Format::Google2011 => google_2011::EXPECTED,
+            Format::AzureV1 | Format::AzureV2 => azure_vm::EXPECTED,
         }
     }
 
     /// Every pod comes as events, none as a row with its whole life.
     pub const fn is_all_events(self) -> bool {
-        false
+        matches!(self, Format::Google2011 | Format::Google2019 | Format::HuaweiEast1)
     }
 
     /// Resources that are shares of the largest machine.
     pub const fn normalized(self) -> Normalized {
-        match self {
-            Format::Openb | Format::AlibabaGpuV2025 => Normalized { cpu: false, memory: false, disk: false },
-        }
+        let (cpu, memory, disk) = match self {
+            Format::Google2011 | Format::AzurePacking2020 => (true, true, true),
+            Format::Google2019 => (true, true, false),
+            Format::AlibabaV2017 => (false, true, true),
+            Format::AlibabaV2018 => (false, true, false),
+            _ => (false, false, false),
+        };
+        Normalized { cpu, memory, disk }
     }
 }
 
@@ -96,3 +171,7 @@ mod tests {
         assert!(error.contains("alibaba-gpu-v2025"), "{error}");
     }
 }
+
+#[cfg(test)]
+#[path = "format_tests.rs"]
+mod format_tests;

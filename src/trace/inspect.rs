@@ -5,7 +5,7 @@ use super::lives::{Lives, Outcome};
 use super::reader::FileReport;
 use super::record::{NodeChange, NodeEvent, PodEvent, TraceItem, TracePod};
 use super::sort::Sorter;
-use super::source::TraceRequest;
+use super::source::{TraceRequest, settle_nodes};
 use super::table::{Figures, NOMINAL_SCALE, Normalized};
 use rustc_hash::FxHashSet;
 use serde_json::{Value, json};
@@ -117,6 +117,7 @@ struct Inspector {
     lives: Lives,
     intervals: Intervals,
     sweep: Sweep,
+    nodes: Vec<NodeEvent>,
     names: FxHashSet<u128>,
     last_arrival: u64,
     /// All pods of the format come as events, so that peaks need no intervals.
@@ -136,7 +137,7 @@ impl Inspector {
         let mut order = 0u64;
         while let Some(item) = reader.next_item()? {
             match item {
-                TraceItem::Node(event) => self.node(&event),
+                TraceItem::Node(event) => self.nodes.push(event),
                 TraceItem::Pod(pod) => self.whole_pod(&pod),
                 TraceItem::PodEvent(event) if sort_events => {
                     let key = (event.at.map_or(0, |t| t.as_nanos()), order);
@@ -161,6 +162,9 @@ impl Inspector {
             self.finished(&life.pod);
         }
         self.sweep.settle();
+        for event in settle_nodes(std::mem::take(&mut self.nodes), reader.tally_mut().0) {
+            self.node(&event);
+        }
         Ok(Some(self.finish(&reader)))
     }
 

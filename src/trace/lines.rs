@@ -161,6 +161,24 @@ impl Lines {
     }
 }
 
+impl Lines {
+    /// All bytes from here on, for formats that are one document.
+    ///
+    /// # Errors
+    /// Reading fails, or there are more than `limit` bytes.
+    pub fn into_rest(mut self, limit: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = self.peek().to_vec();
+        if let Some(error) = self.failure.take() {
+            return Err(error);
+        }
+        self.source.take(limit).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 >= limit {
+            return Err(io::Error::other(format!("more than {limit} bytes")));
+        }
+        Ok(bytes)
+    }
+}
+
 /// Where the fields of a line are; reused from line to line.
 #[derive(Default)]
 pub struct Fields {
@@ -185,6 +203,13 @@ impl Fields {
             start = comma as u32 + 1;
         }
         self.bounds.push((start, line.len() as u32));
+        Row { bytes: line, bounds: &self.bounds, raw: line, span }
+    }
+
+    /// The line as a single field.
+    pub fn whole<'a>(&'a mut self, line: &'a [u8], span: LineSpan) -> Row<'a> {
+        self.bounds.clear();
+        self.bounds.push((0, line.len() as u32));
         Row { bytes: line, bounds: &self.bounds, raw: line, span }
     }
 
@@ -354,6 +379,38 @@ impl<'a> Row<'a> {
             return Err(self.absurd(field));
         }
         Ok(value as u64)
+    }
+
+    /// A share of `whole` (1 or 100) times `scale`, rounded to the nearest integer.
+    ///
+    /// # Errors
+    /// As [`Row::scaled`]; [`SkipReason::Absurd`] also for shares above ten times the whole.
+    #[inline]
+    pub fn share(&self, field: usize, scale: u64, whole: u64) -> FieldResult<u64> {
+        let share = self.number(field)?;
+        if share < 0.0 {
+            return Err(self.negative(field));
+        }
+        if share > (whole * 10) as f64 {
+            return Err(self.absurd(field));
+        }
+        Ok(libm::round(share * scale as f64 / whole as f64) as u64)
+    }
+    /// A share, or nothing.
+    ///
+    /// # Errors
+    /// As [`Row::share`].
+    #[inline]
+    pub fn optional_share(&self, field: usize, scale: u64, whole: u64) -> FieldResult<Option<u64>> {
+        if self.is_missing(field) { Ok(None) } else { self.share(field, scale, whole).map(Some) }
+    }
+    /// A scaled number, 0 where there is nothing.
+    ///
+    /// # Errors
+    /// As [`Row::scaled`].
+    #[inline]
+    pub fn scaled_or_zero(&self, field: usize, scale: u64, limit: u64) -> FieldResult<u64> {
+        if self.is_missing(field) { Ok(0) } else { self.scaled(field, scale, limit) }
     }
 
     /// A whole number of 0 .. `limit`; `12846.0` is one too, `1.5` is not.

@@ -18,12 +18,23 @@ pub mod table;
 pub mod inspect;
 pub mod sort;
 
+mod alibaba_gpu_v2020;
 mod alibaba_gpu_v2025;
+mod alibaba_spot_gpu_v2026;
+mod alibaba_v2017;
+mod alibaba_v2018;
+mod azure_packing;
+mod azure_vm;
 mod format;
+mod google_2011;
+mod google_2019;
+mod huawei_east_1;
 mod lives;
 mod openb;
 mod reader;
+mod simkube;
 mod source;
+mod sqlite;
 
 pub use error::{SkipReason, Tally, TraceError, TraceResult};
 pub use format::Format;

@@ -57,6 +57,9 @@ impl Table for Nodes {
     fn rank(&self) -> u8 {
         0
     }
+    fn lists_machines(&self) -> bool {
+        true
+    }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {
         row.expect_columns(self.columns.len())?;

@@ -3,11 +3,14 @@
 use super::error::{RowError, SkipReason, TraceError, TraceResult};
 use super::format::Format;
 use super::input::TraceInput;
-use super::lines::{Fields, LineError, Lines, is_missing};
+use super::lines::{Fields, LineError, LineSpan, Lines, is_missing};
 use super::record::{TraceId, TraceItem};
-use super::table::{Context, Figures, Recognized, Sample, Table, TraceOptions};
+use super::table::{Context, Figures, Recognized, RecordFile, Sample, Table, TraceOptions};
 use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
+
+/// Largest document (SimKube JSON, a database on standard input) that is held in memory.
+pub const MAX_DOCUMENT_BYTES: u64 = 2 << 30;
 
 /// What was read from one file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,7 +31,11 @@ pub struct FileReport {
 pub struct TraceReader {
     format: Format,
     waiting: std::vec::IntoIter<Pending>,
-    current: Option<Current>,
+    current: Option<Box<dyn RecordFile>>,
+    /// Names of the current file's pods are unique in it only.
+    ids_per_file: bool,
+    /// The current file lists each machine once.
+    lists_machines: bool,
     cx: Context,
     /// Fingerprints of the pods' names seen so far.
     seen: FxHashSet<u128>,
@@ -43,12 +50,15 @@ struct Pending {
     table: Recognized,
 }
 
-struct Current {
+/// A file of rows.
+struct RowFile {
     lines: Lines,
     fields: Fields,
     table: Box<dyn Table>,
     columns: usize,
     missing: Vec<u64>,
+    figures: bool,
+    json: bool,
     rows: u64,
     header: bool,
     name: String,
@@ -73,9 +83,9 @@ impl TraceReader {
             let mut lines = Lines::new(input.open()?);
             let (found, table, first_time) = recognize(format, input, &mut lines, &cx.options)?;
             format = Some(found);
-            cx.tables.push(table.table.name());
+            cx.tables.push(table.name());
             let opened = (!input.is_rereadable()).then_some(lines);
-            let order = (table.table.rank(), first_time, input.name());
+            let order = (table.rank(), first_time, input.name());
             pending.push((order, Pending { input: input.clone(), opened, table }));
         }
         let format = format.unwrap_or(Format::Openb);
@@ -87,6 +97,8 @@ impl TraceReader {
             format,
             waiting: pending.into_iter(),
             current: None,
+            ids_per_file: false,
+            lists_machines: false,
             cx,
             seen: FxHashSet::default(),
             reports: Vec::new(),
@@ -126,21 +138,12 @@ impl TraceReader {
                     return Ok(None);
                 };
                 self.cx.file = self.reports.len() as u32;
-                self.current = Some(Current::open(pending, &self.cx.options)?);
+                self.current = Some(self.open_file(pending)?);
                 continue;
             };
             match current.next_item(&mut self.cx)? {
                 Some((line, item)) => {
-                    if let TraceItem::Pod(pod) = &item
-                        && !self.is_new(&pod.name)
-                    {
-                        let message = format!("pod \"{}\" was seen before", pod.name);
-                        let mut error = TraceError::of_file(
-                            self.file_name(self.cx.file),
-                            SkipReason::DuplicateId,
-                            message,
-                        );
-                        error.line = line;
+                    if let Some(error) = self.repeated(line, &item) {
                         self.cx.tally.skip(error, self.cx.options.skip_bad_rows)?;
                         continue;
                     }
@@ -155,14 +158,63 @@ impl TraceReader {
         }
     }
 
-    fn is_new(&mut self, name: &TraceId) -> bool {
-        let per_file = self.current.as_ref().is_some_and(|c| c.table.ids_per_file());
-        let salt = if per_file {
+    fn open_file(&mut self, pending: Pending) -> TraceResult<Box<dyn RecordFile>> {
+        match pending.table {
+            Recognized::Rows { table, header } => {
+                self.ids_per_file = table.ids_per_file();
+                self.lists_machines = table.lists_machines();
+                let lines = match pending.opened {
+                    Some(lines) => lines,
+                    None => Lines::new(pending.input.open()?),
+                };
+                Ok(Box::new(RowFile::new(lines, table, header, pending.input.name(), &self.cx.options)))
+            }
+            Recognized::Records { open, .. } => {
+                self.ids_per_file = false;
+                self.lists_machines = false;
+                let input = match pending.opened {
+                    Some(lines) => {
+                        let name = pending.input.name();
+                        let bytes = lines.into_rest(MAX_DOCUMENT_BYTES).map_err(|error| {
+                            TraceError::of_file(
+                                &name,
+                                SkipReason::Unreadable,
+                                format!("cannot read: {error}"),
+                            )
+                        })?;
+                        TraceInput::Bytes(name, bytes.into())
+                    }
+                    None => pending.input,
+                };
+                open(&input, &mut self.cx)
+            }
+        }
+    }
+
+    /// The fault of an id that was seen before. Events repeat ids; their lives are checked when they are paired.
+    fn repeated(&mut self, line: u64, item: &TraceItem) -> Option<Box<TraceError>> {
+        let (kind, name, salt) = match item {
+            TraceItem::Pod(pod) => ("pod", &pod.name, 0),
+            TraceItem::Node(event) if self.lists_machines => ("machine", &event.node, 1 << 127),
+            TraceItem::Node(_) | TraceItem::PodEvent(_) => return None,
+        };
+        if self.is_new(name, salt) {
+            return None;
+        }
+        let message = format!("{kind} \"{name}\" was seen before");
+        let mut error = TraceError::of_file(self.file_name(self.cx.file), SkipReason::DuplicateId, message);
+        error.line = line;
+        error.column = u64::from(line > 0);
+        Some(error)
+    }
+
+    fn is_new(&mut self, name: &TraceId, kind: u128) -> bool {
+        let salt = if self.ids_per_file {
             u128::from(self.cx.file).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
         } else {
             0
         };
-        self.seen.insert(name.fingerprint() ^ salt)
+        self.seen.insert(name.fingerprint() ^ salt ^ kind)
     }
 }
 
@@ -179,7 +231,11 @@ fn recognize(
         None => Format::ALL.to_vec(),
     };
     for candidate in candidates {
-        if let Some(found) = candidate.recognize(&sample) {
+        let found = match format {
+            Some(_) => candidate.recognize(&sample),
+            None => candidate.recognize_alone(&sample),
+        };
+        if let Some(found) = found {
             let first_time = first_time(candidate, &sample, options);
             return Ok((candidate, found, first_time));
         }
@@ -203,7 +259,7 @@ fn unrecognized(format: Option<Format>, input: &TraceInput, sample: &Sample<'_>)
     let mut error = wrong(format!("not a table of {format}: expected {}", format.expected()));
     error.line = 1;
     error.column = 1;
-    let other = Format::ALL.into_iter().find(|other| other.recognize(sample).is_some());
+    let other = Format::ALL.into_iter().find(|other| other.recognize_alone(sample).is_some());
     match other {
         Some(other) => error.with_hint(format!("it looks like {other}; try --format {other}")),
         None => error,
@@ -211,7 +267,7 @@ fn unrecognized(format: Option<Format>, input: &TraceInput, sample: &Sample<'_>)
 }
 
 fn first_time(format: Format, sample: &Sample<'_>, options: &TraceOptions) -> u64 {
-    let Some(mut found) = format.recognize(sample) else {
+    let Some(Recognized::Rows { mut table, header }) = format.recognize(sample) else {
         return 0;
     };
     let mut cx = Context {
@@ -219,11 +275,13 @@ fn first_time(format: Format, sample: &Sample<'_>, options: &TraceOptions) -> u6
         ..Context::default()
     };
     let mut fields = Fields::default();
-    let skipped = usize::from(found.header);
+    let skipped = usize::from(header);
     let lines = sample.bytes.split(|&b| b == b'\n').filter(|line| !line.is_empty());
     for line in lines.skip(skipped).take(Sample::LINES) {
-        let row = fields.split(line.strip_suffix(b"\r").unwrap_or(line), super::lines::LineSpan::nowhere());
-        if let Ok(Some(item)) = found.table.parse(&row, &mut cx) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let span = LineSpan::nowhere();
+        let row = if table.is_json() { fields.whole(line, span) } else { fields.split(line, span) };
+        if let Ok(Some(item)) = table.parse(&row, &mut cx) {
             return item.at().as_nanos();
         }
     }
@@ -250,25 +308,45 @@ fn require_scales(format: Format, options: &TraceOptions) -> TraceResult<()> {
     Ok(())
 }
 
-impl Current {
-    fn open(pending: Pending, options: &TraceOptions) -> TraceResult<Current> {
-        let lines = match pending.opened {
-            Some(lines) => lines,
-            None => Lines::new(pending.input.open()?),
-        };
-        let columns = pending.table.table.columns().len();
-        Ok(Current {
+impl RowFile {
+    fn new(
+        lines: Lines,
+        table: Box<dyn Table>,
+        header: bool,
+        name: String,
+        options: &TraceOptions,
+    ) -> RowFile {
+        let columns = table.columns().len();
+        RowFile {
             lines,
             fields: Fields::default(),
             columns,
-            missing: if options.figures { vec![0; columns] } else { Vec::new() },
+            missing: if options.figures && !table.is_json() { vec![0; columns] } else { Vec::new() },
+            figures: options.figures,
+            json: table.is_json(),
             rows: 0,
-            header: pending.table.header,
-            table: pending.table.table,
-            name: pending.input.name(),
-        })
+            header,
+            table,
+            name,
+        }
     }
 
+    #[cold]
+    fn placed(&self, fault: RowError, line: u64, column: u64) -> Box<TraceError> {
+        let message = match fault.field.and_then(|field| self.table.columns().get(field).cloned()) {
+            Some(name) => format!("column {name}: {}", fault.message),
+            None => fault.message,
+        };
+        let hint = fault
+            .reason
+            .can_be_skipped()
+            .then(|| "--skip-bad-rows counts such rows instead of stopping".to_owned());
+        let column = if fault.field.is_none() && line > 0 { 1 } else { column };
+        Box::new(TraceError { file: self.name.clone(), line, column, message, hint, reason: fault.reason })
+    }
+}
+
+impl RecordFile for RowFile {
     fn next_item(&mut self, cx: &mut Context) -> TraceResult<Option<(u64, TraceItem)>> {
         loop {
             let span = match self.lines.advance() {
@@ -287,11 +365,13 @@ impl Current {
             if std::mem::take(&mut self.header) {
                 continue;
             }
-            let row = self.fields.split(self.lines.bytes(span), span);
+            let bytes = self.lines.bytes(span);
+            let row = if self.json { self.fields.whole(bytes, span) } else { self.fields.split(bytes, span) };
             if row.is_blank() {
                 continue;
             }
             self.rows += 1;
+            cx.line = span.line;
             match self.table.parse(&row, cx) {
                 Ok(item) => {
                     for (field, count) in self.missing.iter_mut().enumerate() {
@@ -310,26 +390,14 @@ impl Current {
         }
     }
 
-    #[cold]
-    fn placed(&self, fault: RowError, line: u64, column: u64) -> Box<TraceError> {
-        let message = match fault.field.and_then(|field| self.table.columns().get(field).cloned()) {
-            Some(name) => format!("column {name}: {}", fault.message),
-            None => fault.message,
-        };
-        let hint = fault
-            .reason
-            .can_be_skipped()
-            .then(|| "--skip-bad-rows counts such rows instead of stopping".to_owned());
-        let column = if fault.field.is_none() && line > 0 { 1 } else { column };
-        Box::new(TraceError { file: self.name.clone(), line, column, message, hint, reason: fault.reason })
-    }
-
     fn report(&self) -> FileReport {
         let mut figures = Figures::new();
-        let missing = if self.missing.is_empty() {
-            BTreeMap::new()
-        } else {
+        if self.figures {
             self.table.figures(&mut figures);
+        }
+        let missing = if self.missing.is_empty() {
+            self.table.own_missing()
+        } else {
             let columns = self.table.columns().into_iter().take(self.columns);
             columns.zip(self.missing.iter().copied()).filter(|(_, count)| *count > 0).collect()
         };

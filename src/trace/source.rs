@@ -5,9 +5,10 @@ use super::format::Format;
 use super::input::TraceInput;
 use super::lives::{Life, Lives, Outcome};
 use super::reader::TraceReader;
-use super::record::{NodeChange, NodeEvent, PodEvent, TraceId, TraceItem, TracePod};
+use super::record::{NodeChange, NodeEvent, PodEvent, TraceId, TraceItem, TraceNode, TracePod};
 use super::sort::{DEFAULT_SORT_MEMORY, SortKey, Sortable, Sorted, Sorter};
 use super::table::TraceOptions;
+use rustc_hash::FxHashMap;
 use std::io;
 
 impl Sortable for TracePod {
@@ -235,12 +236,13 @@ impl Gathering {
         !self.checked && self.pods.is_full() && self.pods.is_sorted() && self.pods.is_in_memory()
     }
 
-    fn stream(mut self, reader: TraceReader) -> TraceResult<TraceSource> {
-        sort_nodes(&mut self.nodes);
+    fn stream(self, reader: TraceReader) -> TraceResult<TraceSource> {
+        let mut reader = reader;
+        let nodes = settle_nodes(self.nodes, reader.tally_mut().0);
         Ok(TraceSource {
             format: reader.format(),
             pods: Pods::Stream(self.pods.finish().map_err(disk)?, Box::new(reader)),
-            nodes: self.nodes,
+            nodes,
             tally: Tally::default(),
             copies: None,
         })
@@ -274,19 +276,52 @@ impl Gathering {
         for life in self.lives.remaining() {
             self.keep(life)?;
         }
-        sort_nodes(&mut self.nodes);
+        let nodes = settle_nodes(self.nodes, reader.tally_mut().0);
         Ok(Some(TraceSource {
             format: reader.format(),
             pods: Pods::Sorted(self.pods.finish().map_err(disk)?),
-            nodes: self.nodes,
+            nodes,
             tally: reader.tally().clone(),
             copies: None,
         }))
     }
 }
 
-fn sort_nodes(nodes: &mut [NodeEvent]) {
-    nodes.sort_by_key(|event| event.at);
+/// Sorts machine events by time (ties in the files' order) and drops what changes nothing: a machine that is seen again as it
+/// was. Seen again with another capacity or domain is a change of capacity.
+pub fn settle_nodes(events: Vec<NodeEvent>, tally: &mut Tally) -> Vec<NodeEvent> {
+    let mut events = events;
+    events.sort_by_key(|event| event.at);
+    let mut up: FxHashMap<TraceId, Option<TraceNode>> = FxHashMap::default();
+    let mut settled = Vec::with_capacity(events.len());
+    for event in events {
+        let state = up.entry(event.node.clone()).or_default();
+        let change = match (event.change, state.as_ref()) {
+            (NodeChange::Appears(node) | NodeChange::Capacity(node), Some(before)) => {
+                if *before == node {
+                    tally.leave_out("machine seen again, unchanged", 1);
+                    continue;
+                }
+                *state = Some(node.clone());
+                NodeChange::Capacity(node)
+            }
+            (NodeChange::Appears(node) | NodeChange::Capacity(node), None) => {
+                *state = Some(node.clone());
+                NodeChange::Appears(node)
+            }
+            (NodeChange::Disappears, None) => {
+                tally.leave_out("removal of a machine that is not there", 1);
+                continue;
+            }
+            (NodeChange::Disappears, Some(_)) => {
+                *state = None;
+                NodeChange::Disappears
+            }
+            (change @ NodeChange::Cordoned { .. }, _) => change,
+        };
+        settled.push(NodeEvent { change, ..event });
+    }
+    settled
 }
 
 /// Reads everything once to see whether the pods come in order. Only asked when they exceed the sort memory.
@@ -319,16 +354,12 @@ fn rest_is_sorted(request: &TraceRequest) -> TraceResult<bool> {
 pub fn read_nodes(request: &TraceRequest) -> TraceResult<(Vec<NodeEvent>, Tally)> {
     let mut reader = request.reader()?;
     let mut nodes = Vec::new();
-    let mut seen = rustc_hash::FxHashSet::default();
     while let Some(item) = reader.next_item()? {
-        let TraceItem::Node(event) = item else { continue };
-        let appears = matches!(event.change, NodeChange::Appears(_));
-        if appears {
-            seen.insert(event.node.fingerprint());
+        if let TraceItem::Node(event) = item {
+            nodes.push(event);
         }
-        nodes.push(event);
     }
-    sort_nodes(&mut nodes);
+    let nodes = settle_nodes(nodes, reader.tally_mut().0);
     Ok((nodes, reader.tally().clone()))
 }
 

@@ -1,10 +1,14 @@
 //! What the readers of all formats share: options, the sample by which a table is recognized, and the row parser's contract.
 
-use super::error::{RowError, Tally};
+use super::azure_packing::VmTypes;
+use super::error::{RowError, Tally, TraceResult};
+use super::input::TraceInput;
 use super::lines::{Fields, LineSpan, Row};
+use super::reader::FileReport;
 use super::record::TraceItem;
 use crate::engine::time::SimTime;
 use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 
 /// What 1.0 stands for in a normalized trace when figures are only inspected: shares are kept to nine decimals.
 pub const NOMINAL_SCALE: u64 = 1_000_000_000;
@@ -24,8 +28,10 @@ pub struct TraceOptions {
     pub nominal_scales: bool,
     /// Count missing values per column and the format's own figures (for `trace inspect`).
     pub figures: bool,
-    /// The machine generation (`machineId`) of azure-packing-2020 that nodes are; default: the one most VMs can run on.
+    /// The machine generation (`machineId`) of azure-packing-2020 that nodes are; default: the one most VM types can run on.
     pub azure_machine: Option<u64>,
+    /// Google 2019: pods are the tasks, also those inside alloc sets, and not the alloc sets themselves.
+    pub inner_tasks: bool,
 }
 
 /// Which resources of a format are shares of the largest machine.
@@ -46,12 +52,18 @@ pub struct Context {
     pub options: TraceOptions,
     /// What was skipped or left out.
     pub tally: Tally,
-    /// Start of each job of PAI's job table, seconds, by fingerprint of the job's name.
+    /// PAI: start of each job in seconds, by fingerprint of its name.
     pub job_starts: FxHashMap<u128, u64>,
+    /// Google 2019: most instances of a collection on one machine.
+    pub max_per_machine: FxHashMap<u64, u32>,
+    /// Azure packing: what each VM type takes.
+    pub vm_types: VmTypes,
     /// Index of the current file.
     pub file: u32,
     /// Tables that were recognized, so that one table can leave its rows to another.
     pub tables: Vec<&'static str>,
+    /// Line of the current row.
+    pub line: u64,
 }
 
 impl Context {
@@ -66,6 +78,18 @@ impl Context {
     /// Bytes of a normalized 1.0 of disk.
     pub fn disk_scale(&self) -> u64 {
         self.options.max_disk_bytes.unwrap_or(NOMINAL_SCALE)
+    }
+    /// Counts a good row that the mapping does not use.
+    ///
+    /// # Errors
+    /// None; the type is that of [`Table::parse`].
+    pub fn left_out(&mut self, rule: &'static str) -> Parsed {
+        self.tally.leave_out(rule, 1);
+        Ok(None)
+    }
+    /// Where the current row is, for events.
+    pub fn origin(&self) -> (u32, u64) {
+        (self.file, self.line)
     }
     /// Whether a table of this name is among the inputs.
     pub fn has_table(&self, name: &str) -> bool {
@@ -97,28 +121,78 @@ pub trait Table: Send {
     fn rank(&self) -> u8 {
         1
     }
+    /// The row is one text (a JSON object), not fields between commas.
+    fn is_json(&self) -> bool {
+        false
+    }
+    /// Missing values by column, for tables whose rows are not fields between commas.
+    fn own_missing(&self) -> BTreeMap<String, u64> {
+        BTreeMap::new()
+    }
+    /// The table lists each machine once.
+    fn lists_machines(&self) -> bool {
+        false
+    }
     /// Ids are unique in one file only (openb renumbers its pods in every list).
     fn ids_per_file(&self) -> bool {
         false
     }
 }
 
+/// A file whose records are not rows of text: SQLite, MessagePack, Parquet, one JSON document.
+pub trait RecordFile: Send {
+    /// The next item with its line or record number from 1.
+    ///
+    /// # Errors
+    /// The first bad record in strict reading; otherwise what cannot be skipped.
+    fn next_item(&mut self, cx: &mut Context) -> TraceResult<Option<(u64, TraceItem)>>;
+    /// What was read, once the end was reached.
+    fn report(&self) -> FileReport;
+}
+
+/// Opens a [`RecordFile`].
+pub type OpenRecords = fn(&TraceInput, &mut Context) -> TraceResult<Box<dyn RecordFile>>;
+
 /// A table that a format recognized in a file.
-pub struct Recognized {
-    /// Its parser.
-    pub table: Box<dyn Table>,
-    /// The first line is a header.
-    pub header: bool,
+pub enum Recognized {
+    /// Rows of text.
+    Rows {
+        /// Parser of the rows.
+        table: Box<dyn Table>,
+        /// The first line is a header.
+        header: bool,
+    },
+    /// Anything else.
+    Records {
+        /// Name of the table.
+        name: &'static str,
+        /// How to open it.
+        open: OpenRecords,
+    },
 }
 
 impl Recognized {
     /// A table whose file starts with a header.
     pub fn with_header(table: impl Table + 'static) -> Option<Recognized> {
-        Some(Recognized { table: Box::new(table), header: true })
+        Some(Recognized::Rows { table: Box::new(table), header: true })
     }
-    /// A table without a header.
-    pub fn headerless(table: impl Table + 'static) -> Option<Recognized> {
-        Some(Recognized { table: Box::new(table), header: false })
+    /// A table whose columns are known by position; a first line with their names is skipped.
+    pub fn positional(table: impl Table + 'static, header: bool) -> Option<Recognized> {
+        Some(Recognized::Rows { table: Box::new(table), header })
+    }
+    /// Name of the table.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Recognized::Rows { table, .. } => table.name(),
+            Recognized::Records { name, .. } => name,
+        }
+    }
+    /// See [`Table::rank`].
+    pub fn rank(&self) -> u8 {
+        match self {
+            Recognized::Rows { table, .. } => table.rank(),
+            Recognized::Records { .. } => 1,
+        }
     }
 }
 
@@ -172,10 +246,17 @@ impl<'a> Sample<'a> {
         self.header().iter().position(|h| h == name).unwrap_or(usize::MAX)
     }
 
-    /// Whether most sampled rows have `columns` columns and satisfy the test (a few may be damaged).
-    pub fn mostly(&self, columns: usize, test: impl Fn(&[String]) -> bool) -> bool {
-        let good = self.rows.iter().filter(|row| row.len() == columns && test(row)).count();
-        !self.rows.is_empty() && good * 2 > self.rows.len()
+    /// For tables without a header: whether most rows have as many columns as there are names and satisfy the test. `Some(true)`:
+    /// somebody put the names into the first line.
+    pub fn positional(&self, names: &[&str], test: impl Fn(&[String]) -> bool) -> Option<bool> {
+        let header = self.header().len() == names.len()
+            && self.header().iter().zip(names).all(|(have, want)| have.eq_ignore_ascii_case(want));
+        if header && self.rows.len() == 1 {
+            return Some(true);
+        }
+        let rows = &self.rows[usize::from(header)..];
+        let good = rows.iter().filter(|row| row.len() == names.len() && test(row)).count();
+        (!rows.is_empty() && good * 2 > rows.len()).then_some(header)
     }
 
     /// A field that holds a whole number, perhaps written as a float, perhaps negative.
@@ -190,23 +271,61 @@ impl<'a> Sample<'a> {
     }
 }
 
-/// Seconds in a field: an integer or a float, rounded to whole seconds if `round`, else to milliseconds. Negative means before
-/// the trace began and becomes `None`.
+/// A time in a trace that counts from its start and writes what was there before as 0 or below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Nothing in the field.
+    Missing,
+    /// At or before the start.
+    Before,
+    /// After the start.
+    At(SimTime),
+}
+
+impl Moment {
+    /// The time of an arrival: `None` if it was already there.
+    pub fn arrival(self) -> Option<SimTime> {
+        match self {
+            Moment::At(time) => Some(time),
+            Moment::Before | Moment::Missing => None,
+        }
+    }
+}
+
+/// Seconds as an integer or a float, kept to the millisecond.
 ///
 /// # Errors
-/// As [`Row::scaled`].
-pub fn seconds(row: &Row<'_>, field: usize) -> Result<Option<SimTime>, Box<RowError>> {
+/// [`SkipReason::NotANumber`](super::SkipReason), [`SkipReason::Absurd`](super::SkipReason).
+pub fn moment(row: &Row<'_>, field: usize) -> Result<Moment, Box<RowError>> {
     use super::lines::limits;
+    if row.is_missing(field) {
+        return Ok(Moment::Missing);
+    }
     if row.get(field).first() == Some(&b'-') {
         let number = row.number(field)?;
-        if number < -(limits::SECONDS as f64) {
-            return Err(row.absurd(field));
-        }
-        return Ok(None);
+        return if number < -(limits::SECONDS as f64) { Err(row.absurd(field)) } else { Ok(Moment::Before) };
     }
     let millis = row.scaled(field, 1000, limits::SECONDS * 1000)?;
-    Ok(Some(SimTime::from_nanos(millis * 1_000_000)))
+    Ok(if millis == 0 { Moment::Before } else { Moment::At(SimTime::from_nanos(millis * 1_000_000)) })
 }
+
+/// Refuses an end before the start.
+///
+/// # Errors
+/// [`SkipReason::EndsBeforeStart`](super::SkipReason) at the end's field.
+pub fn ends_after(field: usize, start: Option<SimTime>, end: Option<SimTime>) -> Result<(), Box<RowError>> {
+    if let (Some(start), Some(end)) = (start, end)
+        && end < start
+    {
+        let (start, end) = (start.as_secs_f64(), end.as_secs_f64());
+        let message = format!("the end at {end} s is before the start at {start} s");
+        return Err(RowError::field(field, super::SkipReason::EndsBeforeStart, message));
+    }
+    Ok(())
+}
+
+/// Start and end of a batch record; `Err`: the rule that leaves it out.
+pub type BatchLife = Result<(Option<SimTime>, Option<SimTime>), &'static str>;
 
 /// Float seconds with noise (`475.00000000000006`), rounded to whole seconds; empty is `None`.
 ///
@@ -217,4 +336,9 @@ pub fn whole_seconds(row: &Row<'_>, field: usize) -> Result<Option<u64>, Box<Row
         return Ok(None);
     }
     row.scaled(field, 1, super::lines::limits::SECONDS).map(Some)
+}
+
+/// Names of columns as owned texts.
+pub fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
 }
