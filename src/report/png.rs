@@ -1,7 +1,9 @@
 //! PNG from our own SVG, with the embedded font: the same picture on every machine.
 
 use resvg::tiny_skia::{Pixmap, Transform};
+use resvg::usvg::fontdb::Database;
 use resvg::usvg::{Options, Tree};
+use std::sync::{Arc, OnceLock};
 
 const REGULAR: &[u8] = include_bytes!("font/DejaVuSans.ttf");
 const BOLD: &[u8] = include_bytes!("font/DejaVuSans-Bold.ttf");
@@ -22,10 +24,20 @@ pub enum PngError {
 /// # Errors
 /// [`PngError::Svg`] if the text is no SVG.
 pub fn tree(svg: &str) -> Result<Tree, PngError> {
-    let mut options = Options { font_family: "DejaVu Sans".into(), ..Options::default() };
-    options.fontdb_mut().load_font_data(REGULAR.to_vec());
-    options.fontdb_mut().load_font_data(BOLD.to_vec());
+    let options = Options { font_family: "DejaVu Sans".into(), fontdb: fonts(), ..Options::default() };
     Tree::from_str(svg, &options).map_err(|e| PngError::Svg(e.to_string()))
+}
+
+/// The embedded fonts, read once.
+fn fonts() -> Arc<Database> {
+    static FONTS: OnceLock<Arc<Database>> = OnceLock::new();
+    let read = || {
+        let mut fonts = Database::new();
+        fonts.load_font_data(REGULAR.to_vec());
+        fonts.load_font_data(BOLD.to_vec());
+        Arc::new(fonts)
+    };
+    FONTS.get_or_init(read).clone()
 }
 
 /// Rasterizes an SVG at `scale` pixels per pixel of its own size; 2 is sharp on most screens.

@@ -87,8 +87,8 @@ fn sweeps_are_drawn_without_overlap() {
         &["1Ti", "500Gi"],
         &["7"],
     ] {
-        for variants in [1, 2, 3, 12] {
-            for splits in [&["1"][..], &["1", "2"], &["1", "2", "4", "8", "16", "32", "64"]] {
+        for variants in [1, 12] {
+            for splits in [&["1"][..], &["1", "2", "4", "8"]] {
                 let table = made_up(values, splits, variants);
                 let pictures = draw_sweep(&table, &DEFAULT_METRICS).expect("draws");
                 assert_eq!(pictures.len(), 2);

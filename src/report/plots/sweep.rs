@@ -40,11 +40,10 @@ struct Places {
 /// [`PlotError`] if the backend fails.
 pub fn svg(table: &SweepTable, axis: usize, metrics: &[&str]) -> Result<String, PlotError> {
     let places = places(table, axis);
-    let (names, averaged) = line_names(table, axis);
-    let lines: Vec<Vec<Series>> =
-        metrics.iter().map(|m| series(table, axis, m, &places, &names, averaged)).collect();
+    let runs = Lines::of(table, axis);
+    let lines: Vec<Vec<Series>> = metrics.iter().map(|m| series(table, axis, m, &places, &runs)).collect();
     let title = title(table, axis, metrics, &lines, &places);
-    let note = note(table, axis, averaged);
+    let note = note(table, &runs);
     let columns = if metrics.len() > 1 { 2 } else { 1 };
     let half = (WIDTH - 2.0 * MARGIN - GAP * (columns as f64 - 1.0)) / columns as f64;
     let share = if columns == 1 { 0.26 } else { 0.3 };
@@ -58,7 +57,7 @@ pub fn svg(table: &SweepTable, axis: usize, metrics: &[&str]) -> Result<String, 
     let label_room = room(labels, half * share);
     let keys = match labels {
         Labels::Both => Vec::new(),
-        Labels::Values => variant_key(&names.iter().map(String::as_str).collect::<Vec<_>>()),
+        Labels::Values => variant_key(&runs.names.iter().map(String::as_str).collect::<Vec<_>>()),
     };
     let top_of = |s: &Vec<Series>| {
         let points = s.iter().flat_map(|s| s.points.iter().map(|p| p.1));
@@ -115,8 +114,25 @@ pub fn measure_of(metric: &str) -> Measure {
     }
 }
 
-/// A metric's path in words: `stranded.timeWeighted.cpuMilli` is `stranded, time weighted: CPU (cores)`.
-fn heading(metric: &str) -> String {
+/// A metric in words; one without words of its own is spelled from its path.
+pub fn heading(metric: &str) -> String {
+    const NAMES: [(&str, &str); 12] = [
+        ("pods.running", "Pods running"),
+        ("pods.stuck", "Pods stuck"),
+        ("pods.stuckByBinding", "Pods stuck by binding"),
+        ("pods.stuckEver", "Pods ever stuck"),
+        ("sets.stuck", "Sets stuck"),
+        ("pendingSeconds.p99", "Time to schedule, p99"),
+        ("storage.overSizeBytes", "Disk bound beyond the request"),
+        ("storage.heldByStuckBytes", "Disk held by stuck pods"),
+        ("stranded.end.cpuMilli", "Stranded CPU at the end, cores"),
+        ("stranded.peak.cpuMilli", "Stranded CPU at its peak, cores"),
+        ("stranded.timeWeighted.cpuMilli", "Stranded CPU on average, cores"),
+        ("utilization.cpu", "CPU requested, of allocatable"),
+    ];
+    if let Some((_, name)) = NAMES.iter().find(|n| n.0 == metric) {
+        return (*name).to_owned();
+    }
     let mut words = String::new();
     for c in metric.chars() {
         match c {
@@ -205,45 +221,52 @@ fn named_places(c: &mut Canvas<'_>, places: &Places, panel: &Panel<'_>, x_name: 
     c.text(x_name, (middle, p.bottom + 15.0 + LABEL * 2.1), Anchor::Middle, Type::plain(LABEL, GREY));
 }
 
-/// Which line a run belongs to: its variant, and the values of the other axes unless they are averaged.
-fn line_of(row: &SweepRow, axis: usize, averaged: bool) -> String {
-    let others =
-        row.axis_values.iter().enumerate().filter(|(i, _)| *i != axis && !averaged).map(|(_, v)| v.as_str());
-    std::iter::once(row.variant.as_str()).chain(others).collect::<Vec<_>>().join(", ")
+/// Which runs make a line.
+struct Lines {
+    /// The names of the lines in the order in which they appear.
+    names: Vec<String>,
+    /// The other axes whose values set lines apart.
+    apart: Vec<usize>,
+    /// The other axes over which lines are means.
+    averaged: Vec<usize>,
 }
 
-/// The names of the lines in the order in which they appear, and whether the other axes are averaged.
-fn line_names(table: &SweepTable, axis: usize) -> (Vec<String>, bool) {
-    for averaged in [false, true] {
-        let mut names: Vec<String> = Vec::new();
-        for row in &table.rows {
-            let name = line_of(row, axis, averaged);
-            if !names.contains(&name) {
-                names.push(name);
-                if names.len() > MOST_LINES && !averaged {
+impl Lines {
+    fn of(table: &SweepTable, axis: usize) -> Lines {
+        let varies =
+            |i: &usize| table.rows.windows(2).any(|w| w[0].axis_values.get(*i) != w[1].axis_values.get(*i));
+        let others: Vec<usize> = (0..table.axes.len()).filter(|i| *i != axis).filter(varies).collect();
+        let apart = Lines { names: Vec::new(), apart: others.clone(), averaged: Vec::new() };
+        let averaged = Lines { names: Vec::new(), apart: Vec::new(), averaged: others };
+        for mut lines in [apart, averaged] {
+            for row in &table.rows {
+                let name = lines.name(row);
+                if !lines.names.contains(&name) {
+                    lines.names.push(name);
+                }
+                if lines.names.len() > MOST_LINES && !lines.apart.is_empty() {
                     break;
                 }
             }
+            if lines.names.len() <= MOST_LINES || lines.apart.is_empty() {
+                return lines;
+            }
         }
-        if averaged || names.len() <= MOST_LINES {
-            return (names, averaged && table.axes.len() > 1);
-        }
+        Lines { names: Vec::new(), apart: Vec::new(), averaged: Vec::new() }
     }
-    (Vec::new(), true)
+
+    /// The line that a run belongs to.
+    fn name(&self, row: &SweepRow) -> String {
+        let others = self.apart.iter().filter_map(|i| row.axis_values.get(*i).map(String::as_str));
+        std::iter::once(row.variant.as_str()).chain(others).collect::<Vec<_>>().join(", ")
+    }
 }
 
-fn series(
-    table: &SweepTable,
-    axis: usize,
-    metric: &str,
-    places: &Places,
-    names: &[String],
-    averaged: bool,
-) -> Vec<Series> {
+fn series(table: &SweepTable, axis: usize, metric: &str, places: &Places, runs: &Lines) -> Vec<Series> {
     // Values by line and place; both are small numbers, so that the order is that of the picture.
     let mut values: BTreeMap<(usize, usize), Vec<f64>> = BTreeMap::new();
     for row in table.rows.iter().filter(|r| !r.metrics.is_empty()) {
-        let line = names.iter().position(|n| *n == line_of(row, axis, averaged));
+        let line = runs.names.iter().position(|n| *n == runs.name(row));
         let place = row.axis_values.get(axis).and_then(|v| places.values.iter().position(|p| p.0 == *v));
         let value = match row.metrics.get(metric) {
             Some(leaf) => leaf.as_f64(),
@@ -253,7 +276,8 @@ fn series(
             values.entry((line, place)).or_default().push(value);
         }
     }
-    let mut lines: Vec<Series> = names
+    let mut lines: Vec<Series> = runs
+        .names
         .iter()
         .enumerate()
         .map(|(index, n)| Series { name: n.clone(), index, points: Vec::new(), band: Vec::new() })
@@ -272,16 +296,15 @@ fn series(
     lines
 }
 
-fn note(table: &SweepTable, axis: usize, averaged: bool) -> String {
+fn note(table: &SweepTable, runs: &Lines) -> String {
     let replications = table.rows.iter().map(|r| r.replication).max().map_or(0, |r| r + 1);
     let failed = table.rows.iter().filter(|r| !r.error.is_empty()).count() as u64;
     let mut parts = vec![match replications {
         0 | 1 => "One run per point and variant.".to_owned(),
         n => format!("Means of {n} runs; bands hold the true mean with 95 % confidence."),
     }];
-    if averaged {
-        let others: Vec<&str> =
-            table.axes.iter().enumerate().filter(|a| a.0 != axis).map(|a| a.1.as_str()).collect();
+    if !runs.averaged.is_empty() {
+        let others: Vec<&str> = runs.averaged.iter().map(|i| table.axes[*i].as_str()).collect();
         parts.push(format!("Averaged over {}.", others.join(", ")));
     }
     if failed > 0 {
@@ -320,9 +343,8 @@ fn title(
     if value(first) == value(last) {
         return format!("{what}: no change from {name} {from} to {to}");
     }
-    let verb = if last > first { "rises" } else { "falls" };
     format!(
-        "{what} {verb} from {} to {} with {} as {name} goes from {from} to {to}",
+        "{what}: from {} to {} with {} as {name} goes from {from} to {to}",
         value(first),
         value(last),
         most.name
@@ -393,16 +415,16 @@ pub(crate) mod tests {
     fn lines_are_means_with_bands() {
         let table = made_up(&["20", "40"], &["1", "2"], 2);
         let places = places(&table, 0);
-        let (names, averaged) = line_names(&table, 0);
-        assert_eq!(names, ["variant-0, 1", "variant-1, 1", "variant-0, 2", "variant-1, 2"]);
-        let lines = series(&table, 0, "pods.stuck", &places, &names, averaged);
+        let runs = Lines::of(&table, 0);
+        assert_eq!(runs.names, ["variant-0, 1", "variant-1, 1", "variant-0, 2", "variant-1, 2"]);
+        let lines = series(&table, 0, "pods.stuck", &places, &runs);
         // 7, 7.8, 8.6 stuck: mean 7.8, deviation 0.8, half width 4.3027 * 0.8 / sqrt(3) = 1.98731.
         let (x, mean) = lines[0].points[1];
         assert!((x, mean) == (40.0, 7.8) || (mean - 7.8).abs() < 1e-9, "{mean}");
         assert!((lines[0].band[1].2 - 9.787_31).abs() < 1e-4, "{:?}", lines[0].band);
         assert!(
             title(&table, 0, &["pods.stuck"], &[lines], &places)
-                .starts_with("Pods: stuck rises from 0.8 to 7.8 with variant-0, 1")
+                .starts_with("Pods stuck: from 0.8 to 7.8 with variant-0, 1")
         );
     }
 
@@ -410,7 +432,9 @@ pub(crate) mod tests {
     fn too_many_lines_are_averaged() {
         let splits: Vec<String> = (0..9).map(|i| i.to_string()).collect();
         let splits: Vec<&str> = splits.iter().map(String::as_str).collect();
-        let (names, averaged) = line_names(&made_up(&["1", "2"], &splits, 2), 0);
-        assert_eq!((names.len(), averaged), (2, true));
+        let runs = Lines::of(&made_up(&["1", "2"], &splits, 2), 0);
+        assert_eq!((runs.names.len(), runs.averaged), (2, vec![1]));
+        // An axis with one value tells no lines apart.
+        assert_eq!(Lines::of(&made_up(&["1", "2"], &["4"], 2), 0).names, ["variant-0", "variant-1"]);
     }
 }
