@@ -530,6 +530,34 @@ mod tests {
         assert_eq!(read_csv::<StrandingRow, _>(bytes.as_slice()).expect("reads"), []);
     }
 
+    fn columns<T: Serialize + Default>() -> Vec<String> {
+        let bytes = write_csv::<T, _>(&[], Vec::new()).expect("writes to memory");
+        String::from_utf8(bytes).expect("UTF-8").trim().split(',').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_column_is_documented() {
+        let document = include_str!("../../docs/RESULTS.md");
+        for (file, columns) in [
+            ("pods.csv", columns::<PodRow>()),
+            ("claims.csv", columns::<ClaimRow>()),
+            ("nodes.csv", columns::<NodeRow>()),
+            ("volumes.csv", columns::<VolumeRow>()),
+            ("timeseries.csv", columns::<SampleRow>()),
+            ("stranding.csv", columns::<StrandingRow>()),
+            ("node_states.csv", columns::<NodeHeatRow>()),
+        ] {
+            let section = document
+                .split(&format!("\n## {file}\n"))
+                .nth(1)
+                .unwrap_or_else(|| panic!("no section {file}"));
+            let section = section.split("\n## ").next().unwrap_or_default();
+            let documented: Vec<&str> =
+                section.lines().filter_map(|l| l.strip_prefix("| `")?.split('`').next()).collect();
+            assert_eq!(documented, columns, "{file}");
+        }
+    }
+
     #[test]
     fn states_keep_their_names() {
         for state in NodeState::ALL {
