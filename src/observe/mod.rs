@@ -3,6 +3,17 @@
 //! The world emits an [`Observation`] for every transition, in the order in which the API server would store them. Observers
 //! only listen: nothing that they do may change a decision, and a run with other observers is the same run.
 
+pub mod causes;
+pub mod counterfactual;
+pub mod durations;
+pub mod integral;
+pub mod metrics;
+pub mod probe;
+pub mod replicas;
+pub mod storage;
+pub mod stranded;
+pub mod templates;
+
 use crate::engine::time::SimTime;
 use crate::model::cluster::{Cluster, NodeDelta};
 use crate::model::ids::{ClaimId, JobId, NodeId, PodId, ReplicaSetId, SpecId, StatefulSetId, Uid, VolumeId};
