@@ -6,6 +6,7 @@
 pub mod causes;
 pub mod counterfactual;
 pub mod durations;
+pub mod filters;
 pub mod integral;
 pub mod metrics;
 pub mod probe;

@@ -99,6 +99,7 @@ impl Probe {
             start_order: 0,
             owner: PodOwner::None,
             preset_node: false,
+            preempted: false,
         };
         match cluster.add_pod(pod) {
             Ok(pod) => Some(Probe { pod, claims }),
