@@ -3,6 +3,8 @@
 //! Invariant: nothing outside [`cluster::Cluster`]'s mutators changes an object.
 
 pub mod cluster;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod ids;
 pub mod labels;
 pub mod names;
