@@ -10,7 +10,7 @@ use super::ids::{ClaimId, NodeId, PodId, Uid, VolumeId};
 use super::labels::*;
 use super::names::{Sym, sym};
 use super::node::{Node, NodeInfo};
-use super::pod::{Pod, PodOwner, PodPhase};
+use super::pod::PodOwner;
 use super::quantity::Quantity;
 use super::resources::Resources;
 use super::spec::{OwnerKind, PodSpec, PodVolume};
@@ -135,21 +135,9 @@ impl Fixture {
             not_modelled: None,
             owner: OwnerKind::None,
         };
-        let pod = Pod {
-            uid: self.cluster.new_uid(),
-            name: self.cluster.names.name(name),
-            spec: self.cluster.intern_spec(spec),
-            node: None,
-            assumed: None,
-            nominated: None,
-            phase: PodPhase::Pending,
-            ready: false,
-            deletion: None,
-            created: SimTime::ZERO,
-            start_order: 0,
-            owner: PodOwner::None,
-            preset_node: false,
-        };
+        let name = self.cluster.names.name(name);
+        let spec = self.cluster.intern_spec(spec);
+        let pod = crate::control::api::new_pod(&mut self.cluster, name, spec, PodOwner::None, SimTime::ZERO);
         self.cluster.add_pod(pod).expect("a new pod")
     }
 
