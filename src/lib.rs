@@ -12,3 +12,4 @@ pub mod scenario;
 pub mod scheduler;
 pub mod sweep;
 pub mod trace;
+pub mod world;

@@ -27,15 +27,13 @@ pub fn volume_step(cluster: &Cluster, volume: VolumeId) -> Step {
     Step::Write(Write::UnprotectVolume { volume, uid: row.uid })
 }
 
-/// The garbage collector about a claim: deleted when its owner (the set's or pod's uid) is gone.
-pub fn orphan_step(cluster: &Cluster, claim: ClaimId, owner_is_gone: impl Fn(Uid) -> bool) -> Step {
+/// The garbage collector about a claim: deleted when its owner (a set or a pod) is gone; `is_orphaned` tells by the claim's uid.
+pub fn orphan_step(cluster: &Cluster, claim: ClaimId, is_orphaned: impl Fn(Uid) -> bool) -> Step {
     let Some(row) = cluster.claims().get(claim) else { return Step::Done };
-    match row.owner {
-        ClaimOwner::Object(owner) if row.deletion.is_none() && owner_is_gone(owner) => {
-            Step::Write(Write::DeleteClaim { claim, uid: row.uid })
-        }
-        _ => Step::Done,
+    if row.owner == ClaimOwner::None || row.deletion.is_some() || !is_orphaned(row.uid) {
+        return Step::Done;
     }
+    Step::Write(Write::DeleteClaim { claim, uid: row.uid })
 }
 
 /// The garbage collector about the pods of an owner that is gone.

@@ -26,41 +26,42 @@ pub trait World {
     /// What stops the run.
     fn handle(&mut self, event: Self::Event, agenda: &mut Agenda<Self::Event>) -> Result<(), Self::Error>;
 
-    /// The clock is about to move: everything of `from` is done, nothing will change before `to`. Returns when the run ends, if
-    /// that is now known; at or before `to` the loop stops there.
-    fn settled(&mut self, from: SimTime, to: SimTime) -> Option<SimTime>;
+    /// The clock is about to move: everything of `from` is done, and nothing will change before `to` (`None`: ever again).
+    /// Returns the end of the run if that comes before `to`.
+    ///
+    /// # Errors
+    /// What stops the run.
+    fn settled(&mut self, from: SimTime, to: Option<SimTime>) -> Result<Option<SimTime>, Self::Error>;
 }
 
-/// Runs `world` until its end, or until nothing is left to do, or to `limit`. Returns the end.
+/// Runs `world` until its end, or until nothing is left to do. Returns the end.
 ///
 /// # Errors
 /// The world's.
-pub fn run<W: World>(
-    world: &mut W,
-    agenda: &mut Agenda<W::Event>,
-    limit: Option<SimTime>,
-) -> Result<SimTime, W::Error> {
+pub fn run<W: World>(world: &mut W, agenda: &mut Agenda<W::Event>) -> Result<SimTime, W::Error> {
     loop {
         let now = agenda.now();
         let due = world.due(now);
         let planned = agenda.peek().map(|key| (key.at, key.rank));
         let next = [due, planned].into_iter().flatten().min();
-        let at = next.map_or(SimTime::MAX, |(at, _)| at);
-        if at > now {
-            let to = limit.map_or(at, |limit| at.min(limit));
-            let end = world.settled(now, to).filter(|end| *end <= to);
-            if let Some(end) = end {
-                return Ok(end.max(now));
-            }
-            if at > to || at == SimTime::MAX {
-                return Ok(limit.unwrap_or(now));
+        let at = next.map(|(at, _)| at);
+        if at.is_none_or(|at| at > now) {
+            match (world.settled(now, at)?, at) {
+                (Some(end), _) => return Ok(end.max(now)),
+                (None, None) => return Ok(now),
+                (None, Some(_)) => {}
             }
         }
-        if due.is_some() && due == next {
-            agenda.advance(at);
-            world.work(due.map_or(Rank(0), |(_, rank)| rank), agenda)?;
-        } else if let Some((_, event)) = agenda.pop() {
-            world.handle(event, agenda)?;
+        match due {
+            Some((at, rank)) if due == next => {
+                agenda.advance(at);
+                world.work(rank, agenda)?;
+            }
+            _ => {
+                if let Some((_, event)) = agenda.pop() {
+                    world.handle(event, agenda)?;
+                }
+            }
         }
     }
 }

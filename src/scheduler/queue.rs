@@ -254,6 +254,16 @@ impl SchedulingQueue {
             *entry = Entry::default();
         }
     }
+    /// The pod of this uid is gone; another one may live in its row already.
+    pub fn remove_pod(&mut self, pod: PodId, uid: Uid) {
+        if self.entry(pod).uid == uid {
+            self.remove(pod);
+        }
+    }
+    /// Is the pod held back by its gates (or by something that is not modelled)?
+    pub fn is_gated(&self, pod: PodId) -> bool {
+        self.entry(pod).place == Place::Gated
+    }
     /// Takes the next pod to be tried. It is in flight until [`SchedulingQueue::done`] or [`SchedulingQueue::failed`].
     pub fn pop(&mut self) -> Option<PodId> {
         while let Some(Reverse((_, _, seq, pod))) = self.active.pop() {

@@ -177,6 +177,11 @@ impl PvController {
     pub fn pop_claim(&mut self) -> Option<PvKey> {
         self.claims.pop().map(PvKey::Claim)
     }
+    /// Is there anything to do now: for the claim worker, for the volume worker?
+    pub fn queued(&self) -> (bool, bool) {
+        let offered = self.ideal && !(self.offers.order.is_empty() && self.stale_volumes.order.is_empty());
+        (offered || !self.claims.order.is_empty(), !self.volumes.order.is_empty())
+    }
     /// Would the next resync (every 15 s on a fixed tick) find anything to look at? If not, no event is needed for the tick.
     pub fn wants_resync(&self) -> bool {
         self.resync_wanted
@@ -224,7 +229,7 @@ impl PvController {
 
     /// What the resync of an ideal control plane looks at next: a volume that nobody needs any more, or the first waiting claim
     /// that a free volume could serve. All other claims would find what they found before: nothing.
-    fn next_ideal(&mut self, cluster: &Cluster) -> Option<PvKey> {
+    pub fn next_ideal(&mut self, cluster: &Cluster) -> Option<PvKey> {
         if !self.ideal {
             return None;
         }

@@ -2,6 +2,7 @@
 
 use crate::model::ids::*;
 use crate::model::names::{Name, Sym};
+use crate::model::pod::PodOwner;
 
 /// What changed about a node; the scheduler's queueing hints tell these apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +59,8 @@ pub enum Change {
         name: Name,
         /// Where it was.
         node: Option<NodeId>,
+        /// Who wanted it.
+        owner: PodOwner,
         /// What it asked for.
         spec: SpecId,
     },

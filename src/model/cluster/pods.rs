@@ -66,6 +66,7 @@ impl Cluster {
                 uid: pod.uid,
                 name: pod.name,
                 node: pod.node,
+                owner: pod.owner,
                 spec,
             });
         }
@@ -136,6 +137,10 @@ impl Cluster {
     /// Sets the key by which preemption orders pods of equal priority.
     pub fn set_pod_start_order(&mut self, id: PodId, order: i64) {
         self.pods[id].start_order = order;
+    }
+    /// Records that the scheduler preempts the pod (its DisruptionTarget condition).
+    pub fn set_pod_preempted(&mut self, id: PodId) {
+        self.pods[id].preempted = true;
     }
     /// Records that the pod's conditions changed (the scheduler wrote another message).
     pub fn pod_condition_changed(&mut self, id: PodId) {

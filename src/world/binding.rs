@@ -1,0 +1,327 @@
+//! Attempts and binding cycles: what the scheduler decides, and how it gets into the API.
+
+use super::*;
+use crate::control::api::Grace;
+use crate::control::timing::AttemptTime;
+use crate::control::timing::RateLimit;
+use crate::model::names::Names;
+use crate::observe::{AttemptResult, Subject};
+use crate::scheduler::cycle::{Detail, Outcome, Request, Unschedulable, pre_bind_error};
+use crate::scheduler::framework::Binding;
+use crate::scheduler::hints::ClusterEvent;
+use crate::scheduler::message;
+use crate::scheduler::plugins::volume_binding::{self, assume::BindError};
+use crate::scheduler::queue::{Failure, PluginSet};
+use rustc_hash::FxHashMap;
+
+/// Why the last attempt at a pod failed. Kept as data; rendered when somebody wants to read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Condition reason Unschedulable.
+    Unschedulable(Unschedulable),
+    /// Condition reason SchedulerError.
+    Error(String),
+}
+
+impl Verdict {
+    pub(super) fn message(&self, names: &Names) -> String {
+        match self {
+            Verdict::Unschedulable(u) => message::fit_error(&u.error, &u.post_filter, names),
+            Verdict::Error(message) => message.clone(),
+        }
+    }
+    pub(super) fn is_error(&self) -> bool {
+        matches!(self, Verdict::Error(_))
+    }
+}
+
+/// What a binding cycle does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The node's name has been noted in the pod's status; now the volumes are written, one request each.
+    Write,
+    /// It waits for its volumes since then.
+    Wait(SimTime),
+    /// The binding itself arrives.
+    Bind,
+}
+
+/// A pod between Reserve and Bind.
+#[derive(Clone, Debug)]
+struct Cycle {
+    binding: Binding,
+    stage: Stage,
+}
+
+/// All binding cycles under way, and the scheduler's client.
+#[derive(Clone, Debug)]
+pub(super) struct Bindings {
+    cycles: Vec<Option<Cycle>>,
+    free: Vec<u32>,
+    by_pod: FxHashMap<PodId, u32>,
+    /// Cycles that wait without a period: they are looked at whenever controllers have settled.
+    waiting: Vec<u32>,
+    limiter: Limiter,
+}
+
+impl Bindings {
+    pub(super) fn new(limit: RateLimit) -> Bindings {
+        Bindings {
+            cycles: Vec::new(),
+            free: Vec::new(),
+            by_pod: FxHashMap::default(),
+            waiting: Vec::new(),
+            limiter: Limiter::new(limit),
+        }
+    }
+    fn insert(&mut self, cycle: Cycle) -> u32 {
+        let pod = cycle.binding.pod;
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.cycles[slot as usize] = Some(cycle);
+                slot
+            }
+            None => {
+                self.cycles.push(Some(cycle));
+                (self.cycles.len() - 1) as u32
+            }
+        };
+        self.by_pod.insert(pod, slot);
+        slot
+    }
+    fn remove(&mut self, slot: u32) -> Option<Cycle> {
+        let cycle = self.cycles.get_mut(slot as usize)?.take()?;
+        self.by_pod.remove(&cycle.binding.pod);
+        self.waiting.retain(|s| *s != slot);
+        Some(cycle)
+    }
+}
+
+impl<O: Observer> World<'_, O> {
+    /// Takes one pod from the queue and tries it.
+    pub(super) fn schedule_one(&mut self) {
+        let Some(pod) = self.queue.pop() else { return };
+        let row = self.cluster.pod(pod);
+        let epoch = epoch_of(row.uid);
+        match self.plan.timing.attempt {
+            AttemptTime::Constant(time) if !time.is_zero() => {
+                self.scheduler_busy = true;
+                self.plan_event(self.now + time, RANK_SCHEDULER, Event::AttemptDone(pod, epoch));
+            }
+            _ => self.attempt(pod),
+        }
+    }
+    pub(super) fn attempt_done(&mut self, pod: PodId, epoch: u32) {
+        self.scheduler_busy = false;
+        if self.is_same_pod(pod, epoch) {
+            self.attempt(pod);
+        }
+    }
+
+    fn attempt(&mut self, pod: PodId) {
+        self.decisions += 1;
+        let state = self.pod_state(pod);
+        state.attempts += 1;
+        let attempt = u64::from(state.attempts);
+        let request = Request { pod, now: self.now, attempt, detail: Detail::Brief };
+        let Some(attempt) = self.scheduler.attempt(&mut self.cluster, request) else {
+            return self.queue.done(pod);
+        };
+        self.publish();
+        match attempt.outcome {
+            Outcome::Reserved(binding) => {
+                let node = binding.node;
+                self.observe(&Observation::Attempt { pod, result: AttemptResult::Scheduled(node) });
+                self.pod_state(pod).verdict = None;
+                self.begin_binding(binding);
+            }
+            Outcome::Unschedulable(verdict) => {
+                self.observe(&Observation::Attempt { pod, result: AttemptResult::Unschedulable });
+                let by = attempt.rejectors.iter().fold(PluginSet::NONE, |set, p| set.union(PluginSet::of(p)));
+                let victims = verdict.nomination.as_ref().map(|n| n.victims.clone());
+                self.queue.failed(pod, Failure::Rejected { by, pending: PluginSet::NONE }, self.now);
+                self.note_verdict(pod, Verdict::Unschedulable(verdict));
+                self.preempt(victims.unwrap_or_default());
+            }
+            Outcome::Error(message) => {
+                self.observe(&Observation::Attempt { pod, result: AttemptResult::Error });
+                self.queue.failed(pod, Failure::Error, self.now);
+                self.note_verdict(pod, Verdict::Error(message));
+            }
+        }
+    }
+
+    /// Writes the condition PodScheduled if it says something new.
+    fn note_verdict(&mut self, pod: PodId, verdict: Verdict) {
+        let same = self.pod_state(pod).verdict.as_deref().is_some_and(|old| says_the_same(old, &verdict));
+        if self.observer.wants_events() {
+            let text = verdict.message(&self.cluster.names);
+            let message = self.cluster.names.intern(&text);
+            self.observe(&Observation::Event {
+                about: Subject::Pod(pod),
+                reason: "FailedScheduling",
+                message,
+            });
+        }
+        if !same {
+            self.pod_state(pod).verdict = Some(Box::new(verdict));
+            self.cluster.pod_condition_changed(pod);
+            self.publish();
+        }
+    }
+
+    /// Victims of preemption are deleted gracefully; the preemptor waits for the room that they leave.
+    fn preempt(&mut self, victims: Vec<PodId>) {
+        for pod in victims {
+            let Some(row) = self.cluster.pods().get(pod) else { continue };
+            let uid = row.uid;
+            self.cluster.set_pod_preempted(pod);
+            let _ = self.write(Write::DeletePod { pod, uid, grace: Grace::Default });
+        }
+    }
+
+    // ---- the binding cycle ----
+
+    fn begin_binding(&mut self, binding: Binding) {
+        if binding.volumes.is_none() {
+            let slot = self.bindings.insert(Cycle { binding, stage: Stage::Bind });
+            return self.after_request(slot);
+        }
+        // One request for `status.nominatedNodeName`, which has no effect here: the pod is assumed on that node.
+        let noted = self.request_time();
+        let slot = self.bindings.insert(Cycle { binding, stage: Stage::Write });
+        self.write_after(slot, noted);
+    }
+    /// When the next request of the scheduler has done its work.
+    fn request_time(&mut self) -> SimTime {
+        self.request_time_after(self.now)
+    }
+    fn request_time_after(&mut self, at: SimTime) -> SimTime {
+        self.bindings.limiter.take(at) + self.plan.timing.api_latency
+    }
+    /// Goes on when the next request has done its work: at once, or as an event.
+    fn after_request(&mut self, slot: u32) {
+        let at = self.request_time();
+        self.bind_at(slot, at);
+    }
+    fn write_after(&mut self, slot: u32, earlier: SimTime) {
+        let at = self.request_time_after(earlier);
+        self.bind_at(slot, at);
+    }
+    fn bind_at(&mut self, slot: u32, at: SimTime) {
+        if at > self.now {
+            self.plan_event(at, RANK_CONTROLLERS, Event::Bind(slot));
+        } else {
+            self.bind_step(slot);
+        }
+    }
+    /// One step of a binding cycle.
+    pub(super) fn bind_step(&mut self, slot: u32) {
+        let Some(cycle) = self.bindings.cycles.get_mut(slot as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        let stage = cycle.stage;
+        let Some(task) = cycle.binding.volumes.as_mut().filter(|_| stage != Stage::Bind) else {
+            return self.bind(slot);
+        };
+        match stage {
+            Stage::Write => {
+                let result = task.write_next(&mut self.cluster);
+                let left = task.writes_left();
+                self.publish();
+                match result {
+                    Err(error) => self.binding_failed(slot, error),
+                    Ok(()) if left > 0 => self.after_request(slot),
+                    Ok(()) => {
+                        self.set_stage(slot, Stage::Wait(self.now));
+                        self.wait(slot);
+                    }
+                }
+            }
+            Stage::Wait(since) => match task.check(&self.cluster) {
+                Ok(true) => {
+                    self.set_stage(slot, Stage::Bind);
+                    self.after_request(slot);
+                }
+                Ok(false) if self.now.since(since) >= self.plan.timing.bind_timeout => {
+                    self.binding_failed(slot, BindError::DeadlineExceeded);
+                }
+                Ok(false) => self.wait(slot),
+                Err(error) => self.binding_failed(slot, error),
+            },
+            Stage::Bind => {}
+        }
+    }
+    fn set_stage(&mut self, slot: u32, stage: Stage) {
+        if let Some(cycle) = self.bindings.cycles[slot as usize].as_mut() {
+            cycle.stage = stage;
+        }
+    }
+    fn wait(&mut self, slot: u32) {
+        let poll = self.plan.timing.bind_poll;
+        if poll.is_zero() {
+            if !self.bindings.waiting.contains(&slot) {
+                self.bindings.waiting.push(slot);
+            }
+        } else {
+            self.plan_event(self.now + poll, RANK_CONTROLLERS, Event::Bind(slot));
+        }
+    }
+    /// Without a poll period, cycles that wait are looked at when the controllers have settled.
+    pub(super) fn poll_ideal_bindings(&mut self) {
+        for slot in std::mem::take(&mut self.bindings.waiting) {
+            self.bind_step(slot);
+        }
+    }
+    fn bind(&mut self, slot: u32) {
+        let Some(Cycle { binding, .. }) = self.bindings.remove(slot) else { return };
+        let pod = binding.pod;
+        self.queue.done(pod);
+        self.scheduler.bind(&mut self.cluster, &binding);
+        self.cluster.set_pod_start_order(pod, start_order(self.now));
+        self.publish();
+    }
+    fn binding_failed(&mut self, slot: u32, error: BindError) {
+        let Some(Cycle { binding, .. }) = self.bindings.remove(slot) else { return };
+        let pod = binding.pod;
+        let (name, spec) = (self.cluster.pod(pod).name, self.cluster.pod(pod).spec);
+        let message = pre_bind_error(volume_binding::NAME, &error.message(&self.cluster.names));
+        self.scheduler.unreserve(&mut self.cluster, &binding);
+        self.publish();
+        self.observe(&Observation::Attempt { pod, result: AttemptResult::Error });
+        self.queue.failed(pod, Failure::Error, self.now);
+        self.note_verdict(pod, Verdict::Error(message));
+        // What it held is free for others.
+        self.queue.event(&self.cluster, ClusterEvent::PodRemoved { name, spec }, self.now);
+    }
+    /// The pod is about to go: whatever is reserved for it is given back first.
+    pub(super) fn cancel_binding(&mut self, pod: PodId, uid: Uid) {
+        let Some(row) = self.cluster.pods().get(pod).filter(|p| p.uid == uid && p.node.is_none()) else {
+            return;
+        };
+        let (name, spec) = (row.name, row.spec);
+        let Some(&slot) = self.bindings.by_pod.get(&pod) else { return };
+        if let Some(cycle) = self.bindings.remove(slot) {
+            self.scheduler.unreserve(&mut self.cluster, &cycle.binding);
+            self.publish();
+            self.queue.event(&self.cluster, ClusterEvent::PodRemoved { name, spec }, self.now);
+        }
+    }
+}
+
+/// `status.startTime` on the scale of imported ones (seconds since 1970), but later than all of them.
+fn start_order(now: SimTime) -> i64 {
+    const AFTER_IMPORTED: i64 = 1 << 40;
+    AFTER_IMPORTED + (now.as_nanos() / crate::engine::time::NANOS_PER_SECOND) as i64
+}
+
+/// Would the two conditions have the same message? (Other parts of a verdict may differ.)
+fn says_the_same(a: &Verdict, b: &Verdict) -> bool {
+    match (a, b) {
+        (Verdict::Unschedulable(a), Verdict::Unschedulable(b)) => {
+            a.error == b.error && a.post_filter == b.post_filter
+        }
+        (Verdict::Error(a), Verdict::Error(b)) => a == b,
+        _ => false,
+    }
+}

@@ -1,0 +1,440 @@
+//! From a scenario to a plan: classes, generated nodes with their disks, generators, timeline, timers.
+
+use super::arrivals;
+use super::plan::{ClaimPlan, GeneratorPlan, Plan, WipedVolume};
+use crate::control::timing::{self, Timing};
+use crate::engine::time::{SimDuration, SimTime};
+use crate::model::cluster::Cluster;
+use crate::model::ids::{NodeId, NodeSelectorId};
+use crate::model::labels::{LabelSet, NodeOperator, NodeRequirement, NodeSelector, NodeSelectorTerm};
+use crate::model::names::{Name, Sym, sym};
+use crate::model::node::{Node, NodeInfo};
+use crate::model::quantity::Quantity;
+use crate::model::resources::Resources;
+use crate::model::spec::{PodSpec, Taint, TaintEffect, Toleration};
+use crate::model::volume::{
+    AccessModes, BindingMode, ReclaimPolicy, StorageClass, Volume, VolumeMode, VolumePhase, VolumeSource,
+};
+use crate::model::workload::{ClaimRetention, PodManagement};
+use crate::scenario as written;
+use std::collections::BTreeMap;
+
+/// CPU that a container without a request counts for in scores.
+const DEFAULT_CPU_MILLI: i64 = 100;
+/// Memory that a container without a request counts for in scores.
+const DEFAULT_MEMORY_BYTES: i64 = 200 << 20;
+/// `terminationGracePeriodSeconds` unless given.
+const GRACE: SimDuration = SimDuration::from_secs(30);
+
+/// The plan of one variant (or point) of a scenario. `scenario` is already resolved for it; `mode` replaces every class's mode.
+/// Manifests are lowered by the two functions: those of `cluster` come first, then the generated objects, then `workload`'s.
+///
+/// # Errors
+/// What the functions say.
+pub fn plan<E>(
+    scenario: &written::Scenario,
+    mode: Option<written::BindingMode>,
+    replication: u32,
+    cluster_manifests: impl FnOnce(&mut Cluster) -> Result<(), E>,
+    workload_manifests: impl FnOnce(&mut Cluster) -> Result<(), E>,
+) -> Result<Plan, E> {
+    let mut cluster = Cluster::default();
+    cluster_manifests(&mut cluster)?;
+    for class in &scenario.cluster.storage_classes {
+        add_class(&mut cluster, class);
+    }
+    let (mut wiped, mut uncarved) = (Vec::new(), BTreeMap::new());
+    for group in &scenario.cluster.nodes {
+        add_nodes(&mut cluster, group, &mut wiped, &mut uncarved);
+    }
+    let timing = timing(&scenario.control_plane);
+    workload_manifests(&mut cluster)?;
+    if let Some(mode) = mode {
+        override_binding_mode(&mut cluster, mode);
+    }
+    let generators = scenario.workload.generate.iter();
+    let generators = generators.map(|g| generator(&mut cluster, g, timing.node.toleration)).collect();
+    Ok(Plan {
+        generators,
+        timing,
+        first_of_ties: scenario.scheduler.tie_break == written::TieBreak::First,
+        seed: scenario.seed,
+        replication,
+        duration: scenario.duration,
+        stuck_after: scenario.report.stuck_after,
+        wiped,
+        uncarved_bytes: uncarved,
+        ..Plan::new(cluster)
+    })
+}
+
+/// Sets the binding mode of every class.
+pub fn override_binding_mode(cluster: &mut Cluster, mode: written::BindingMode) {
+    let classes: Vec<StorageClass> = cluster.classes().cloned().collect();
+    for class in classes {
+        cluster.set_class(StorageClass { binding_mode: binding_mode(mode), ..class });
+    }
+}
+
+fn binding_mode(mode: written::BindingMode) -> BindingMode {
+    match mode {
+        written::BindingMode::Immediate => BindingMode::Immediate,
+        written::BindingMode::WaitForFirstConsumer => BindingMode::WaitForFirstConsumer,
+    }
+}
+
+fn reclaim(policy: written::ReclaimPolicy) -> ReclaimPolicy {
+    match policy {
+        written::ReclaimPolicy::Retain => ReclaimPolicy::Retain,
+        written::ReclaimPolicy::Delete => ReclaimPolicy::Delete,
+    }
+}
+
+fn volume_mode(mode: written::VolumeMode) -> VolumeMode {
+    match mode {
+        written::VolumeMode::Filesystem => VolumeMode::Filesystem,
+        written::VolumeMode::Block => VolumeMode::Block,
+    }
+}
+
+/// The timers as the control plane uses them.
+pub fn timing(from: &written::ControlPlane) -> Timing {
+    let rate = |limit: written::RateLimit| timing::RateLimit { qps: limit.qps, burst: limit.burst };
+    Timing {
+        kcm: rate(from.kcm),
+        scheduler: rate(from.scheduler),
+        bind_poll: from.bind_poll,
+        bind_timeout: from.bind_timeout,
+        attempt: match from.attempt {
+            written::AttemptTime::Zero => timing::AttemptTime::Zero,
+            written::AttemptTime::Measured => timing::AttemptTime::Measured,
+            written::AttemptTime::Constant(time) => timing::AttemptTime::Constant(time),
+        },
+        api_latency: from.api_latency,
+        watch_latency: from.watch_latency,
+        conflict: from.conflict,
+        fail: from.fail,
+        pv_resync: if from.ideal { SimDuration::ZERO } else { from.pv_resync },
+        backoff_initial: from.backoff_initial,
+        backoff_max: from.backoff_max,
+        unschedulable_flush: from.unschedulable_flush,
+        pop_from_backoff: from.pop_from_backoff,
+        node: timing::NodeTimers {
+            lease: from.node.lease,
+            monitor: from.node.monitor,
+            grace: from.node.grace,
+            eviction_rate: from.node.eviction_rate,
+            toleration: SimDuration::from_secs(from.node.toleration_seconds),
+        },
+        pod_gc: from.pod_gc,
+        kubelet_start: from.kubelet_start,
+        kubelet_stop: from.kubelet_stop,
+        ideal: from.ideal,
+    }
+}
+
+fn add_class(cluster: &mut Cluster, class: &written::StorageClassSpec) {
+    let class = StorageClass {
+        name: cluster.names.intern(&class.name),
+        provisioner: cluster.names.intern(&class.provisioner),
+        binding_mode: binding_mode(class.volume_binding_mode),
+        reclaim: reclaim(class.reclaim_policy),
+        allowed_topologies: Vec::new(),
+        is_default: class.is_default,
+        allow_expansion: false,
+        created: SimTime::ZERO,
+    };
+    cluster.set_class(class);
+}
+
+// ---- nodes and disks ----
+
+fn add_nodes(
+    cluster: &mut Cluster,
+    group: &written::NodeGroup,
+    wiped: &mut Vec<WipedVolume>,
+    uncarved: &mut BTreeMap<Sym, u128>,
+) {
+    let allocatable = Resources {
+        cpu_milli: group.cpu.saturating_sub(group.reserved_cpu).milli_value(),
+        memory_bytes: group.memory.saturating_sub(group.reserved_memory).value(),
+        ..resources(cluster, &group.resources)
+    };
+    let taints: Vec<Taint> = group.taints.iter().map(|t| taint(cluster, t)).collect();
+    for index in 0..group.count {
+        let name = format!("{}-{index}", group.name.value);
+        let labels = node_labels(cluster, group, &name, index);
+        let node = Node {
+            name: cluster.names.intern(&name),
+            uid: cluster.new_uid(),
+            exists: true,
+            labels,
+            taints: taints.clone(),
+            unschedulable: false,
+            ready: true,
+            allocatable: allocatable.clone(),
+            allocatable_has_cpu: true,
+            allocatable_has_memory: true,
+            allocatable_pods: i64::from(group.pods),
+            images: Vec::new(),
+            info: NodeInfo::default(),
+            generation: 0,
+        };
+        // A manifest may have brought a node of this name: the reader has refused that.
+        let Ok(id) = cluster.add_node(node) else { continue };
+        let rest = add_disks(cluster, id, &name, &group.disks, wiped);
+        let unused: u128 = group.unused_disks.iter().map(|bytes| u128::from(*bytes)).sum();
+        if rest + unused > 0 {
+            let node = cluster.node(id).name;
+            uncarved.insert(node, rest + unused);
+        }
+    }
+}
+
+fn node_labels(
+    cluster: &mut Cluster,
+    group: &written::NodeGroup,
+    name: &str,
+    index: u32,
+) -> crate::model::ids::LabelSetId {
+    let mut pairs = Vec::new();
+    for (key, value) in &group.labels {
+        pairs.push((cluster.names.intern(key), cluster.names.intern(value)));
+    }
+    pairs.push((sym::HOSTNAME, cluster.names.intern(name)));
+    let zones = group.zones.len().max(1);
+    let zone = group.zones.get(index as usize % zones);
+    if let Some(zone) = zone {
+        pairs.push((sym::ZONE, cluster.names.intern(zone)));
+    }
+    if let Some(racks) = group.racks.filter(|racks| *racks > 0) {
+        let rack = format!("r{}", index as usize / zones % racks as usize);
+        let rack = zone.map_or(rack.clone(), |zone| format!("{zone}-{rack}"));
+        pairs.push((sym::RACK, cluster.names.intern(&rack)));
+    }
+    let labels = LabelSet::new(pairs);
+    cluster.intern_labels(labels)
+}
+
+/// Makes the volumes of a node's disks; returns the bytes of them in no volume.
+pub fn add_disks(
+    cluster: &mut Cluster,
+    node: NodeId,
+    node_name: &str,
+    disks: &[written::DiskSpec],
+    wiped: &mut Vec<WipedVolume>,
+) -> u128 {
+    let affinity = pin_to(cluster, node_name);
+    let empty = cluster.intern_labels(LabelSet::default());
+    let (mut number, mut uncarved) = (0u32, 0u128);
+    for disk in disks {
+        for _ in 0..disk.count {
+            let written::Carve::Static(sizes) = &disk.carve else {
+                number += 1;
+                continue;
+            };
+            for (part, bytes) in sizes.iter().enumerate() {
+                let volume = Volume {
+                    name: cluster.names.intern(&format!("{node_name}-d{number}-p{part}")),
+                    uid: cluster.new_uid(),
+                    capacity: Quantity::from_bytes(u128::from(*bytes)),
+                    modes: AccessModes::RWO,
+                    class: cluster.names.intern(&disk.class),
+                    mode: volume_mode(disk.volume_mode),
+                    attributes_class: None,
+                    labels: empty,
+                    node_affinity: Some(affinity),
+                    reclaim: reclaim(disk.reclaim),
+                    source: VolumeSource::Local,
+                    claim_ref: None,
+                    bound_by_controller: false,
+                    phase: VolumePhase::Pending,
+                    deletion: None,
+                    protected: true,
+                    provisioned_by: None,
+                    created: SimTime::ZERO,
+                    assumed_for: None,
+                };
+                let Ok(volume) = cluster.add_volume(volume) else { continue };
+                if let Some(provisioner) = disk.static_provisioner {
+                    let rate = provisioner.wipe_bytes_per_second.map_or(0, |rate| (rate as u64).max(1));
+                    wiped.push(WipedVolume { volume, node, bytes_per_second: rate });
+                }
+            }
+            let carved: u128 = sizes.iter().map(|bytes| u128::from(*bytes)).sum();
+            uncarved += u128::from(disk.size_bytes).saturating_sub(carved);
+            number += 1;
+        }
+    }
+    uncarved
+}
+
+/// Node affinity of a local volume: the host of this name.
+fn pin_to(cluster: &mut Cluster, host: &str) -> NodeSelectorId {
+    let host = cluster.names.intern(host);
+    let requirement =
+        NodeRequirement { key: sym::HOSTNAME, operator: NodeOperator::In, values: Box::new([host]) };
+    let term = NodeSelectorTerm { expressions: Box::new([requirement]), fields: Box::default() };
+    cluster.intern_node_selector(NodeSelector { terms: Box::new([term]) })
+}
+
+fn resources(cluster: &mut Cluster, amounts: &BTreeMap<String, Quantity>) -> Resources {
+    let mut resources = Resources::default();
+    for (name, amount) in amounts {
+        match cluster.names.intern(name) {
+            sym::CPU => resources.cpu_milli = amount.milli_value(),
+            sym::MEMORY => resources.memory_bytes = amount.value(),
+            sym::EPHEMERAL_STORAGE => resources.ephemeral_bytes = amount.value(),
+            other => resources.set_scalar(other, amount.value()),
+        }
+    }
+    resources
+}
+
+fn effect(text: &str) -> TaintEffect {
+    match text {
+        "NoExecute" => TaintEffect::NoExecute,
+        "PreferNoSchedule" => TaintEffect::PreferNoSchedule,
+        _ => TaintEffect::NoSchedule,
+    }
+}
+
+/// A taint as the cluster holds it.
+pub fn taint(cluster: &mut Cluster, from: &written::TaintSpec) -> Taint {
+    Taint {
+        key: cluster.names.intern(&from.key),
+        value: cluster.names.intern(&from.value),
+        effect: effect(&from.effect),
+    }
+}
+
+// ---- generators ----
+
+fn generator(cluster: &mut Cluster, from: &written::Generator, toleration: SimDuration) -> GeneratorPlan {
+    let name: Name = cluster.names.name(&from.name);
+    let claims: Vec<ClaimPlan> = from.claims.iter().map(|claim| claim_plan(cluster, claim)).collect();
+    let pairs = from.labels.iter();
+    let pairs = pairs.map(|(k, v)| (cluster.names.intern(k), cluster.names.intern(v))).collect();
+    let labels = cluster.intern_labels(LabelSet::new(pairs));
+    let spec = pod_spec(cluster, from, labels, &claims, toleration);
+    // Bare pods without rules among themselves need no label of their own: all share one spec.
+    let alike = from.kind == written::WorkloadKind::Pod && from.anti_affinity == written::AntiAffinity::None;
+    let shared_spec = alike.then(|| cluster.intern_spec(spec.clone()));
+    let start = from.arrivals.as_ref().map_or(SimTime::ZERO, |a| SimTime::ZERO + a.start);
+    GeneratorPlan {
+        name,
+        kind: from.kind,
+        sets: from.sets,
+        replicas: from.replicas,
+        spec,
+        shared_spec,
+        claims,
+        anti_affinity: from.anti_affinity,
+        management: match from.pod_management {
+            written::PodManagement::OrderedReady => PodManagement::OrderedReady,
+            written::PodManagement::Parallel => PodManagement::Parallel,
+        },
+        retention: ClaimRetention {
+            delete_when_deleted: from.retention_deleted == written::Retention::Delete,
+            delete_when_scaled: from.retention_scaled == written::Retention::Delete,
+        },
+        group: from.group,
+        start,
+        every: from.arrivals.as_ref().map(|a| a.every.clone()),
+        lifetime: from.lifetime.clone(),
+        labels,
+    }
+}
+
+fn claim_plan(cluster: &mut Cluster, from: &written::ClaimSpec) -> ClaimPlan {
+    let modes = from.access_modes.iter().fold(AccessModes::default(), |modes, mode| {
+        modes.union(match mode.as_str() {
+            "ReadOnlyMany" => AccessModes::ROX,
+            "ReadWriteMany" => AccessModes::RWX,
+            "ReadWriteOncePod" => AccessModes::RWOP,
+            _ => AccessModes::RWO,
+        })
+    });
+    ClaimPlan {
+        prefix: cluster.names.intern(&from.name),
+        class: cluster.names.intern(&from.class),
+        modes,
+        mode: volume_mode(from.volume_mode),
+        size: from.size.clone(),
+    }
+}
+
+fn pod_spec(
+    cluster: &mut Cluster,
+    from: &written::Generator,
+    labels: crate::model::ids::LabelSetId,
+    claims: &[ClaimPlan],
+    toleration: SimDuration,
+) -> PodSpec {
+    let requests = Resources {
+        cpu_milli: from.cpu.map_or(0, Quantity::milli_value),
+        memory_bytes: from.memory.map_or(0, Quantity::value),
+        ..resources(cluster, &from.resources)
+    };
+    let scoring_requests = Resources {
+        cpu_milli: from.cpu.map_or(DEFAULT_CPU_MILLI, Quantity::milli_value),
+        memory_bytes: from.memory.map_or(DEFAULT_MEMORY_BYTES, Quantity::value),
+        ..requests.clone()
+    };
+    let mut node_selector: Vec<(Sym, Sym)> = Vec::new();
+    for (key, value) in &from.node_selector {
+        node_selector.push((cluster.names.intern(key), cluster.names.intern(value)));
+    }
+    node_selector.sort_unstable();
+    let mut tolerations: Vec<Toleration> =
+        from.tolerations.iter().map(|t| lower_toleration(cluster, t)).collect();
+    add_default_tolerations(&mut tolerations, toleration);
+    PodSpec {
+        namespace: sym::DEFAULT,
+        labels,
+        scheduler_name: sym::DEFAULT_SCHEDULER,
+        priority: from.priority,
+        never_preempts: false,
+        requests,
+        nonzero_requests: (scoring_requests.cpu_milli, scoring_requests.memory_bytes),
+        scoring_requests,
+        host_ports: Vec::new(),
+        images: Vec::new(),
+        container_count: 1,
+        node_selector,
+        affinity: None,
+        tolerations,
+        spread: Vec::new(),
+        volumes: arrivals::volumes(claims.iter().map(|claim| claim.prefix)),
+        scheduling_gates: Vec::new(),
+        termination_grace: GRACE,
+        not_modelled: None,
+        owner: arrivals::owner_kind(from.kind),
+    }
+}
+
+fn lower_toleration(cluster: &mut Cluster, from: &written::TolerationSpec) -> Toleration {
+    Toleration {
+        key: (!from.key.is_empty()).then(|| cluster.names.intern(&from.key)),
+        value: from.value.as_ref().map(|value| cluster.names.intern(value)),
+        effect: (!from.effect.is_empty()).then(|| effect(&from.effect)),
+        seconds: None,
+    }
+}
+
+/// What the admission plugin DefaultTolerationSeconds adds unless the pod says something about these taints itself.
+fn add_default_tolerations(tolerations: &mut Vec<Toleration>, seconds: SimDuration) {
+    for key in [sym::TAINT_NOT_READY, sym::TAINT_UNREACHABLE] {
+        let said = tolerations
+            .iter()
+            .any(|t| t.key.is_none_or(|k| k == key) && t.effect.is_none_or(|e| e == TaintEffect::NoExecute));
+        if !said {
+            tolerations.push(Toleration {
+                key: Some(key),
+                value: None,
+                effect: Some(TaintEffect::NoExecute),
+                seconds: Some(seconds),
+            });
+        }
+    }
+}

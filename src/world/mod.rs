@@ -1,0 +1,531 @@
+//! The world: cluster, controllers, scheduler, arrivals and departures, put together as one discrete-event simulation.
+//!
+//! Order within an instant: 0 timeline and failures, 1 departures, 2 controllers until nothing is left to do, 3 arrivals (each
+//! followed by 2), 4 the scheduler (one pod at a time, 2 between pods), 5 samples. Where a latency is zero nothing of this goes
+//! through the agenda; where it is not, the same steps happen as events.
+
+mod arrivals;
+mod binding;
+mod children;
+mod draw;
+pub mod lower;
+pub mod plan;
+mod settle;
+mod timeline;
+
+#[cfg(test)]
+mod tests;
+
+use crate::control::api::{self, Write};
+use crate::control::provisioner::local::LocalProvisioner;
+use crate::control::pv::{PvController, PvEvent};
+use crate::control::queue::WorkQueue;
+use crate::control::statefulset;
+use crate::control::timing::Limiter;
+use crate::engine::agenda::{Agenda, Rank};
+use crate::engine::rng::{Streams, TieBreak};
+use crate::engine::simulation;
+use crate::engine::time::{SimDuration, SimTime};
+use crate::model::cluster::{Change, Cluster};
+use crate::model::ids::{Id, JobId, NodeId, PodId, ReplicaSetId, StatefulSetId, Uid};
+use crate::model::names::Name;
+use crate::model::pod::PodOwner;
+use crate::observe::{Observation, Observer};
+use crate::scheduler::cycle::Scheduler;
+use crate::scheduler::profile::{ConfigError, Profile};
+use crate::scheduler::queue::{QueueTimers, SchedulingQueue};
+use arrivals::Sources;
+use binding::{Bindings, Verdict};
+use children::Children;
+use plan::Plan;
+use std::collections::VecDeque;
+
+/// What stops a run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SimError {
+    /// The scheduler's configuration cannot be used.
+    #[error("scheduler configuration: {0}")]
+    Config(String),
+    /// An invariant is broken: a bug.
+    #[error("at {at}: {what}; this is a bug in stowplan")]
+    Invariant {
+        /// When.
+        at: SimDuration,
+        /// What.
+        what: String,
+    },
+    /// Arrivals without end, or failures, need a duration.
+    #[error("the run never ends: give it a duration")]
+    Endless,
+    /// A trace cannot be read.
+    #[error("{0}")]
+    Trace(String),
+}
+
+impl From<ConfigError> for SimError {
+    fn from(error: ConfigError) -> SimError {
+        SimError::Config(error.to_string())
+    }
+}
+
+/// Workers of each controller (`--concurrent-...-syncs`).
+const WORKERS: u32 = 5;
+/// Timeline and failures.
+const RANK_TIMELINE: Rank = Rank(0);
+/// Departures.
+const RANK_DEPARTURES: Rank = Rank(1);
+/// Controllers.
+const RANK_CONTROLLERS: Rank = Rank(2);
+/// Arrivals.
+const RANK_ARRIVALS: Rank = Rank(3);
+/// The scheduler.
+const RANK_SCHEDULER: Rank = Rank(4);
+
+/// Events of the agenda. What they are about may be gone or another incarnation when they come: they carry a part of its uid.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Event {
+    /// A controller's write reaches the API server.
+    Commit(u32),
+    /// A step of a binding cycle.
+    Bind(u32),
+    /// A scheduling attempt ends.
+    AttemptDone(PodId, u32),
+    /// A pod's containers run.
+    Started(PodId, u32),
+    /// A pod's containers have stopped.
+    Stopped(PodId, u32),
+    /// A pod has done its work.
+    Completed(PodId, u32),
+    /// A bare pod's life is over.
+    PodLeaves(PodId, u32),
+    /// A StatefulSet's life is over.
+    StatefulSetLeaves(StatefulSetId),
+    /// A ReplicaSet's life is over.
+    ReplicaSetLeaves(ReplicaSetId),
+    /// Backoffs end, or old pods leave the unschedulable pool.
+    QueueTick,
+    /// The PV controller's resync.
+    PvResync,
+    /// A controller tries a key again.
+    RetryKey(Actor, u32),
+}
+
+const _: () = assert!(size_of::<Event>() <= 16);
+
+/// Controllers with a work queue of row numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Actor {
+    StatefulSets,
+    ReplicaSets,
+    Jobs,
+    Kubelets,
+    ProtectClaims,
+    ProtectVolumes,
+    /// Garbage collector: claims whose owner is gone.
+    OrphanClaims,
+    /// Garbage collector: pods of StatefulSets that are gone.
+    OrphanSetPods,
+    /// Garbage collector: pods of ReplicaSets that are gone.
+    OrphanReplicas,
+    /// Garbage collector: pods of Jobs that are gone.
+    OrphanJobPods,
+}
+
+impl Actor {
+    /// In the order in which they act.
+    const ALL: [Actor; 10] = [
+        Actor::StatefulSets,
+        Actor::ReplicaSets,
+        Actor::Jobs,
+        Actor::Kubelets,
+        Actor::ProtectClaims,
+        Actor::ProtectVolumes,
+        Actor::OrphanClaims,
+        Actor::OrphanSetPods,
+        Actor::OrphanReplicas,
+        Actor::OrphanJobPods,
+    ];
+}
+
+/// A controller's queue, client and workers.
+#[derive(Clone, Debug)]
+struct ActorState {
+    queue: WorkQueue,
+    limiter: Limiter,
+    /// Workers that are not waiting for the API.
+    idle_workers: u32,
+}
+
+/// What the world remembers about a pod beside its row.
+#[derive(Clone, Debug, Default)]
+struct PodState {
+    uid: Option<Uid>,
+    attempts: u32,
+    /// The kubelet is starting it.
+    starting: bool,
+    /// The kubelet is stopping it.
+    stopping: bool,
+    /// Why it was not scheduled in the last attempt.
+    verdict: Option<Box<Verdict>>,
+}
+
+/// A write on its way, and the work that goes on when it has arrived.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    work: settle::Work,
+    write: settle::AnyWrite,
+}
+
+/// The state of one run.
+struct World<'p, O> {
+    plan: &'p Plan,
+    cluster: Cluster,
+    observer: O,
+    now: SimTime,
+    streams: Streams,
+    tie: TieBreak,
+    scheduler: Scheduler,
+    queue: SchedulingQueue,
+    bindings: Bindings,
+    pv: PvController,
+    pv_clients: settle::PvClients,
+    pv_events: Vec<PvEvent>,
+    /// The static provisioners of all nodes.
+    disks: LocalProvisioner,
+    actors: Vec<ActorState>,
+    children: Children,
+    pods: Vec<PodState>,
+    phases: settle::SeenPhases,
+    sources: Sources,
+    next_timeline: usize,
+    /// StatefulSets that wait for the end of a claim that is being deleted.
+    waiting_for_claims: Vec<(Name, StatefulSetId)>,
+    /// Claims (by uid) whose owner is gone.
+    orphaned_claims: rustc_hash::FxHashSet<Uid>,
+    /// Highest ordinal seen per StatefulSet, plus one.
+    ordinals: Vec<u32>,
+    retries: rustc_hash::FxHashMap<(Actor, u32), u32>,
+    /// Changes on their way through the watches.
+    watch: VecDeque<(SimTime, Change)>,
+    changes: Vec<Change>,
+    pending: Vec<Option<Pending>>,
+    free_pending: Vec<u32>,
+    /// Events to be scheduled when the current piece of work is done.
+    outbox: Vec<(SimTime, Rank, Event)>,
+    /// Pending events that can change objects by themselves.
+    foreground: u64,
+    queue_tick: Option<SimTime>,
+    resync_tick: Option<SimTime>,
+    scheduler_busy: bool,
+    last_change: SimTime,
+    ended: Option<SimTime>,
+    events: u64,
+    decisions: u64,
+}
+
+/// What is left at the end of a run.
+#[derive(Debug)]
+pub struct RunEnd {
+    /// When the run ended.
+    pub at: SimTime,
+    /// All objects.
+    pub cluster: Cluster,
+    /// The scheduler, to ask what would fit.
+    pub scheduler: Scheduler,
+    /// Attempts that Kubernetes would have made.
+    pub decisions: u64,
+    /// Events delivered.
+    pub events: u64,
+    pods: Vec<PodState>,
+}
+
+impl RunEnd {
+    /// Attempts at an existing pod.
+    pub fn attempts(&self, pod: PodId) -> u32 {
+        self.pods.get(pod.index()).map_or(0, |p| p.attempts)
+    }
+    /// The message of the last failed attempt at a pod that waits, in Kubernetes' words; `true` with reason SchedulerError.
+    pub fn message(&self, pod: PodId) -> Option<(String, bool)> {
+        let verdict = self.pods.get(pod.index())?.verdict.as_ref()?;
+        Some((verdict.message(&self.cluster.names), verdict.is_error()))
+    }
+}
+
+/// Runs a plan.
+///
+/// # Errors
+/// [`SimError`].
+pub fn run<O: Observer>(plan: &Plan, observer: O) -> Result<RunEnd, SimError> {
+    let mut world = World::new(plan, observer)?;
+    let mut agenda = Agenda::default();
+    world.start()?;
+    world.flush(&mut agenda);
+    let at = simulation::run(&mut world, &mut agenda)?;
+    Ok(RunEnd {
+        at,
+        cluster: world.cluster,
+        scheduler: world.scheduler,
+        decisions: world.decisions,
+        events: world.events,
+        pods: world.pods,
+    })
+}
+
+impl<'p, O: Observer> World<'p, O> {
+    fn new(plan: &'p Plan, observer: O) -> Result<World<'p, O>, SimError> {
+        let streams = Streams::new(plan.seed, plan.replication);
+        let tie = if plan.first_of_ties { TieBreak::First } else { TieBreak::Seeded(streams.clone()) };
+        let mut cluster = plan.cluster.clone();
+        cluster.set_volume_tie_break(tie.clone());
+        let profiles = plan.profiles.iter().map(|config| Profile::new(config));
+        let scheduler = Scheduler::new(profiles.collect::<Result<_, _>>()?, tie.clone());
+        let timing = &plan.timing;
+        let timers = QueueTimers {
+            backoff_initial: timing.backoff_initial,
+            backoff_max: if timing.ideal { SimDuration::ZERO } else { timing.backoff_max },
+            error_backoff_max: timing.backoff_max,
+            pop_from_backoff: timing.pop_from_backoff,
+            flush_after: timing.unschedulable_flush,
+        };
+        let actor = |_| ActorState {
+            queue: WorkQueue::default(),
+            limiter: Limiter::new(timing.kcm),
+            idle_workers: WORKERS,
+        };
+        let mut disks = LocalProvisioner::default();
+        for wiped in &plan.wiped {
+            disks.manage(&cluster, wiped.volume, wiped.node, wiped.bytes_per_second);
+        }
+        Ok(World {
+            cluster,
+            observer,
+            now: SimTime::ZERO,
+            sources: Sources::new(plan, &streams),
+            streams,
+            tie,
+            scheduler,
+            queue: SchedulingQueue::new(timers),
+            bindings: Bindings::new(timing.scheduler),
+            pv: PvController::new(timing.pv_resync.is_zero()),
+            pv_clients: settle::PvClients::new(timing.kcm),
+            pv_events: Vec::new(),
+            disks,
+            actors: Actor::ALL.iter().map(actor).collect(),
+            children: Children::default(),
+            pods: Vec::new(),
+            phases: settle::SeenPhases::default(),
+            next_timeline: 0,
+            waiting_for_claims: Vec::new(),
+            orphaned_claims: rustc_hash::FxHashSet::default(),
+            ordinals: Vec::new(),
+            retries: rustc_hash::FxHashMap::default(),
+            watch: VecDeque::new(),
+            changes: Vec::new(),
+            pending: Vec::new(),
+            free_pending: Vec::new(),
+            outbox: Vec::new(),
+            foreground: 0,
+            queue_tick: None,
+            resync_tick: None,
+            scheduler_busy: false,
+            last_change: SimTime::ZERO,
+            ended: None,
+            events: 0,
+            decisions: 0,
+            plan,
+        })
+    }
+
+    /// The objects of the start are the first arrivals.
+    fn start(&mut self) -> Result<(), SimError> {
+        if self.plan.duration.is_none() && self.sources.is_endless() {
+            return Err(SimError::Endless);
+        }
+        self.publish();
+        self.settle();
+        self.check()
+    }
+
+    /// Remembers an event for the agenda. Background events are those that need not happen for the run to be complete.
+    fn plan_event(&mut self, at: SimTime, rank: Rank, event: Event) {
+        if !event.is_background() {
+            self.foreground += 1;
+        }
+        self.outbox.push((at, rank, event));
+    }
+    fn flush(&mut self, agenda: &mut Agenda<Event>) {
+        self.plan_ticks();
+        for (at, rank, event) in self.outbox.drain(..) {
+            agenda.schedule(at, rank, event);
+        }
+    }
+    /// Periodic loops are computed: an event exists only for the next tick that finds something to do.
+    fn plan_ticks(&mut self) {
+        let tick = self.queue.next_tick();
+        if let Some(at) = tick.filter(|at| self.queue_tick.is_none_or(|planned| *at < planned)) {
+            self.queue_tick = Some(at);
+            self.plan_event(at.max(self.now), RANK_SCHEDULER, Event::QueueTick);
+        }
+        let resync = self.plan.timing.pv_resync;
+        if !resync.is_zero() && self.resync_tick.is_none() && self.pv.wants_resync() {
+            // Strictly later than now: what is seen at a tick was looked at by that tick.
+            let at = (self.now + SimDuration::from_nanos(1)).next_tick(SimTime::ZERO, resync);
+            self.resync_tick = Some(at);
+            self.plan_event(at, RANK_CONTROLLERS, Event::PvResync);
+        }
+    }
+
+    fn observe(&mut self, what: &Observation) {
+        self.observer.observe(self.now, &self.cluster, what);
+    }
+
+    /// Applies a write and tells everybody. A refused write changes nothing.
+    fn write(&mut self, write: Write) -> Result<(), api::Refused> {
+        match write {
+            Write::DeletePod { pod, uid, .. } | Write::RemovePod { pod, uid } => {
+                self.cancel_binding(pod, uid)
+            }
+            _ => {}
+        }
+        let result = api::apply(&mut self.cluster, write, self.now);
+        self.publish();
+        result
+    }
+
+    fn pod_state(&mut self, pod: PodId) -> &mut PodState {
+        if self.pods.len() <= pod.index() {
+            self.pods.resize_with(pod.index() + 1, PodState::default);
+        }
+        &mut self.pods[pod.index()]
+    }
+    /// The pod is still the one that an event was about.
+    fn is_same_pod(&self, pod: PodId, epoch: u32) -> bool {
+        self.cluster.pods().get(pod).is_some_and(|p| epoch_of(p.uid) == epoch)
+    }
+    /// Does the node's kubelet work?
+    fn kubelet_works(&self, node: NodeId) -> bool {
+        self.cluster.node(node).exists
+    }
+
+    fn check(&self) -> Result<(), SimError> {
+        if self.plan.paranoid {
+            let at = self.now.since(SimTime::ZERO);
+            self.cluster.check_invariants().map_err(|what| SimError::Invariant { at, what })?;
+        }
+        Ok(())
+    }
+
+    /// When a run without duration ends, if nothing but background events is left.
+    fn quiet_end(&self) -> Option<SimTime> {
+        let quiet = self.foreground == 0 && self.due_at().is_none();
+        quiet.then(|| self.last_change + self.plan.stuck_after)
+    }
+    /// The earliest work that is not in the agenda.
+    fn due_at(&self) -> Option<(SimTime, Rank)> {
+        let timeline = self.plan.timeline.get(self.next_timeline).map(|(at, _)| (*at, RANK_TIMELINE));
+        let arrivals = self.sources.next_at().map(|at| (at, RANK_ARRIVALS));
+        let watch = self.watch.front().map(|(at, _)| (*at, RANK_CONTROLLERS));
+        let disks = self.disks.next_at().map(|at| (at, RANK_CONTROLLERS));
+        let controllers = self.has_controller_work().then_some((self.now, RANK_CONTROLLERS));
+        let scheduler =
+            (!self.scheduler_busy && self.queue.has_ready()).then_some((self.now, RANK_SCHEDULER));
+        [timeline, arrivals, watch, disks, controllers, scheduler].into_iter().flatten().min()
+    }
+}
+
+impl Event {
+    fn is_background(self) -> bool {
+        matches!(self, Event::QueueTick | Event::PvResync)
+    }
+}
+
+/// The part of a uid that events carry.
+fn epoch_of(uid: Uid) -> u32 {
+    (uid.0 ^ (uid.0 >> 32)) as u32
+}
+
+impl<O: Observer> simulation::World for World<'_, O> {
+    type Event = Event;
+    type Error = SimError;
+
+    fn due(&self, _now: SimTime) -> Option<(SimTime, Rank)> {
+        self.due_at()
+    }
+
+    fn work(&mut self, rank: Rank, agenda: &mut Agenda<Event>) -> Result<(), SimError> {
+        self.now = agenda.now();
+        match rank {
+            RANK_TIMELINE => self.timeline_step()?,
+            RANK_CONTROLLERS => self.settle(),
+            RANK_ARRIVALS => {
+                self.arrive()?;
+                self.settle();
+            }
+            _ => {
+                self.schedule_one();
+                self.settle();
+            }
+        }
+        self.flush(agenda);
+        self.check()
+    }
+
+    fn handle(&mut self, event: Event, agenda: &mut Agenda<Event>) -> Result<(), SimError> {
+        self.now = agenda.now();
+        self.events += 1;
+        if !event.is_background() {
+            self.foreground -= 1;
+        }
+        self.on_event(event);
+        self.flush(agenda);
+        self.check()
+    }
+
+    fn settled(&mut self, from: SimTime, to: Option<SimTime>) -> Result<Option<SimTime>, SimError> {
+        let end = match self.plan.duration {
+            Some(duration) => Some(SimTime::ZERO + duration),
+            None => self.quiet_end(),
+        };
+        let end = end.filter(|end| to.is_none_or(|to| to > *end));
+        let until = end.map(|end| end + SimDuration::from_nanos(1)).or(to).unwrap_or(from);
+        self.observer.settled(from, until, &mut self.cluster);
+        let end = end.or_else(|| to.is_none().then_some(from));
+        if end.is_some() {
+            self.ended = end;
+        }
+        Ok(end)
+    }
+}
+
+impl<O: Observer> World<'_, O> {
+    /// One exhaustive match over all events.
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Commit(slot) => self.commit(slot),
+            Event::Bind(slot) => self.bind_step(slot),
+            Event::AttemptDone(pod, epoch) => self.attempt_done(pod, epoch),
+            Event::Started(pod, epoch) => self.started(pod, epoch),
+            Event::Stopped(pod, epoch) => self.stopped(pod, epoch),
+            Event::Completed(pod, epoch) => self.completed(pod, epoch),
+            Event::PodLeaves(pod, epoch) => self.pod_leaves(pod, epoch),
+            Event::StatefulSetLeaves(set) => self.delete_stateful_set(set),
+            Event::ReplicaSetLeaves(set) => self.delete_replica_set(set),
+            Event::QueueTick => {
+                self.queue_tick = None;
+                self.queue.tick(self.now);
+            }
+            Event::PvResync => {
+                self.resync_tick = None;
+                self.pv.resync(&self.cluster, false);
+            }
+            Event::RetryKey(actor, key) => self.enqueue(actor, key),
+        }
+    }
+    fn enqueue(&mut self, actor: Actor, key: u32) {
+        self.actors[actor as usize].queue.add(key);
+    }
+    /// The place of a pass over a StatefulSet.
+    fn new_pass() -> statefulset::Pass {
+        statefulset::Pass::default()
+    }
+}

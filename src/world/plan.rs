@@ -1,0 +1,187 @@
+//! A plan: one run with everything resolved. Running it is a pure function of it.
+
+use crate::control::timing::Timing;
+use crate::engine::time::{SimDuration, SimTime};
+use crate::model::cluster::Cluster;
+use crate::model::ids::{LabelSetId, NodeId, SpecId, VolumeId};
+use crate::model::names::{Name, Sym};
+use crate::model::spec::PodSpec;
+use crate::model::volume::{AccessModes, VolumeMode};
+use crate::model::workload::{ClaimRetention, PodManagement};
+use crate::scenario::{AntiAffinity, Distribution, WorkloadKind};
+use crate::scheduler::profile::ProfileConfig;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// One run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The objects that exist at the start, in the order of their creation; their recorded changes are the first things that
+    /// the control plane hears of.
+    pub cluster: Cluster,
+    /// What arrives later.
+    pub generators: Vec<GeneratorPlan>,
+    /// Changes by hand, in order of time.
+    pub timeline: Vec<(SimTime, Action)>,
+    /// How long things take.
+    pub timing: Timing,
+    /// The scheduler's profiles.
+    pub profiles: Vec<ProfileConfig>,
+    /// Ties are broken by defined order instead of by the seed.
+    pub first_of_ties: bool,
+    /// The seed.
+    pub seed: u64,
+    /// Number of the replication, from 0.
+    pub replication: u32,
+    /// Length; `None`: until nothing can change any more.
+    pub duration: Option<SimDuration>,
+    /// A wanted replica not running for longer is stuck; also how long a quiet run goes on.
+    pub stuck_after: SimDuration,
+    /// Volumes that a static provisioner wipes and makes anew.
+    pub wiped: Vec<WipedVolume>,
+    /// Bytes of disks in no volume, by node name.
+    pub uncarved_bytes: BTreeMap<Sym, u128>,
+    /// Check the invariants after every event.
+    pub paranoid: bool,
+}
+
+impl Plan {
+    /// A plan for a cluster as it is, with the defaults of everything else.
+    pub fn new(cluster: Cluster) -> Plan {
+        Plan {
+            cluster,
+            generators: Vec::new(),
+            timeline: Vec::new(),
+            timing: Timing::IDEAL,
+            profiles: vec![ProfileConfig::default()],
+            first_of_ties: false,
+            seed: 0,
+            replication: 0,
+            duration: None,
+            stuck_after: SimDuration::from_secs(300),
+            wiped: Vec::new(),
+            uncarved_bytes: BTreeMap::new(),
+            paranoid: cfg!(debug_assertions),
+        }
+    }
+}
+
+/// A volume on a disk that a static provisioner manages.
+#[derive(Clone, Copy, Debug)]
+pub struct WipedVolume {
+    /// The volume.
+    pub volume: VolumeId,
+    /// Its node.
+    pub node: NodeId,
+    /// Speed of the wipe; 0: at once.
+    pub bytes_per_second: u64,
+}
+
+/// A generator of sets.
+#[derive(Clone, Debug)]
+pub struct GeneratorPlan {
+    /// Name; sets are `<name>-<s>`.
+    pub name: Name,
+    /// What is made.
+    pub kind: WorkloadKind,
+    /// How many sets.
+    pub sets: u32,
+    /// Pods per set.
+    pub replicas: u32,
+    /// Spec of the pods, without what differs between sets.
+    pub spec: PodSpec,
+    /// The same interned, where nothing differs between sets.
+    pub shared_spec: Option<SpecId>,
+    /// Claim templates.
+    pub claims: Vec<ClaimPlan>,
+    /// Anti-affinity by hostname within a set.
+    pub anti_affinity: AntiAffinity,
+    /// Order of a StatefulSet's pods.
+    pub management: PodManagement,
+    /// What becomes of claims.
+    pub retention: ClaimRetention,
+    /// Each set is a database group.
+    pub group: bool,
+    /// When the first set comes.
+    pub start: SimTime,
+    /// Time between two sets; `None`: all at `start`.
+    pub every: Option<Distribution<SimDuration>>,
+    /// How long a set lives (a Job: how long its pods run); `None`: for ever.
+    pub lifetime: Option<Distribution<SimDuration>>,
+    /// Labels of the pods, without the set's own.
+    pub labels: LabelSetId,
+}
+
+/// A claim template of a generator.
+#[derive(Clone, Debug)]
+pub struct ClaimPlan {
+    /// Name of the template.
+    pub prefix: Sym,
+    /// Class.
+    pub class: Sym,
+    /// Access modes.
+    pub modes: AccessModes,
+    /// File system or block device.
+    pub mode: VolumeMode,
+    /// Size in bytes, drawn once per set.
+    pub size: Distribution<u64>,
+}
+
+/// A change by hand.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Objects are applied.
+    Apply(Applier),
+    /// An object is deleted: kind, namespace, name.
+    Delete(Kind, Sym, Name),
+    /// A pod is deleted, perhaps by force.
+    DeletePod {
+        /// Namespace.
+        namespace: Sym,
+        /// Name.
+        name: Name,
+        /// Without grace.
+        force: bool,
+    },
+    /// Replicas of a workload change.
+    Scale {
+        /// StatefulSet, Deployment, ReplicaSet or ReplicationController.
+        kind: Kind,
+        /// Namespace.
+        namespace: Sym,
+        /// Name.
+        name: Name,
+        /// New number.
+        replicas: u32,
+    },
+}
+
+/// Kinds that can be deleted or scaled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A node.
+    Node,
+    /// A pod.
+    Pod,
+    /// A PersistentVolumeClaim.
+    Claim,
+    /// A PersistentVolume.
+    Volume,
+    /// A StatefulSet.
+    StatefulSet,
+    /// A ReplicaSet, Deployment or ReplicationController.
+    ReplicaSet,
+    /// A Job.
+    Job,
+}
+
+/// What `apply` does to the cluster: creates objects, changes those that exist. Lowering is the business of whoever made the plan.
+#[derive(Clone)]
+pub struct Applier(pub Arc<dyn Fn(&mut Cluster, SimTime) + Send + Sync>);
+
+impl fmt::Debug for Applier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Applier")
+    }
+}
