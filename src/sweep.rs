@@ -9,7 +9,9 @@
 //!       -> Runs (one or many files) -> sweep.csv, summary.csv
 //! ```
 
+pub mod design;
 pub mod execute;
+pub mod filter;
 pub mod folder;
 pub mod job;
 pub mod journal;
@@ -17,6 +19,7 @@ pub mod record;
 pub mod rounds;
 pub mod runs;
 pub mod shard;
+pub mod sobol;
 pub mod student;
 pub mod study;
 pub mod table;
@@ -24,7 +27,7 @@ pub mod table;
 pub(crate) mod testing;
 pub mod until_ci;
 
-pub use job::{Evaluate, Job, JobKey, Metrics, Point, Setting, replication_seed};
+pub use job::{Evaluate, Job, JobKey, Metrics, Point, replication_seed};
 pub use shard::Shard;
 pub use study::{Study, StudyFile};
 pub use until_ci::UntilCi;

@@ -3,36 +3,8 @@
 use crate::results::VariantSummary;
 use crate::results::leaves::{Leaf, leaves};
 use crate::results::summary::{StuckCause, StuckReason};
-use crate::scenario::tree::Value;
+use crate::scenario::types::Override;
 use std::collections::BTreeMap;
-
-/// A value put into the scenario at a path before it is checked: one coordinate of a [`Point`].
-#[derive(Clone, Debug)]
-pub struct Setting {
-    /// `cluster.nodes[db].count`.
-    pub path: String,
-    /// The value, as if it had been written in the file.
-    pub value: Value,
-}
-
-impl Setting {
-    /// The value in one cell: a scalar's text, anything else as canonical JSON.
-    pub fn text(&self) -> String {
-        value_text(&self.value)
-    }
-}
-
-/// A value in one cell: a scalar's text, anything else as canonical JSON.
-pub fn value_text(value: &Value) -> String {
-    match value.as_text() {
-        Some(text) => text.to_owned(),
-        None => {
-            let mut text = String::new();
-            value.write_canonical(&mut text);
-            text
-        }
-    }
-}
 
 /// A point of a sweep: one value for each axis.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +12,7 @@ pub struct Point {
     /// From 0, in the order of the design.
     pub index: u64,
     /// One per axis, in the order of the axes.
-    pub settings: Vec<Setting>,
+    pub settings: Vec<Override>,
 }
 
 /// Which run it is. The order is that of the rows of `sweep.csv`.
@@ -60,7 +32,7 @@ pub struct Job<'a> {
     /// Which one it is.
     pub key: JobKey,
     /// The values of the axes; they are applied after the variant's own changes.
-    pub settings: &'a [Setting],
+    pub settings: &'a [Override],
     /// The variant's name.
     pub variant: &'a str,
     /// The seed of this replication: [`replication_seed`]. `run --seed` with it repeats the run.

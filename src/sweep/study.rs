@@ -4,6 +4,7 @@ use super::job::{Job, JobKey, Point, replication_seed};
 use super::shard::Shard;
 use super::until_ci::UntilCi;
 use crate::results::{SCHEMA_VERSION, TOOL};
+use crate::scenario::axes::cell;
 use serde::{Deserialize, Serialize};
 
 /// A sweep, resolved: the points are fixed before the first run.
@@ -61,7 +62,7 @@ pub struct StudyFile {
 impl Study {
     /// The content of `sweep.json`.
     pub fn file(&self, shard: Option<Shard>) -> StudyFile {
-        let points = self.points.iter().map(|p| p.settings.iter().map(super::Setting::text).collect());
+        let points = self.points.iter().map(|p| p.settings.iter().map(|s| cell(&s.value)).collect());
         let mut file = StudyFile {
             schema_version: SCHEMA_VERSION,
             tool: TOOL.to_owned(),

@@ -2,10 +2,12 @@
 
 use super::job::{JobKey, replication_seed};
 use super::runs::Runs;
-use super::student::Moments;
+use super::student::{Moments, Quantiles};
 use super::study::StudyFile;
 use super::until_ci::CONFIDENCE;
 use crate::results::number::rounded;
+use crate::results::tables::text::defused;
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 /// The columns of `sweep.csv` before the axes.
@@ -32,13 +34,15 @@ pub fn write_sweep_csv(study: &StudyFile, runs: &mut Runs, out: &mut dyn Write) 
         let value = |name: &String| names.binary_search(name).ok().and_then(|at| cells.get(at).copied());
         csv.write_field(key.point.to_string())?;
         csv.write_field(key.replication.to_string())?;
-        csv.write_field(study.variants.get(key.variant as usize).map_or("", String::as_str))?;
+        csv.write_field(
+            defused(study.variants.get(key.variant as usize).map_or("", String::as_str)).as_ref(),
+        )?;
         csv.write_field(replication_seed(study.seed, key.replication).to_string())?;
         for cell in point_cells(study, key.point) {
-            csv.write_field(cell)?;
+            csv.write_field(axis_cell(cell).as_ref())?;
         }
         csv.write_field(&record.digest)?;
-        csv.write_field(record.error.as_deref().unwrap_or(""))?;
+        csv.write_field(defused(record.error.as_deref().unwrap_or("")).as_ref())?;
         for name in &metrics {
             csv.write_field(value(name).unwrap_or(""))?;
         }
@@ -49,6 +53,11 @@ pub fn write_sweep_csv(study: &StudyFile, runs: &mut Runs, out: &mut dyn Write) 
 
 fn point_cells(study: &StudyFile, point: u64) -> &[String] {
     usize::try_from(point).ok().and_then(|p| study.points.get(p)).map_or(&[], Vec::as_slice)
+}
+
+/// Numbers stay numbers, also negative ones; a text that a spreadsheet would take for a formula is defused.
+fn axis_cell(cell: &str) -> Cow<'_, str> {
+    if cell.parse::<f64>().is_ok() { Cow::Borrowed(cell) } else { defused(cell) }
 }
 
 /// Writes `summary.csv`: per point, variant and metric the number of runs that measured it, the mean, its 95 % interval
@@ -64,18 +73,19 @@ pub fn write_summary_csv(study: &StudyFile, runs: &mut Runs, out: &mut dyn Write
     let head = ["point", "variant"].into_iter().chain(study.axes.iter().map(String::as_str));
     csv.write_record(head.chain(STATISTICS))?;
     let keys: Vec<JobKey> = runs.keys().collect();
+    let mut quantiles = Quantiles::default();
     for of_point in keys.chunk_by(|a, b| a.point == b.point) {
         let Some(point) = of_point.first().map(|key| key.point) else { continue };
         let values = PointValues::read(study, runs, of_point, &metrics)?;
         for (variant, name) in study.variants.iter().enumerate() {
             for (m, metric) in metrics.iter().enumerate() {
                 csv.write_field(point.to_string())?;
-                csv.write_field(name)?;
+                csv.write_field(defused(name).as_ref())?;
                 for cell in point_cells(study, point) {
-                    csv.write_field(cell)?;
+                    csv.write_field(axis_cell(cell).as_ref())?;
                 }
                 csv.write_field(metric)?;
-                values.write_statistics(variant, m, &mut csv)?;
+                values.write_statistics(variant, m, &mut quantiles, &mut csv)?;
                 csv.write_record(None::<&[u8]>)?;
             }
         }
@@ -111,22 +121,27 @@ impl PointValues {
         &self,
         variant: usize,
         metric: usize,
+        quantiles: &mut Quantiles,
         csv: &mut csv::Writer<W>,
     ) -> io::Result<()> {
         let mine = &self.0[variant][metric];
         let base = &self.0[0][metric];
         let values: Vec<f64> = mine.iter().flatten().copied().collect();
         csv.write_field(values.len().to_string())?;
-        interval(Moments::of(&values), csv)?;
+        interval(Moments::of(&values), quantiles, csv)?;
         let pairs = mine.iter().zip(base).filter_map(|(a, b)| Some((*a)? - (*b)?));
         let differences: Vec<f64> = if variant == 0 { Vec::new() } else { pairs.collect() };
-        interval(Moments::of(&differences), csv)
+        interval(Moments::of(&differences), quantiles, csv)
     }
 }
 
 /// Mean, lower and upper end; empty where there are too few numbers.
-fn interval<W: Write>(moments: Option<Moments>, csv: &mut csv::Writer<W>) -> io::Result<()> {
-    let half = moments.and_then(|m| m.half_width(CONFIDENCE));
+fn interval<W: Write>(
+    moments: Option<Moments>,
+    quantiles: &mut Quantiles,
+    csv: &mut csv::Writer<W>,
+) -> io::Result<()> {
+    let half = moments.and_then(|m| m.half_width(CONFIDENCE, quantiles));
     let mean = moments.map(|m| m.mean);
     let ends = mean.zip(half);
     for value in [mean, ends.map(|(m, h)| m - h), ends.map(|(m, h)| m + h)] {

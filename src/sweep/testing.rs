@@ -1,17 +1,19 @@
 //! A made-up simulator for the tests of sweeps and plans.
 
-use super::job::{Evaluate, Job, Metrics, Point, Setting};
+use super::job::{Evaluate, Job, Metrics, Point};
 use super::study::Study;
 use crate::diagnostic::{Sources, Span};
 use crate::results::leaves::Leaf;
+use crate::scenario::axes::cell;
 use crate::scenario::tree::Value;
+use crate::scenario::types::Override;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A setting as if written in a file.
-pub(crate) fn setting(path: &str, value: impl ToString) -> Setting {
+pub(crate) fn setting(path: &str, value: impl ToString) -> Override {
     let span = Span { source: Sources::new().add("test", ""), start: 0, end: 0 };
-    Setting { path: path.to_owned(), value: Value::plain(span, &value.to_string()) }
+    Override { path: path.to_owned(), value: Value::plain(span, &value.to_string()), path_span: span }
 }
 
 /// A sweep of one axis `x` over `0..points`, variants `a` and `b`.
@@ -42,7 +44,8 @@ pub(crate) struct Hashed {
 impl Evaluate for Hashed {
     fn run(&self, job: &Job<'_>) -> Result<Metrics, String> {
         self.runs.fetch_add(1, Ordering::Relaxed);
-        let settings: Vec<String> = job.settings.iter().map(|s| format!("{}={}", s.path, s.text())).collect();
+        let settings: Vec<String> =
+            job.settings.iter().map(|s| format!("{}={}", s.path, cell(&s.value))).collect();
         let text = format!("{settings:?} {} {}", job.variant, job.seed);
         let digest = blake3::hash(text.as_bytes());
         if self.failing.contains(&job.key.point) {

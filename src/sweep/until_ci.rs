@@ -3,7 +3,7 @@
 //! The rule looks at nothing but the finished runs of the point, all replications up to a number that is itself decided by
 //! the rule; so it gives the same answer on any number of threads and machines.
 
-use super::student::Moments;
+use super::student::{Moments, Quantiles};
 use serde::{Deserialize, Serialize};
 
 /// When is a point known well enough?
@@ -38,7 +38,7 @@ impl UntilCi {
     /// Nothing measured at all (`values` empty) cannot become narrower by more runs and counts as narrow.
     pub fn is_narrow(&self, metric: &str, values: &[f64]) -> bool {
         let Some(moments) = Moments::of(values) else { return true };
-        let Some(half) = moments.half_width(CONFIDENCE) else { return false };
+        let Some(half) = moments.half_width(CONFIDENCE, &mut Quantiles::default()) else { return false };
         let counts = metric.starts_with("pods.") || metric.starts_with("sets.");
         let floor = if counts && !metric.ends_with("Seconds") { HALF_A_POD } else { 0.0 };
         half <= (self.relative * moments.mean.abs()).max(floor)

@@ -14,6 +14,8 @@ use crate::scenario::types::*;
 const MAX_VARIANTS: usize = 1_000;
 /// Replications of one point.
 const MAX_REPLICATIONS: u32 = 10_000_000;
+/// Points of a sampled design.
+const MAX_SAMPLE: u32 = 10_000_000;
 
 /// `variants`; both binding modes if there is none.
 pub fn variants(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> Vec<Variant> {
@@ -77,12 +79,43 @@ fn variant(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Variant> {
 
 /// `sweep`.
 pub fn sweep(ctx: &mut Ctx<'_>, value: Option<&Value>) -> Sweep {
-    let none = Sweep { replications: 1, axes: Vec::new() };
+    let none = Sweep { replications: 1, ..Sweep::default() };
     let Some(mut map) = value.and_then(|v| Map::open(ctx, v, "sweep")) else { return none };
     let replications = map.or_default(ctx, "replications", 1, count(1..=MAX_REPLICATIONS));
     let axes = axis_list(ctx, &mut map, "axes");
+    let design = map.read(ctx, "design", design).unwrap_or_default();
+    let filters =
+        map.list(ctx, "filters").into_iter().filter_map(|(path, item)| spanned(ctx, item, &path)).collect();
     map.finish(ctx);
-    Sweep { replications, axes }
+    Sweep { replications, axes, design, filters }
+}
+
+/// `grid`, or one of `{random: n}`, `{latinHypercube: n}`, `{sobol: n}`.
+fn design(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Design> {
+    if value.as_text() == Some("grid") {
+        return Some(Design::Grid);
+    }
+    let kinds: [(&'static str, fn(u32) -> Design); 3] = [
+        ("random", |points| Design::Random { points }),
+        ("latinHypercube", |points| Design::LatinHypercube { points }),
+        ("sobol", |points| Design::Sobol { points }),
+    ];
+    let names = kinds.map(|(name, _)| name);
+    if value.as_map().is_none() {
+        ctx.wrong(value, path, "`grid`, {random: n}, {latinHypercube: n} or {sobol: n}");
+        return None;
+    }
+    let mut map = Map::open(ctx, value, path)?;
+    let kind = map.one_of(ctx, &names);
+    let points = kind.and_then(|kind| map.require(ctx, kind, count(1..=MAX_SAMPLE)));
+    if kind.is_none() {
+        let message = format!("`{path}` names no design");
+        let hint = format!("expected one of {}", names.join(", "));
+        ctx.error(Diagnostic::error(Code::MissingKey, message).at(value.span).label(hint));
+    }
+    map.finish(ctx);
+    let make = kinds.iter().find(|(name, _)| Some(*name) == kind).map(|(_, make)| make)?;
+    points.map(make)
 }
 
 fn axis_list(ctx: &mut Ctx<'_>, map: &mut Map<'_>, key: &'static str) -> Vec<Axis> {

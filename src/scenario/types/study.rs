@@ -34,6 +34,33 @@ pub struct Sweep {
     pub replications: u32,
     /// Parameters.
     pub axes: Vec<Axis>,
+    /// Which points of the grid are looked at.
+    pub design: Design,
+    /// Conditions on the axes that a point must meet; they are read by [`crate::sweep`].
+    pub filters: Vec<Spanned<String>>,
+}
+
+/// `sweep.design`: all points of the grid, or a sample.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Design {
+    /// Every combination of the axes' values.
+    #[default]
+    Grid,
+    /// Combinations drawn at random.
+    Random {
+        /// How many.
+        points: u32,
+    },
+    /// Combinations in which every axis is covered evenly.
+    LatinHypercube {
+        /// How many.
+        points: u32,
+    },
+    /// Combinations from Sobol's sequence, even in all axes together.
+    Sobol {
+        /// How many.
+        points: u32,
+    },
 }
 
 /// A parameter and its values in order.
