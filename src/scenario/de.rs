@@ -8,8 +8,10 @@ use std::fmt::{self, Write as _};
 
 use serde::de::{self, DeserializeOwned, IntoDeserializer, Visitor};
 
+use super::reader::quantity_hint;
 use super::tree::{Entry, Kind, Resolved, Value, clip};
 use crate::diagnostic::{Code, Diagnostic, Span, did_you_mean};
+use crate::model::quantity::Quantity;
 
 /// Most unknown fields that are reported for one object.
 const MAX_UNKNOWN: usize = 20;
@@ -29,13 +31,14 @@ pub fn from_value<T: DeserializeOwned>(
     result.map_err(|e| {
         let place = e.span.unwrap_or(value.span);
         let at = if e.path.is_empty() { String::new() } else { format!("{}: ", e.path) };
-        Diagnostic::error(Code::ObjectType, format!("{at}{}", e.message)).at(place).maybe_help(e.help)
+        Diagnostic::error(e.code, format!("{at}{}", e.message)).at(place).maybe_help(e.help)
     })
 }
 
 /// Why a tree is not a `T`.
 #[derive(Debug)]
 struct TreeError {
+    code: Code,
     message: String,
     span: Option<Span>,
     path: String,
@@ -76,7 +79,7 @@ impl de::Error for TreeError {
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = write!(text, "{message}");
-        TreeError { message: text, span: None, path: String::new(), help: None }
+        TreeError { code: Code::ObjectType, message: text, span: None, path: String::new(), help: None }
     }
 }
 
@@ -153,6 +156,29 @@ impl<'a> Reader<'a> {
         }
         self.any(visitor, &[])
     }
+    /// A `Quantity`, checked: k8s-openapi itself takes any text.
+    fn quantity<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TreeError> {
+        let written = match &self.value.kind {
+            Kind::Scalar(scalar) => match scalar.resolve() {
+                Resolved::Str(text) => Some(text.to_owned()),
+                _ => self.number_text(),
+            },
+            _ => None,
+        };
+        let Some(text) = written else {
+            return Err(de::Error::custom(format!("expected a quantity, found {}", self.value.describe())));
+        };
+        if let Err(reason) = Quantity::parse(&text) {
+            return Err(TreeError {
+                code: Code::BadQuantity,
+                message: format!("`{}` is not a quantity: {reason}", clip(&text)),
+                span: Some(self.value.span),
+                path: self.path.to_string(),
+                help: quantity_hint(&text),
+            });
+        }
+        visitor.visit_string(text)
+    }
     /// The text of a quantity that was written as a number: what YAML makes of it.
     fn number_text(&self) -> Option<String> {
         let Kind::Scalar(scalar) = &self.value.kind else { return None };
@@ -170,10 +196,8 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
     type Error = TreeError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TreeError> {
-        if self.quantity
-            && let Some(text) = self.number_text()
-        {
-            return visitor.visit_string(text).map_err(|e: TreeError| e.located(self.value, &self.path));
+        if self.quantity {
+            return self.quantity(visitor).map_err(|e| e.located(self.value, &self.path));
         }
         self.any(visitor, &[])
     }

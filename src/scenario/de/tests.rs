@@ -50,6 +50,7 @@ fn wrong_types_have_path_and_place() {
             "spec.containers[0].resources.requests.cpu",
             "t.yaml:7:33",
         ),
+        ("    resources: {limits: {cpu: 10Gb}}\n", "spec.containers[0].resources.limits.cpu", "t.yaml:7:31"),
         ("  priority: high\n", "spec.priority", "t.yaml:7:13"),
         ("  priority: 99999999999\n", "spec.priority", "t.yaml:7:13"),
     ] {
