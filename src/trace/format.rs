@@ -4,7 +4,7 @@ use super::azure_vm::Version;
 use super::table::{Normalized, Recognized, Sample};
 use super::{
     alibaba_gpu_v2020, alibaba_gpu_v2025, alibaba_spot_gpu_v2026, alibaba_v2017, alibaba_v2018,
-    azure_packing, azure_vm, google_2011, google_2019, huawei_east_1, openb, simkube,
+    azure_packing, azure_vm, google_2011, google_2019, huawei_east_1, openb, own, simkube,
 };
 use std::fmt;
 use std::str::FromStr;
@@ -26,11 +26,12 @@ pub enum Format {
     Google2011,
     AzureV1,
     AzureV2,
+    Stowplan,
 }
 
 impl Format {
     /// All formats, in the order in which `auto` tries them: those with the most telling tables first.
-    pub const ALL: [Format; 13] = [
+    pub const ALL: [Format; 14] = [
         Format::Openb,
         Format::AlibabaGpuV2025,
         Format::AlibabaSpotGpuV2026,
@@ -44,6 +45,7 @@ impl Format {
         Format::Google2011,
         Format::AzureV1,
         Format::AzureV2,
+        Format::Stowplan,
     ];
 
     /// The name in scenarios and on the command line.
@@ -62,6 +64,7 @@ impl Format {
             Format::Google2011 => "google-2011",
             Format::AzureV1 => "azure-v1",
             Format::AzureV2 => "azure-v2",
+            Format::Stowplan => "stowplan",
         }
     }
 
@@ -81,6 +84,7 @@ impl Format {
             Format::Google2011 => google_2011::recognize(sample),
             Format::AzureV1 => azure_vm::recognize(sample, Version::V1, false),
             Format::AzureV2 => azure_vm::recognize(sample, Version::V2, false),
+            Format::Stowplan => own::recognize(sample),
         }
     }
 
@@ -108,6 +112,7 @@ impl Format {
             Format::AlibabaGpuV2020 => alibaba_gpu_v2020::EXPECTED,
             Format::Google2011 => google_2011::EXPECTED,
             Format::AzureV1 | Format::AzureV2 => azure_vm::EXPECTED,
+            Format::Stowplan => own::EXPECTED,
         }
     }
 

@@ -206,6 +206,19 @@ impl Fields {
         Row { bytes: line, bounds: &self.bounds, raw: line, span }
     }
 
+    /// Fields that come from no line of text, such as the values of a Parquet row.
+    pub fn joined<'a>(&'a mut self, values: &[String], span: LineSpan) -> Row<'a> {
+        self.bounds.clear();
+        let mut bytes = Vec::new();
+        for value in values {
+            let start = bytes.len() as u32;
+            bytes.extend_from_slice(value.as_bytes());
+            self.bounds.push((start, bytes.len() as u32));
+        }
+        let bytes = self.unquoted.insert(bytes);
+        Row { bytes, bounds: &self.bounds, raw: bytes, span }
+    }
+
     /// The line as a single field.
     pub fn whole<'a>(&'a mut self, line: &'a [u8], span: LineSpan) -> Row<'a> {
         self.bounds.clear();

@@ -6,8 +6,9 @@
 //!              -> lives (events paired to pods) -> sort (stable, by time, bounded memory) -> TraceSource
 //!              -> mapping (modes, claims by rule) -> what the simulation is given
 //! ```
-//! Nothing here knows the simulator's model. [`inspect`] is another end of the same pipe.
+//! Nothing here knows the simulator's model. [`inspect`] and [`convert`] are other ends of the same pipe.
 
+pub mod convert;
 pub mod error;
 pub mod input;
 pub mod lines;
@@ -31,6 +32,8 @@ mod google_2019;
 mod huawei_east_1;
 mod lives;
 mod openb;
+mod own;
+mod own_parquet;
 mod reader;
 mod simkube;
 mod source;

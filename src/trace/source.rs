@@ -166,7 +166,11 @@ impl TraceSource {
         Ok(Some(one))
     }
 
-    fn next_record(&mut self) -> TraceResult<Option<TracePod>> {
+    /// The next record, which may stand for several equal pods.
+    ///
+    /// # Errors
+    /// As [`TraceSource::open`].
+    pub fn next_record(&mut self) -> TraceResult<Option<TracePod>> {
         let (sorted, reader) = match &mut self.pods {
             Pods::Sorted(sorted) => (sorted, None),
             Pods::Stream(sorted, reader) => (sorted, Some(reader)),
