@@ -46,10 +46,20 @@ impl Sources {
 }
 
 impl<O: Observer> World<'_, O> {
-    /// The next set arrives.
+    /// The next set of a generator, or pod of the trace, arrives.
     pub(super) fn arrive(&mut self) -> Result<(), SimError> {
-        let Some(Reverse((at, index))) = self.sources.heads.pop() else { return Ok(()) };
         self.events += 1;
+        let (generated, traced) = (self.sources.next_at(), self.trace.next_at());
+        if traced.is_some_and(|at| generated.is_none_or(|first| at < first)) {
+            self.trace_arrival()?;
+        } else {
+            self.set_arrival();
+        }
+        self.publish();
+        Ok(())
+    }
+    fn set_arrival(&mut self) {
+        let Some(Reverse((at, index))) = self.sources.heads.pop() else { return };
         let plan = self.plan;
         let generator = &plan.generators[index];
         let number = self.sources.made[index];
@@ -66,8 +76,6 @@ impl<O: Observer> World<'_, O> {
             self.sources.heads.push(Reverse((next, index)));
         }
         self.make_set(generator, number);
-        self.publish();
-        Ok(())
     }
 
     fn make_set(&mut self, generator: &GeneratorPlan, number: u32) {

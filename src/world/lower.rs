@@ -1,7 +1,7 @@
 //! From a scenario to a plan: classes, generated nodes with their disks, generators, timeline, timers.
 
-use super::arrivals;
-use super::plan::{ClaimPlan, GeneratorPlan, Plan, WipedVolume};
+use super::plan::{Action, ClaimPlan, GeneratorPlan, Kind, Plan, WipedVolume};
+use super::{arrivals, lower_trace};
 use crate::control::timing::{self, Timing};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::Cluster;
@@ -17,6 +17,9 @@ use crate::model::volume::{
 };
 use crate::model::workload::{ClaimRetention, PodManagement};
 use crate::scenario as written;
+use crate::scheduler::plugins::score::ShapePoint;
+use crate::scheduler::profile::{NodesToScore, ProfileConfig};
+use crate::trace::TraceError;
 use std::collections::BTreeMap;
 
 /// CPU that a container without a request counts for in scores.
@@ -26,18 +29,29 @@ const DEFAULT_MEMORY_BYTES: i64 = 200 << 20;
 /// `terminationGracePeriodSeconds` unless given.
 const GRACE: SimDuration = SimDuration::from_secs(30);
 
+/// Why a scenario cannot become a plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A Kubernetes object that the API server would refuse.
+    #[error("{0}")]
+    Manifest(String),
+    /// A trace that cannot be read.
+    #[error("{0}")]
+    Trace(#[from] Box<TraceError>),
+}
+
 /// The plan of one variant (or point) of a scenario. `scenario` is already resolved for it; `mode` replaces every class's mode.
 /// Manifests are lowered by the two functions: those of `cluster` come first, then the generated objects, then `workload`'s.
 ///
 /// # Errors
-/// What the functions say.
-pub fn plan<E>(
+/// What the functions say, or a trace that cannot be read.
+pub fn plan(
     scenario: &written::Scenario,
     mode: Option<written::BindingMode>,
     replication: u32,
-    cluster_manifests: impl FnOnce(&mut Cluster) -> Result<(), E>,
-    workload_manifests: impl FnOnce(&mut Cluster) -> Result<(), E>,
-) -> Result<Plan, E> {
+    cluster_manifests: impl FnOnce(&mut Cluster) -> Result<(), PlanError>,
+    workload_manifests: impl FnOnce(&mut Cluster) -> Result<(), PlanError>,
+) -> Result<Plan, PlanError> {
     let mut cluster = Cluster::default();
     cluster_manifests(&mut cluster)?;
     for class in &scenario.cluster.storage_classes {
@@ -47,16 +61,28 @@ pub fn plan<E>(
     for group in &scenario.cluster.nodes {
         add_nodes(&mut cluster, group, &mut wiped, &mut uncarved);
     }
+    if let Some(trace) = &scenario.workload.trace {
+        lower_trace::add_nodes(&mut cluster, trace, &mut wiped, &mut uncarved)?;
+    }
     let timing = timing(&scenario.control_plane);
     workload_manifests(&mut cluster)?;
     if let Some(mode) = mode {
         override_binding_mode(&mut cluster, mode);
     }
+    let tolerated = timing.node.toleration;
+    let trace = scenario.workload.trace.as_ref();
+    let trace = trace.map(|trace| lower_trace::arrivals(&mut cluster, trace, tolerated)).transpose()?;
     let generators = scenario.workload.generate.iter();
-    let generators = generators.map(|g| generator(&mut cluster, g, timing.node.toleration)).collect();
+    let generators = generators.map(|g| generator(&mut cluster, g, tolerated)).collect();
+    let timeline = scenario.timeline.iter();
+    let timeline =
+        timeline.filter_map(|entry| Some((entry.at, action(&mut cluster, &entry.action)?))).collect();
     Ok(Plan {
         generators,
+        trace,
+        timeline,
         timing,
+        profiles: vec![profile(&scenario.scheduler, timing.bind_timeout)],
         first_of_ties: scenario.scheduler.tie_break == written::TieBreak::First,
         seed: scenario.seed,
         replication,
@@ -65,6 +91,67 @@ pub fn plan<E>(
         wiped,
         uncarved_bytes: uncarved,
         ..Plan::new(cluster)
+    })
+}
+
+/// The default profile with the scenario's own settings on top.
+fn profile(from: &written::SchedulerSettings, bind_timeout: SimDuration) -> ProfileConfig {
+    let mut profile = ProfileConfig::default();
+    profile.nodes_to_score = match from.percentage_of_nodes_to_score {
+        None | Some(100) => NodesToScore::All,
+        Some(percentage) => NodesToScore::Percentage(percentage),
+    };
+    profile.volume_binding.bind_timeout = bind_timeout;
+    profile.volume_binding.storage_capacity_scoring =
+        from.feature_gates.get("StorageCapacityScoring").copied().unwrap_or(false);
+    if let Some(shape) = &from.volume_binding_shape {
+        let point = |&(utilization, score): &(u32, u32)| ShapePoint {
+            utilization: i64::from(utilization),
+            score: i64::from(score),
+        };
+        profile.volume_binding.shape = shape.iter().map(point).collect();
+    }
+    profile
+}
+
+// ---- timeline ----
+
+/// A timeline entry; `None` for verbs that are not simulated (the reader refuses them).
+fn action(cluster: &mut Cluster, from: &written::Action) -> Option<Action> {
+    let mut named = |object: &written::ObjectName| {
+        (cluster.names.intern(&object.namespace), cluster.names.name(&object.name))
+    };
+    Some(match from {
+        written::Action::DeletePod { pod, force } => {
+            let (namespace, name) = named(pod);
+            Action::DeletePod { namespace, name, force: *force }
+        }
+        written::Action::DeletePvc(claim) => {
+            let (namespace, name) = named(claim);
+            Action::Delete(Kind::Claim, namespace, name)
+        }
+        written::Action::Delete { kind, name } => {
+            let (namespace, name) = named(name);
+            Action::Delete(object_kind(kind)?, namespace, name)
+        }
+        written::Action::Scale { kind, name, replicas } => {
+            let (namespace, name) = named(name);
+            Action::Scale { kind: object_kind(kind)?, namespace, name, replicas: *replicas }
+        }
+        _ => return None,
+    })
+}
+
+fn object_kind(kind: &str) -> Option<Kind> {
+    Some(match kind {
+        "Node" => Kind::Node,
+        "Pod" => Kind::Pod,
+        "PersistentVolumeClaim" => Kind::Claim,
+        "PersistentVolume" => Kind::Volume,
+        "StatefulSet" => Kind::StatefulSet,
+        "ReplicaSet" | "Deployment" | "ReplicationController" => Kind::ReplicaSet,
+        "Job" => Kind::Job,
+        _ => return None,
     })
 }
 
@@ -423,7 +510,7 @@ fn lower_toleration(cluster: &mut Cluster, from: &written::TolerationSpec) -> To
 }
 
 /// What the admission plugin DefaultTolerationSeconds adds unless the pod says something about these taints itself.
-fn add_default_tolerations(tolerations: &mut Vec<Toleration>, seconds: SimDuration) {
+pub fn add_default_tolerations(tolerations: &mut Vec<Toleration>, seconds: SimDuration) {
     for key in [sym::TAINT_NOT_READY, sym::TAINT_UNREACHABLE] {
         let said = tolerations
             .iter()

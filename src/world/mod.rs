@@ -9,9 +9,11 @@ mod binding;
 mod children;
 mod draw;
 pub mod lower;
+mod lower_trace;
 pub mod plan;
 mod settle;
 mod timeline;
+pub mod trace;
 
 #[cfg(test)]
 mod tests;
@@ -197,6 +199,7 @@ struct World<'p, O> {
     pods: Vec<PodState>,
     phases: settle::SeenPhases,
     sources: Sources,
+    trace: trace::TraceArrivals,
     next_timeline: usize,
     /// StatefulSets that wait for the end of a claim that is being deleted.
     waiting_for_claims: Vec<(Name, StatefulSetId)>,
@@ -301,6 +304,7 @@ impl<'p, O: Observer> World<'p, O> {
             observer,
             now: SimTime::ZERO,
             sources: Sources::new(plan, &streams),
+            trace: trace::TraceArrivals::open(plan, &streams)?,
             streams,
             tie,
             scheduler,
@@ -423,7 +427,8 @@ impl<'p, O: Observer> World<'p, O> {
     /// The earliest work that is not in the agenda.
     fn due_at(&self) -> Option<(SimTime, Rank)> {
         let timeline = self.plan.timeline.get(self.next_timeline).map(|(at, _)| (*at, RANK_TIMELINE));
-        let arrivals = self.sources.next_at().map(|at| (at, RANK_ARRIVALS));
+        let arrivals = [self.sources.next_at(), self.trace.next_at()].into_iter().flatten().min();
+        let arrivals = arrivals.map(|at| (at, RANK_ARRIVALS));
         let watch = self.watch.front().map(|(at, _)| (*at, RANK_CONTROLLERS));
         let disks = self.disks.next_at().map(|at| (at, RANK_CONTROLLERS));
         let controllers = self.has_controller_work().then_some((self.now, RANK_CONTROLLERS));

@@ -1,5 +1,6 @@
 //! A plan: one run with everything resolved. Running it is a pure function of it.
 
+use super::trace::TracePlan;
 use crate::control::timing::Timing;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::Cluster;
@@ -22,6 +23,8 @@ pub struct Plan {
     pub cluster: Cluster,
     /// What arrives later.
     pub generators: Vec<GeneratorPlan>,
+    /// The pods of a trace.
+    pub trace: Option<TracePlan>,
     /// Changes by hand, in order of time.
     pub timeline: Vec<(SimTime, Action)>,
     /// How long things take.
@@ -52,6 +55,7 @@ impl Plan {
         Plan {
             cluster,
             generators: Vec::new(),
+            trace: None,
             timeline: Vec::new(),
             timing: Timing::IDEAL,
             profiles: vec![ProfileConfig::default()],

@@ -5,7 +5,6 @@ use super::{RunEnd, lower, run};
 use crate::model::cluster::Cluster;
 use crate::model::pod::PodPhase;
 use crate::scenario::{BindingMode, LoadOptions, ScenarioFile};
-use std::convert::Infallible;
 use std::path::Path;
 
 /// The plan of a scenario text without manifests.
@@ -13,9 +12,9 @@ fn plan(text: &str, mode: BindingMode, seed: u64) -> Plan {
     let file = ScenarioFile::from_text("test.yaml", text.to_owned(), Path::new("."), &LoadOptions::default());
     let loaded = file.and_then(|file| file.resolve(&[]));
     let loaded = loaded.unwrap_or_else(|e| panic!("{e:?}"));
-    let none = |_: &mut Cluster| Ok::<(), Infallible>(());
+    let none = |_: &mut Cluster| Ok(());
     let plan = lower::plan(&loaded.scenario, Some(mode), 0, none, none);
-    Plan { seed, paranoid: true, ..plan.unwrap_or_else(|e| match e {}) }
+    Plan { seed, paranoid: true, ..plan.unwrap_or_else(|e| panic!("{e}")) }
 }
 
 fn end(plan: &Plan) -> RunEnd {
