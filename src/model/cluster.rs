@@ -116,6 +116,7 @@ pub struct Cluster {
     next_uid: u64,
     generation: u64,
     wide_generation: u64,
+    config_generation: u64,
 }
 
 /// Which nodes changed, in order: caches built on nodes follow it instead of looking at every node. It forgets its oldest half

@@ -4,6 +4,7 @@
 //! This is the plain scan: every node is looked at. It is the specification of `--engine plain`.
 
 use super::cycle_state::CycleState;
+use super::fast::{Decision, FastPath, FastStats};
 use super::framework::*;
 use super::message;
 use super::node_order::NodeOrder;
@@ -23,6 +24,16 @@ pub enum Detail {
     Brief,
     /// Everything: what `explain` and the comparison with recordings need.
     Full,
+}
+
+/// How attempts are executed. Both make the same decisions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// What is known of nodes that have not changed is not computed again.
+    #[default]
+    Fast,
+    /// Every plugin looks at every node: the specification.
+    Plain,
 }
 
 /// One attempt to be made.
@@ -132,6 +143,8 @@ pub struct Scheduler {
     state: CycleState,
     scratch: Scratch,
     order: NodeOrder,
+    engine: Engine,
+    fast: FastPath,
 }
 
 /// What the search for feasible nodes found.
@@ -154,7 +167,18 @@ impl Scheduler {
             state: CycleState::default(),
             scratch: Scratch::default(),
             order: NodeOrder::default(),
+            engine: Engine::default(),
+            fast: FastPath::default(),
         }
+    }
+    /// The same with another engine.
+    pub fn with_engine(mut self, engine: Engine) -> Scheduler {
+        self.engine = engine;
+        self
+    }
+    /// Work done by the fast path so far.
+    pub fn fast_stats(&self) -> FastStats {
+        self.fast.stats
     }
     /// The profiles.
     pub fn profiles(&self) -> &[Profile] {
@@ -183,7 +207,11 @@ impl Scheduler {
             rejectors: Vec::new(),
             diagnosis: (request.detail == Detail::Full).then(Box::default),
         };
-        let outcome = cycle.run(cluster);
+        let fast = self.engine == Engine::Fast && request.detail == Detail::Brief;
+        let outcome = fast
+            .then(|| cycle.run_fast(cluster, &mut self.fast, profile))
+            .flatten()
+            .unwrap_or_else(|| cycle.run(cluster));
         Some(Attempt { outcome, rejectors: cycle.rejectors, diagnosis: cycle.diagnosis })
     }
 
@@ -244,6 +272,30 @@ impl<'a> Cycle<'a> {
             Err(said) => {
                 cluster.set_nominated(pod, None);
                 Outcome::Error(said)
+            }
+        }
+    }
+
+    /// The same by the fast path; `None` if it leaves the pod to the plain scan.
+    fn run_fast(&mut self, cluster: &mut Cluster, fast: &mut FastPath, profile: usize) -> Option<Outcome> {
+        let (view, pod) = (self.view(cluster), self.request.pod);
+        let rejected = &mut self.scratch.rejected;
+        match fast.decide(self.profile, profile, view, pod, self.state, rejected) {
+            Decision::Ask => None,
+            Decision::Node(node) => Some(self.reserve(cluster, node)),
+            Decision::Again(result, rejectors) => {
+                self.rejectors = rejectors;
+                Some(Outcome::Unschedulable(result))
+            }
+            Decision::None(error, rejectors) => {
+                self.rejectors = rejectors;
+                let outcome = self.post_filter(cluster, error, Code::UnschedulableAndUnresolvable);
+                if let Outcome::Unschedulable(result) = &outcome {
+                    if result.nomination.is_none() {
+                        fast.remember_failure(result, &self.rejectors);
+                    }
+                }
+                Some(outcome)
             }
         }
     }

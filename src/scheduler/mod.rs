@@ -2,6 +2,7 @@
 
 pub mod cycle;
 pub mod cycle_state;
+mod fast;
 pub mod framework;
 pub mod hints;
 pub mod message;

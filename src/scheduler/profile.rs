@@ -84,6 +84,7 @@ pub struct Profile {
     pub(super) post_filter: Vec<Arc<dyn PostFilterPlugin>>,
     pub(super) score: Vec<ScoreEntry>,
     pub(super) reserve: Vec<Arc<dyn ReservePlugin>>,
+    default_arithmetic: bool,
 }
 
 /// What PreFilter of all plugins together says.
@@ -131,7 +132,14 @@ impl Profile {
                 score.push(ScoreEntry { plugin, weight: *weight });
             }
         }
+        let default = ProfileConfig::default();
+        let usual = default.resolve(&[])?;
         Ok(Profile {
+            default_arithmetic: (&resolved.pre_filter, &resolved.filter)
+                == (&usual.pre_filter, &usual.filter)
+                && config.node_affinity == default.node_affinity
+                && config.node_resources_fit == default.node_resources_fit
+                && config.balanced_resources == default.balanced_resources,
             scheduler_name: config.scheduler_name,
             percentage: config.nodes_to_score,
             filter,
@@ -142,6 +150,11 @@ impl Profile {
         })
     }
 
+    /// Filters as in the default profile, and the default arguments of NodeAffinity, NodeResourcesFit and
+    /// NodeResourcesBalancedAllocation: then the fast path may compute what they would say.
+    pub(super) fn has_default_arithmetic(&self) -> bool {
+        self.default_arithmetic
+    }
     /// Names of the Score plugins with their weights, in order.
     pub fn score_plugins(&self) -> impl Iterator<Item = (PluginName, i64)> {
         self.score.iter().map(|entry| (entry.plugin.name(), entry.weight))

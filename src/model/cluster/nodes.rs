@@ -25,6 +25,7 @@ impl Cluster {
         };
         self.node_names.insert(name, id);
         self.index_host(id, true);
+        self.config_generation += 1;
         self.touch_node(id);
         self.changes.push(Change::NodeAdded(id));
         Ok(id)
@@ -35,6 +36,7 @@ impl Cluster {
             self.node_counts.0 -= 1;
             self.node_counts.1 -= usize::from(!self.nodes[id].images.is_empty());
             self.index_host(id, false);
+            self.config_generation += 1;
             self.node_names.remove(&self.nodes[id].name);
             self.ghost_nodes.insert(self.nodes[id].name, id);
             self.touch_node(id);

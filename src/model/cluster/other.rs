@@ -6,12 +6,14 @@ impl Cluster {
     /// Adds or replaces a class.
     pub fn set_class(&mut self, class: StorageClass) {
         self.changes.push(Change::ClassChanged(class.name));
+        self.config_generation += 1;
         self.generation += 1;
         self.classes.insert(class.name, class);
     }
     /// Adds or replaces a namespace.
     pub fn set_namespace(&mut self, namespace: Namespace) {
         self.namespaces.insert(namespace.name, namespace);
+        self.config_generation += 1;
         self.generation += 1;
     }
     /// Adds or replaces a PriorityClass.
@@ -21,16 +23,19 @@ impl Cluster {
     /// Adds a Service.
     pub fn add_service(&mut self, service: Service) {
         self.services.push(service);
+        self.config_generation += 1;
         self.generation += 1;
     }
     /// Adds a PodDisruptionBudget.
     pub fn add_budget(&mut self, budget: DisruptionBudget) {
         self.budgets.push(budget);
+        self.config_generation += 1;
         self.generation += 1;
     }
     /// Adds or replaces (by namespace and name) a CSIStorageCapacity.
     pub fn set_capacity(&mut self, capacity: StorageCapacity) {
         self.changes.push(Change::CapacityChanged(capacity.class));
+        self.config_generation += 1;
         self.generation += 1;
         let same = |c: &StorageCapacity| c.namespace == capacity.namespace && c.name == capacity.name;
         match self.capacities.iter().position(same) {
@@ -41,12 +46,14 @@ impl Cluster {
     /// Adds or replaces a CSINode.
     pub fn set_csi_node(&mut self, node: Sym, csi: CsiNode) {
         self.changes.push(Change::CsiNodeChanged(node));
+        self.config_generation += 1;
         self.generation += 1;
         self.csi_nodes.insert(node, csi);
     }
     /// Adds or replaces a CSIDriver.
     pub fn set_csi_driver(&mut self, driver: CsiDriver) {
         self.changes.push(Change::CsiDriverChanged(driver.name));
+        self.config_generation += 1;
         self.generation += 1;
         self.csi_drivers.insert(driver.name, driver);
     }

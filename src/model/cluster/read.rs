@@ -262,6 +262,11 @@ impl Cluster {
     pub fn wide_generation(&self) -> u64 {
         self.wide_generation
     }
+    /// Counts up when nodes come or go and when anything changes that is neither a node, a pod, a claim nor a volume (classes,
+    /// services, namespaces, budgets, CSI objects): what decisions rest on and what rarely changes.
+    pub fn config_generation(&self) -> u64 {
+        self.config_generation
+    }
     /// Nodes whose hostname label has this value.
     pub fn nodes_of_host(&self, hostname: Sym) -> &[NodeId] {
         self.host_nodes.get(&hostname).map_or(&[], Vec::as_slice)

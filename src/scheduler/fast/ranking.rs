@@ -23,7 +23,6 @@ struct Best {
 pub struct Ranking {
     scores: Vec<i32>,
     blocks: Vec<Best>,
-    feasible: usize,
 }
 
 impl Ranking {
@@ -39,8 +38,6 @@ impl Ranking {
         if old == new {
             return;
         }
-        self.feasible += usize::from(new != INFEASIBLE);
-        self.feasible -= usize::from(old != INFEASIBLE);
         let block = &mut self.blocks[index / BLOCK];
         if old != INFEASIBLE && old == block.score {
             block.count -= 1;
@@ -53,16 +50,6 @@ impl Ranking {
         if block.count == 0 {
             self.blocks[index / BLOCK] = self.rescan(index / BLOCK);
         }
-    }
-
-    /// The score of a node, `None` if it cannot take the pod.
-    pub fn get(&self, node: NodeId) -> Option<i32> {
-        self.scores.get(node.index()).copied().filter(|s| *s != INFEASIBLE)
-    }
-
-    /// How many nodes can take the pod.
-    pub fn feasible(&self) -> usize {
-        self.feasible
     }
 
     /// The best score and how many nodes have it; `None` if no node can take the pod.
@@ -89,11 +76,6 @@ impl Ranking {
                 .map(|(offset, _)| NodeId::new(start + offset));
         }
         None
-    }
-
-    /// Nodes that can take the pod, in order of ids.
-    pub fn iter_feasible(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.scores.iter().enumerate().filter(|(_, s)| **s != INFEASIBLE).map(|(i, _)| NodeId::new(i))
     }
 
     fn rescan(&self, block: usize) -> Best {
@@ -124,7 +106,6 @@ mod tests {
                 let best = plain.iter().flatten().copied().max();
                 let top: Vec<u32> = (0..200).filter(|i| best.is_some() && plain[*i as usize] == best).collect();
                 prop_assert_eq!(ranking.best(), best.map(|b| (b, top.len())));
-                prop_assert_eq!(ranking.feasible(), plain.iter().flatten().count());
                 for (nth, node) in top.iter().enumerate() {
                     prop_assert_eq!(ranking.nth_best(best.unwrap_or(0), nth), Some(NodeId(*node)));
                 }

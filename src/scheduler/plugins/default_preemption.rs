@@ -52,6 +52,14 @@ enum NoCandidate {
     NoVictims,
 }
 
+const NO_VICTIMS: &str = "No preemption victims found for incoming pod";
+
+/// Does a pod of lower priority run on the node? Asked before anything is copied for the dry run.
+fn has_victims(cluster: &Cluster, pod: PodId, node: NodeId) -> bool {
+    let priority = cluster.spec_of(pod).priority;
+    cluster.node(node).info.pods.iter().any(|other| cluster.spec_of(*other).priority < priority)
+}
+
 /// `MoreImportantPod`: higher priority first, then the one that started earlier.
 fn importance(cluster: &Cluster, a: PodId, b: PodId) -> Ordering {
     let key = |pod| (Reverse(cluster.spec_of(pod).priority), cluster.pod(pod).start_order);
@@ -116,11 +124,6 @@ impl DryRun<'_> {
         let priority = cluster.spec_of(self.pod).priority;
         let lower = |pod: &PodId| cluster.spec_of(*pod).priority < priority;
         let mut potential: Vec<PodId> = self.node().info.pods.iter().copied().filter(lower).collect();
-        if potential.is_empty() {
-            let text = "No preemption victims found for incoming pod";
-            let code = Code::UnschedulableAndUnresolvable;
-            return Err(NoCandidate::Rejected(Rejection::text(NAME, code, text)));
-        }
         for &pod in &potential {
             self.remove(pod);
         }
@@ -248,6 +251,10 @@ impl PostFilterPlugin for DefaultPreemption {
         let (mut without_violation, mut candidates, mut contradictions) = (0, Vec::new(), Vec::new());
         for i in 0..potential.len() {
             let node = potential[(offset + i) % potential.len()];
+            if !has_victims(cluster, pod, node) {
+                error.count_nodes(Reason::Text(NO_VICTIMS), 1);
+                continue;
+            }
             let info = cluster.node(node).info.clone();
             let mut run = DryRun { profile, view, pod, node, info, state: state.fork() };
             match run.candidate() {

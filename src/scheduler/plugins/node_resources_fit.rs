@@ -11,6 +11,8 @@ use crate::scheduler::plugins::score::{ShapePoint, broken_linear};
 
 /// Kubernetes' name.
 pub const NAME: PluginName = "NodeResourcesFit";
+/// The node's pod count is exhausted.
+pub const TOO_MANY_PODS: &str = "Too many pods";
 
 /// A resource with its weight in a score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,7 +192,7 @@ fn insufficient(
 ) {
     let (request, allocatable, requested) = (&spec.requests, &node.node.allocatable, &node.info.requested);
     if node.info.pods.len() as i64 + 1 > node.node.allocatable_pods {
-        found(Reason::Text("Too many pods"), false);
+        found(Reason::Text(TOO_MANY_PODS), false);
     }
     let mut check = |resource: Sym, want: i64, have: i64, used: i64| {
         if want > 0 && want > have.wrapping_sub(used) {

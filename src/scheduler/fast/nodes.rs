@@ -1,0 +1,245 @@
+//! What the fast path needs of every node, in one row each, brought up to date from the cluster's log of touched nodes.
+
+use crate::model::cluster::Cluster;
+use crate::model::ids::{Id, NodeId};
+use crate::model::names::{Sym, sym};
+use crate::model::spec::TaintEffect;
+use crate::model::volume::{AccessModes, ClaimSpec, Volume, VolumeMode, VolumePhase};
+use rustc_hash::FxHashMap;
+
+/// What volumes must share to be alternatives for one claim; labels do not count (claims with a selector are matched in full).
+type Pool = (Sym, VolumeMode, AccessModes, Sym);
+
+/// A free volume that is pinned to the node.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FreeVolume {
+    /// Index into [`NodeTable::pools`].
+    pub pool: u8,
+    /// Capacity in 10^-9 bytes.
+    pub capacity: i128,
+}
+
+/// A node at a glance.
+#[derive(Clone, Debug, Default)]
+pub(super) struct NodeRow {
+    pub exists: bool,
+    /// No taints, not cordoned: what filters such nodes out has nothing to look at.
+    pub plain: bool,
+    pub has_soft_taint: bool,
+    pub allocatable: [i64; 3],
+    pub requested: [i64; 3],
+    pub nonzero: [i64; 2],
+    pub free_pods: i64,
+    pub free: Vec<FreeVolume>,
+    /// The table's pools did not suffice for this node's volumes: match in full.
+    pub overflow: bool,
+}
+
+/// Pools that fit into a claim's mask of pools.
+const MAX_POOLS: usize = 64;
+
+/// The rows, and in which order nodes were touched.
+#[derive(Clone, Debug, Default)]
+pub(super) struct NodeTable {
+    rows: Vec<NodeRow>,
+    /// Place of each node in the order of names, and back.
+    rank: Vec<u32>,
+    by_rank: Vec<NodeId>,
+    pools: FxHashMap<Pool, u8>,
+    soft_taints: usize,
+    /// Nodes in the order in which they were touched, each with its stamp; repetitions at once are folded.
+    log: Vec<NodeId>,
+    log_start: u64,
+    /// Position in `log` of each node's last touch.
+    stamp: Vec<u64>,
+    /// How far the cluster's own log has been read.
+    position: u64,
+    config: Option<u64>,
+}
+
+/// Length at which the log forgets its older half.
+const LOG_CAPACITY: usize = 1 << 16;
+
+impl NodeTable {
+    /// Reads what changed. True if everything derived from the table is void.
+    pub fn sync(&mut self, cluster: &Cluster) -> bool {
+        if self.config != Some(cluster.config_generation()) {
+            self.rebuild(cluster);
+            return true;
+        }
+        if self.position != cluster.touch_position() {
+            match cluster.touched_since(self.position) {
+                None => {
+                    for id in cluster.nodes().ids() {
+                        self.touch(cluster, id);
+                    }
+                }
+                Some(touched) => {
+                    for (i, &id) in touched.iter().enumerate() {
+                        // Most touches come in runs on one node: only the last of a run counts.
+                        if touched.get(i + 1) != Some(&id) {
+                            self.touch(cluster, id);
+                        }
+                    }
+                }
+            }
+            self.position = cluster.touch_position();
+        }
+        false
+    }
+
+    fn rebuild(&mut self, cluster: &Cluster) {
+        let count = cluster.nodes().len();
+        self.by_rank = cluster.nodes().ids().collect();
+        self.by_rank.sort_by(|a, b| cluster.names.compare(cluster.node(*a).name, cluster.node(*b).name));
+        self.rank = vec![0; count];
+        for (rank, id) in self.by_rank.iter().enumerate() {
+            self.rank[id.index()] = rank as u32;
+        }
+        self.rows = vec![NodeRow::default(); count];
+        self.stamp = vec![0; count];
+        self.soft_taints = 0;
+        self.pools.clear();
+        for id in cluster.nodes().ids() {
+            self.touch(cluster, id);
+        }
+        self.position = cluster.touch_position();
+        self.config = Some(cluster.config_generation());
+    }
+
+    fn touch(&mut self, cluster: &Cluster, id: NodeId) {
+        let i = id.index();
+        if i >= self.rows.len() {
+            return; // a row for a node that does not exist
+        }
+        self.soft_taints -= usize::from(self.rows[i].has_soft_taint);
+        let mut row = std::mem::take(&mut self.rows[i]);
+        self.read(cluster, id, &mut row);
+        self.soft_taints += usize::from(row.has_soft_taint);
+        self.rows[i] = row;
+        if self.log.len() >= LOG_CAPACITY {
+            self.log.drain(..LOG_CAPACITY / 2);
+            self.log_start += LOG_CAPACITY as u64 / 2;
+        }
+        self.stamp[i] = self.end();
+        self.log.push(id);
+    }
+
+    fn read(&mut self, cluster: &Cluster, id: NodeId, row: &mut NodeRow) {
+        let node = cluster.node(id);
+        let (allocatable, requested) = (&node.allocatable, &node.info.requested);
+        row.exists = node.exists;
+        row.plain = node.taints.is_empty() && !node.unschedulable;
+        row.has_soft_taint =
+            node.exists && node.taints.iter().any(|t| t.effect == TaintEffect::PreferNoSchedule);
+        row.allocatable = [allocatable.cpu_milli, allocatable.memory_bytes, allocatable.ephemeral_bytes];
+        row.requested = [requested.cpu_milli, requested.memory_bytes, requested.ephemeral_bytes];
+        row.nonzero = [node.info.nonzero_cpu_milli, node.info.nonzero_memory_bytes];
+        row.free_pods = node.allocatable_pods - node.info.pods.len() as i64;
+        row.free.clear();
+        row.overflow = false;
+        let Some(host) = cluster.node_labels(id).get(sym::HOSTNAME) else { return };
+        for &volume in cluster.pinned_volumes(host) {
+            let volume = cluster.volume(volume);
+            if !is_free(volume) || !cluster.volume_allows_node(volume, id) {
+                continue;
+            }
+            match self.pool(pool_of(volume)) {
+                Some(pool) => row.free.push(FreeVolume { pool, capacity: volume.capacity.nanos() }),
+                None => row.overflow = true,
+            }
+        }
+    }
+
+    fn pool(&mut self, pool: Pool) -> Option<u8> {
+        if let Some(&index) = self.pools.get(&pool) {
+            return Some(index);
+        }
+        let index = self.pools.len();
+        if index >= MAX_POOLS {
+            return None;
+        }
+        self.pools.insert(pool, index as u8);
+        Some(index as u8)
+    }
+
+    /// The pools whose volumes could serve a claim without selector, as a mask, and how many pools were known then: pools that came
+    /// later are not in the mask.
+    pub fn pools_for(&self, spec: &ClaimSpec) -> (u64, usize) {
+        let attributes = spec.attributes_class.unwrap_or(sym::EMPTY);
+        let serves = |(class, mode, modes, attr): &Pool| {
+            *class == spec.class_or_empty()
+                && *mode == spec.mode
+                && modes.contains(spec.modes)
+                && *attr == attributes
+        };
+        // The order of a hash map does not show in a union of bits.
+        #[allow(clippy::iter_over_hash_type)]
+        let mask = {
+            let mut mask = 0;
+            for (pool, index) in &self.pools {
+                mask |= u64::from(serves(pool)) << index;
+            }
+            mask
+        };
+        (mask, self.pools.len())
+    }
+
+    /// Number of pools known so far.
+    pub fn pool_count(&self) -> usize {
+        self.pools.len()
+    }
+    /// Does any node have a PreferNoSchedule taint?
+    pub fn has_soft_taints(&self) -> bool {
+        self.soft_taints > 0
+    }
+    /// A node's row.
+    pub fn row(&self, id: NodeId) -> &NodeRow {
+        &self.rows[id.index()]
+    }
+    /// Place of a node in the order of names.
+    pub fn rank(&self, id: NodeId) -> NodeId {
+        NodeId(self.rank[id.index()])
+    }
+    /// The node at a place in the order of names.
+    pub fn at_rank(&self, rank: NodeId) -> NodeId {
+        self.by_rank[rank.index()]
+    }
+    /// All nodes, existing or not.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+    /// One past the last position of the log.
+    pub fn end(&self) -> u64 {
+        self.log_start + self.log.len() as u64
+    }
+    /// Calls `visit` once for every node touched since `position`.
+    pub fn visit_touched(&self, position: u64, mut visit: impl FnMut(NodeId)) {
+        let skip = position.checked_sub(self.log_start).map(|s| s as usize);
+        match skip.and_then(|s| self.log.get(s..)).filter(|log| log.len() < self.rows.len()) {
+            Some(log) => {
+                for (i, &id) in log.iter().enumerate() {
+                    if self.stamp[id.index()] == position + i as u64 {
+                        visit(id);
+                    }
+                }
+            }
+            None => {
+                for (i, _) in self.stamp.iter().enumerate().filter(|(_, stamp)| **stamp >= position) {
+                    visit(NodeId::new(i));
+                }
+            }
+        }
+    }
+}
+
+fn is_free(volume: &Volume) -> bool {
+    volume.phase == VolumePhase::Available
+        && volume.claim_ref.is_none()
+        && volume.assumed_for.is_none()
+        && volume.deletion.is_none()
+}
+
+fn pool_of(volume: &Volume) -> Pool {
+    (volume.class, volume.mode, volume.modes, volume.attributes_class.unwrap_or(sym::EMPTY))
+}

@@ -1,0 +1,199 @@
+//! The fast path against the plain scan, decision by decision, on random clusters that change.
+
+use crate::control::pv::run_to_fixpoint;
+use crate::engine::rng::{EntityKey, Streams, TieBreak};
+use crate::engine::time::SimTime;
+use crate::manifest::lower;
+use crate::model::cluster::Cluster;
+use crate::model::ids::PodId;
+use crate::scheduler::cycle::{Detail, Engine, Outcome, Request, Scheduler};
+use crate::scheduler::profile::{Profile, ProfileConfig};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// Numbers from a seed: the shape of a random case.
+struct Draw(Streams, u64);
+
+impl Draw {
+    fn below(&mut self, n: usize) -> usize {
+        self.1 += 1;
+        self.0.index("case", EntityKey(self.1), n)
+    }
+    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from[self.below(from.len())]
+    }
+}
+
+fn object<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).expect("object")
+}
+
+fn build(draw: &mut Draw, nodes: usize) -> Cluster {
+    let mut cluster = Cluster::default();
+    for (name, mode) in
+        [("local", "WaitForFirstConsumer"), ("other", "WaitForFirstConsumer"), ("now", "Immediate")]
+    {
+        lower::add_class(
+            &mut cluster,
+            &object(json!({"metadata": {"name": name}, "provisioner": "kubernetes.io/no-provisioner",
+                "volumeBindingMode": mode})),
+        )
+        .expect("class");
+    }
+    for n in 0..nodes {
+        let name = format!("n{n}");
+        let mut taints = vec![];
+        if draw.below(12) == 0 {
+            taints.push(
+                json!({"key": "dedicated", "value": "db", "effect": draw.pick(&["NoSchedule", "NoExecute"])}),
+            );
+        }
+        lower::add_node(
+            &mut cluster,
+            &object(json!({"metadata": {"name": name, "labels": {"kubernetes.io/hostname": name,
+                    "disk": draw.pick(&["ssd", "hdd"])}},
+                "spec": {"taints": taints, "unschedulable": draw.below(15) == 0},
+                "status": {"allocatable": {"cpu": draw.pick(&["2", "3900m", "8"]), "memory": draw.pick(&["4Gi", "15Gi"]),
+                    "pods": draw.pick(&["3", "110"])}}})),
+        )
+        .expect("node");
+        for v in 0..draw.below(5) {
+            volume(&mut cluster, draw, &format!("pv-{n}-{v}"), &name);
+        }
+    }
+    cluster
+}
+
+fn volume(cluster: &mut Cluster, draw: &mut Draw, name: &str, node: &str) {
+    let labels = if draw.below(3) == 0 { json!({"tier": "gold"}) } else { json!({}) };
+    lower::add_volume(
+        cluster,
+        &object(json!({"metadata": {"name": name, "labels": labels},
+            "spec": {"capacity": {"storage": draw.pick(&["10Gi", "20G", "20Gi", "100Gi"])}, "accessModes": ["ReadWriteOnce"],
+                "storageClassName": draw.pick(&["local", "local", "other", "now"]), "local": {"path": "/d"},
+                "volumeMode": draw.pick(&["Filesystem", "Filesystem", "Block"]),
+                "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [
+                    {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}]}]}}},
+            "status": {"phase": "Available"}})),
+    )
+    .expect("volume");
+}
+
+fn pod(cluster: &mut Cluster, draw: &mut Draw, name: &str) -> PodId {
+    let mut volumes = vec![];
+    for c in 0..draw.below(3) {
+        let claim = format!("{name}-c{c}");
+        let mut spec = json!({"accessModes": ["ReadWriteOnce"], "volumeMode": draw.pick(&["Filesystem", "Filesystem", "Block"]),
+            "storageClassName": draw.pick(&["local", "local", "other", "now"]),
+            "resources": {"requests": {"storage": draw.pick(&["5Gi", "10Gi", "20Gi", "50Gi"])}}});
+        if draw.below(6) == 0 {
+            spec["selector"] = json!({"matchLabels": {"tier": "gold"}});
+        }
+        let claim_object = json!({"metadata": {"name": claim, "namespace": "default"}, "spec": spec});
+        lower::add_claim(cluster, &object(claim_object)).expect("claim");
+        volumes.push(json!({"name": claim, "persistentVolumeClaim": {"claimName": claim}}));
+    }
+    let mut spec = json!({"volumes": volumes, "containers": [{"name": "c", "resources": {"requests":
+        {"cpu": draw.pick(&["100m", "500m", "1", "3"]), "memory": draw.pick(&["100Mi", "1Gi", "5Gi"])}}}]});
+    match draw.below(12) {
+        0 => spec["nodeSelector"] = json!({"disk": "ssd"}),
+        1 => spec["tolerations"] = json!([{"key": "dedicated", "operator": "Exists"}]),
+        2 => spec["priority"] = json!(10),
+        3 => spec["containers"][0]["ports"] = json!([{"containerPort": 80, "hostPort": 80}]),
+        _ => {}
+    }
+    let app = draw.pick(&["a", "b"]);
+    if draw.below(40) == 0 {
+        spec["affinity"] = json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+            {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "a"}}}]}});
+    }
+    let pod =
+        json!({"metadata": {"name": name, "namespace": "default", "labels": {"app": app}}, "spec": spec});
+    lower::add_pod(cluster, &object(pod)).expect("pod")
+}
+
+fn scheduler(engine: Engine, ties: &TieBreak) -> Scheduler {
+    let profile = Profile::new(&ProfileConfig::default()).expect("profile");
+    Scheduler::new(vec![profile], ties.clone()).with_engine(engine)
+}
+
+/// Finishes a binding in no time.
+fn bind(cluster: &mut Cluster, scheduler: &Scheduler, outcome: &Outcome) {
+    let Outcome::Reserved(binding) = outcome else { return };
+    let mut task = binding.volumes.clone();
+    while task.as_ref().is_some_and(|t| t.next_write().is_some()) {
+        if let Some(task) = &mut task {
+            task.write_next(cluster).expect("no conflict");
+        }
+    }
+    run_to_fixpoint(cluster, &mut Vec::new());
+    scheduler.bind(cluster, binding);
+}
+
+/// Something else that happens between attempts.
+fn disturb(cluster: &mut Cluster, draw: &mut Draw, pods: &mut Vec<PodId>, step: usize) {
+    let nodes: Vec<_> = cluster.nodes().ids().collect();
+    let node = nodes[draw.below(nodes.len())];
+    match draw.below(6) {
+        0 if !pods.is_empty() => {
+            let gone = pods.swap_remove(draw.below(pods.len()));
+            cluster.remove_pod(gone);
+        }
+        1 => cluster.set_node_unschedulable(node, draw.below(2) == 0),
+        2 => {
+            let name = cluster.names.text(cluster.node(node).name).to_owned();
+            volume(cluster, draw, &format!("late-{step}"), &name);
+        }
+        3 => {
+            let mut more = cluster.node(node).allocatable.clone();
+            more.cpu_milli += 500;
+            let pods = cluster.node(node).allocatable_pods;
+            cluster.set_node_allocatable(node, more, pods);
+        }
+        4 if draw.below(4) == 0 => cluster.remove_node(node),
+        _ => {}
+    }
+    run_to_fixpoint(cluster, &mut Vec::new());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn both_engines_make_the_same_decisions(seed in any::<u64>(), nodes in 1usize..70) {
+        let ties = if seed % 3 == 0 { TieBreak::First } else { TieBreak::Seeded(Streams::new(seed, 1)) };
+        let mut draw = Draw(Streams::new(seed, 0), 0);
+        let mut a = build(&mut draw, nodes);
+        run_to_fixpoint(&mut a, &mut Vec::new());
+        let (mut fast, mut plain) = (scheduler(Engine::Fast, &ties), scheduler(Engine::Plain, &ties));
+        let (mut running, mut waiting): (Vec<PodId>, Vec<PodId>) = (Vec::new(), Vec::new());
+        for step in 0..60 {
+            waiting.push(pod(&mut a, &mut draw, &format!("p{step}")));
+            run_to_fixpoint(&mut a, &mut Vec::new());
+            let tried = if draw.below(3) == 0 { waiting[draw.below(waiting.len())] } else { waiting[waiting.len() - 1] };
+            let request = Request { pod: tried, now: SimTime::ZERO, attempt: step, detail: Detail::Brief };
+            let mut b = a.clone();
+            let by_fast = fast.attempt(&mut a, request).expect("profile");
+            let by_plain = plain.attempt(&mut b, request).expect("profile");
+            prop_assert_eq!(by_fast.message(&a.names), by_plain.message(&b.names));
+            match (&by_fast.outcome, &by_plain.outcome) {
+                (Outcome::Unschedulable(x), Outcome::Unschedulable(y)) => {
+                    prop_assert_eq!(&x.nomination, &y.nomination);
+                    // Only a failed pod waits for its rejectors' events.
+                    let mut rejectors = (by_fast.rejectors.clone(), by_plain.rejectors.clone());
+                    rejectors.0.sort_unstable();
+                    rejectors.1.sort_unstable();
+                    prop_assert_eq!(rejectors.0, rejectors.1);
+                }
+                (x, y) => prop_assert_eq!(x, y),
+            }
+            if matches!(by_fast.outcome, Outcome::Reserved(_)) {
+                waiting.retain(|p| *p != tried);
+                running.push(tried);
+            }
+            bind(&mut a, &fast, &by_fast.outcome);
+            disturb(&mut a, &mut draw, &mut running, step as usize);
+        }
+        let stats = fast.fast_stats();
+        prop_assert_eq!(stats.decided + stats.plain, 60);
+    }
+}
