@@ -131,3 +131,78 @@ fn csi_volume(cluster: &Cluster, id: ClaimId) -> Option<(Sym, Handle)> {
     let migratable = MIGRATABLE.contains(&cluster.names.text(class.provisioner));
     (!migratable).then_some((class.provisioner, Handle::OfClaim(id)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::time::SimTime;
+    use crate::model::fixture::Fixture;
+    use crate::model::node::CsiNodeDriver;
+
+    /// A node with an attach limit for `csi.example`, running a pod with `running` claims: does one with `wanted` fit?
+    fn fits(
+        limit: Option<i32>,
+        volumes: &[&str],
+        claims: &[&str],
+        running: &[&str],
+        wanted: &[&str],
+    ) -> bool {
+        let mut fixture = Fixture::new();
+        let node = fixture.node("n1", &[]);
+        let driver = CsiNodeDriver { name: fixture.sym("csi.example"), limit, topology_keys: Vec::new() };
+        let name = fixture.cluster.node(node).name;
+        fixture.cluster.set_csi_node(name, CsiNode { drivers: vec![driver] });
+        for words in volumes {
+            fixture.volume(words);
+        }
+        for words in claims {
+            fixture.claim(words);
+        }
+        let holder = fixture.pod("holder", running);
+        fixture.cluster.bind_pod(holder, node);
+        let pod = fixture.pod("p", wanted);
+        let ties = fixture.cluster.volume_index().tie_break();
+        let view = View { cluster: &fixture.cluster, now: SimTime::ZERO, ties, attempt: 0 };
+        let mut state = CycleState::default();
+        if NodeVolumeLimits.pre_filter(view, pod, &mut state) == PreFilter::Skip {
+            return true;
+        }
+        let verdict = NodeVolumeLimits.filter(view, pod, &mut state, view.node(node));
+        if let Err(rejection) = &verdict {
+            assert_eq!(*rejection, Rejection::text(NAME, Code::Unschedulable, TOO_MANY));
+        }
+        verdict.is_ok()
+    }
+
+    const VOLUMES: [&str; 3] =
+        ["pv1 1Gi RWO csi ref=c1! Bound", "pv2 1Gi RWO csi ref=c2! Bound", "pv3 1Gi RWO ref=c3! Bound"];
+    const CLAIMS: [&str; 5] = [
+        "c1 1Gi RWO volume=pv1 completed Bound",
+        "c2 1Gi RWO volume=pv2 completed Bound",
+        "c3 1Gi RWO volume=pv3 completed Bound",
+        "c4 1Gi RWO class=dynw",
+        "c5 1Gi RWO class=wffc",
+    ];
+
+    #[test]
+    fn distinct_volumes_of_the_driver_count() {
+        let fits = |limit, running: &[&str], wanted: &[&str]| fits(limit, &VOLUMES, &CLAIMS, running, wanted);
+        assert!(!fits(Some(1), &["c1"], &["c2"]));
+        assert!(fits(Some(2), &["c1"], &["c2"]));
+        assert!(fits(Some(1), &["c1"], &["c1"]), "attached already");
+        assert!(fits(Some(1), &[], &["c1", "c1"]), "once");
+        assert!(!fits(Some(1), &[], &["c1", "c2"]));
+        assert!(fits(None, &["c1"], &["c2"]), "no limit");
+        assert!(!fits(Some(0), &[], &["c1"]));
+        assert!(fits(Some(0), &["c1", "c2"], &["c1"]), "nothing new");
+    }
+
+    #[test]
+    fn volumes_to_be_made_count_and_local_ones_do_not() {
+        let fits = |limit, running: &[&str], wanted: &[&str]| fits(limit, &VOLUMES, &CLAIMS, running, wanted);
+        assert!(!fits(Some(1), &["c1"], &["c4"]));
+        assert!(!fits(Some(1), &["c4"], &["c2"]));
+        assert!(fits(Some(0), &[], &["c3"]), "a local volume");
+        assert!(fits(Some(0), &[], &["c5"]), "a class of another provisioner");
+    }
+}

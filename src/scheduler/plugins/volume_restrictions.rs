@@ -126,3 +126,102 @@ fn disks_conflict(a: &PodSpec, b: &PodSpec) -> bool {
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::time::SimTime;
+    use crate::model::fixture::Fixture;
+    use crate::model::pod::PodPhase;
+
+    fn view(fixture: &Fixture) -> View<'_> {
+        let ties = fixture.cluster.volume_index().tie_break();
+        View { cluster: &fixture.cluster, now: SimTime::ZERO, ties, attempt: 0 }
+    }
+
+    /// The verdict for the pod on the first node: `ok`, `skip` or the text.
+    fn verdict(fixture: &Fixture, pod: PodId) -> String {
+        let mut state = CycleState::default();
+        let view = view(fixture);
+        match VolumeRestrictions.pre_filter(view, pod, &mut state) {
+            PreFilter::Skip => return "skip".to_owned(),
+            PreFilter::Reject(r) => return r.reasons.as_slice()[0].text(&fixture.cluster.names),
+            _ => {}
+        }
+        let node = fixture.cluster.nodes().ids().next().expect("a node");
+        match VolumeRestrictions.filter(view, pod, &mut state, view.node(node)) {
+            Ok(()) => "ok".to_owned(),
+            Err(r) => {
+                assert_eq!(r.code, Code::Unschedulable, "preemption may help");
+                r.reasons.as_slice()[0].text(&fixture.cluster.names)
+            }
+        }
+    }
+
+    #[test]
+    fn a_claim_for_one_pod_has_one_pod() {
+        let mut fixture = Fixture::new();
+        fixture.node("n1", &[]);
+        let other = fixture.node("n2", &[]);
+        fixture.claim("c1 1Gi RWOP");
+        fixture.claim("c2 1Gi RWO");
+        let holder = fixture.pod("holder", &["c1", "c2"]);
+        let wanting = fixture.pod("wanting", &["c1"]);
+        let shared = fixture.pod("shared", &["c2"]);
+        assert_eq!(verdict(&fixture, wanting), "skip", "an unscheduled pod holds nothing");
+        fixture.cluster.bind_pod(holder, other);
+        assert_eq!(verdict(&fixture, wanting), CLAIM_CONFLICT, "on every node");
+        assert_eq!(verdict(&fixture, shared), "skip", "ReadWriteOnce is not the scheduler's business");
+        fixture.cluster.mark_pod_deleted(holder, SimTime::from_secs(30));
+        assert_eq!(verdict(&fixture, wanting), CLAIM_CONFLICT, "a terminating pod still holds it");
+        fixture.cluster.set_pod_status(holder, PodPhase::Succeeded, false);
+        assert_eq!(verdict(&fixture, wanting), "skip", "a finished one does not");
+    }
+
+    #[test]
+    fn hypothetical_pods_count() {
+        let mut fixture = Fixture::new();
+        let node = fixture.node("n1", &[]);
+        fixture.claim("c1 1Gi RWOP");
+        let holder = fixture.pod("holder", &["c1"]);
+        let wanting = fixture.pod("wanting", &["c1"]);
+        fixture.cluster.bind_pod(holder, node);
+        let (mut state, view) = (CycleState::default(), view(&fixture));
+        assert_eq!(VolumeRestrictions.pre_filter(view, wanting, &mut state), PreFilter::Continue);
+        let node = view.node(node);
+        VolumeRestrictions.remove_pod(view, wanting, holder, node, &mut state);
+        assert_eq!(VolumeRestrictions.filter(view, wanting, &mut state, node), Ok(()));
+        VolumeRestrictions.add_pod(view, wanting, holder, node, &mut state);
+        assert!(VolumeRestrictions.filter(view, wanting, &mut state, node).is_err());
+    }
+
+    #[test]
+    fn inline_disks_are_mounted_once_or_read_only() {
+        for (mine, theirs, want) in
+            [(false, false, DISK_CONFLICT), (true, false, DISK_CONFLICT), (true, true, "ok")]
+        {
+            let mut fixture = Fixture::new();
+            let node = fixture.node("n1", &[]);
+            let disk = fixture.sym("gcePersistentDisk/d1");
+            let volume = |read_only| vec![PodVolume::Exclusive { disk, read_only }];
+            let holder = fixture.pod_with("holder", "default", volume(theirs));
+            fixture.cluster.bind_pod(holder, node);
+            let wanting = fixture.pod_with("wanting", "default", volume(mine));
+            assert_eq!(verdict(&fixture, wanting), want);
+        }
+    }
+
+    #[test]
+    fn a_missing_claim_is_reported_here() {
+        let mut fixture = Fixture::new();
+        fixture.node("n1", &[]);
+        let pod = fixture.pod("p", &["missing"]);
+        assert_eq!(verdict(&fixture, pod), "persistentvolumeclaim \"missing\" not found");
+        let ephemeral = fixture.pod("q", &["~scratch"]);
+        assert_eq!(
+            verdict(&fixture, ephemeral),
+            "skip",
+            "those of ephemeral volumes are VolumeBinding's business"
+        );
+    }
+}

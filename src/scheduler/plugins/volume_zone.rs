@@ -120,3 +120,74 @@ fn current_label(key: Sym) -> Sym {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::time::SimTime;
+    use crate::model::fixture::Fixture;
+
+    const ZONE: &str = "topology.kubernetes.io/zone";
+    const ZONE_BETA: &str = "failure-domain.beta.kubernetes.io/zone";
+
+    /// Verdict for a pod whose bound volume has this label, on a node with these labels.
+    fn verdict(label: &str, node: &[(&str, &str)]) -> bool {
+        let mut fixture = Fixture::new();
+        let node = fixture.node("n1", node);
+        fixture.volume(&format!("pv1 1Gi RWO label={label} ref=c1! Bound"));
+        fixture.claim("c1 1Gi RWO volume=pv1 completed Bound");
+        let pod = fixture.pod("p", &["c1"]);
+        let ties = fixture.cluster.volume_index().tie_break();
+        let view = View { cluster: &fixture.cluster, now: SimTime::ZERO, ties, attempt: 0 };
+        let mut state = CycleState::default();
+        match VolumeZone.pre_filter(view, pod, &mut state) {
+            PreFilter::Skip => true,
+            PreFilter::Continue => VolumeZone.filter(view, pod, &mut state, view.node(node)).is_ok(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn labels_of_volume_and_node() {
+        let label = |key: &str, value: &str| format!("{key}:{value}");
+        for (volume, node, want) in [
+            (label(ZONE, "a"), &[(ZONE, "a")][..], true),
+            (label(ZONE, "a"), &[(ZONE, "b")], false),
+            (label(ZONE, "a__b"), &[(ZONE, "b")], true),
+            (label(ZONE, "a__b"), &[(ZONE, "a__b")], false),
+            (label(ZONE, "a__"), &[(ZONE, "b")], true),
+            (label(ZONE_BETA, "a"), &[(ZONE, "a")], true),
+            (label(ZONE_BETA, "a"), &[(ZONE_BETA, "b"), (ZONE, "a")], false),
+            (label(ZONE, "a"), &[(ZONE_BETA, "a")], false),
+            (label(ZONE, "a"), &[], true),
+            (label(ZONE, "a"), &[("topology.kubernetes.io/region", "r")], false),
+            (label("other", "a"), &[(ZONE, "b")], true),
+        ] {
+            assert_eq!(verdict(&volume, node), want, "{volume} {node:?}");
+        }
+    }
+
+    #[test]
+    fn claims_that_cannot_be_judged() {
+        for (claim, want) in [
+            ("c0 1Gi RWO", "persistentvolumeclaim \"c1\" not found"),
+            ("c1 1Gi RWO volume=pv1", "persistentvolume \"pv1\" not found"),
+            ("c1 1Gi RWO", "PersistentVolume had no name"),
+            ("c1 1Gi RWO class=nil", "PersistentVolumeClaim had no pv name and storageClass name"),
+            ("c1 1Gi RWO class=nosuch", "storageclass.storage.k8s.io \"nosuch\" not found"),
+            ("c1 1Gi RWO class=wffc", "skip"),
+        ] {
+            let mut fixture = Fixture::new();
+            fixture.claim(claim);
+            let pod = fixture.pod("p", &["c1"]);
+            let ties = fixture.cluster.volume_index().tie_break();
+            let view = View { cluster: &fixture.cluster, now: SimTime::ZERO, ties, attempt: 0 };
+            let said = match VolumeZone.pre_filter(view, pod, &mut CycleState::default()) {
+                PreFilter::Skip => "skip".to_owned(),
+                PreFilter::Reject(r) => r.reasons.as_slice()[0].text(&fixture.cluster.names),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(said, want, "{claim}");
+        }
+    }
+}
