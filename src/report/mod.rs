@@ -4,6 +4,7 @@
 
 pub mod estimates;
 pub mod findings;
+pub mod html;
 pub mod human;
 pub mod palette;
 pub mod plot;

@@ -67,6 +67,66 @@ pub mod meaning {
     pub const DOWN: Colour = super::INK;
 }
 
+/// A colour of pages: the name of its CSS variable, and what it is on light and on dark paper.
+struct Themed(&'static str, Colour, Colour);
+
+/// Pictures are drawn in the light colours; a page swaps each for its variable, so that it can be dark too.
+const THEME: [Themed; 14] = [
+    Themed("paper", PAPER, Colour(0x14, 0x18, 0x1d)),
+    Themed("ink", INK, Colour(0xe6, 0xe9, 0xec)),
+    Themed("grey", GREY, Colour(0xa3, 0xad, 0xb8)),
+    Themed("grid", GRID, Colour(0x2a, 0x31, 0x3a)),
+    Themed("frame", FRAME, Colour(0x5b, 0x66, 0x72)),
+    Themed("free", FREE, Colour(0x24, 0x2b, 0x33)),
+    Themed("blue", BLUE, Colour(0x5f, 0xb3, 0xf5)),
+    Themed("vermilion", VERMILION, Colour(0xf5, 0x91, 0x4e)),
+    Themed("green", GREEN, Colour(0x42, 0xc2, 0x9a)),
+    Themed("purple", PURPLE, Colour(0xe0, 0x8c, 0xc0)),
+    Themed("ochre", OCHRE, Colour(0xd3, 0xaa, 0x3b)),
+    Themed("slate", SLATE, Colour(0xaa, 0xb6, 0xc4)),
+    Themed("wasted", meaning::WASTED, Colour(0x2f, 0x6f, 0x5e)),
+    Themed("other", meaning::OTHER, Colour(0x55, 0x5e, 0x6a)),
+];
+
+/// How much of a line's colour its pale companions have: bands, and lines that lead to labels.
+pub const BAND: f64 = 0.16;
+/// See [`BAND`].
+pub const LEADER: f64 = 0.45;
+
+/// The style sheet of both themes: dark where the system or the page's switch says so.
+pub fn css() -> String {
+    let block = |pick: fn(&Themed) -> Colour| {
+        THEME.iter().map(|t| format!("--{}:{};", t.0, hex(pick(t)))).collect::<String>()
+    };
+    let light = block(|t| t.1);
+    let dark = block(|t| t.2);
+    format!(
+        ":root{{color-scheme:light;{light}}}\n\
+         @media (prefers-color-scheme:dark){{:root:not([data-theme=light]){{color-scheme:dark;{dark}}}}}\n\
+         :root[data-theme=dark]{{color-scheme:dark;{dark}}}\n\
+         @media print{{:root,:root[data-theme=dark],:root:not([data-theme=light]){{color-scheme:light;{light}}}}}\n"
+    )
+}
+
+/// Every colour that pictures use, as `#rrggbb`, and the CSS that stands for it on a page.
+pub fn themed_colours() -> Vec<(String, String)> {
+    let mut all: Vec<(String, String)> =
+        THEME.iter().map(|t| (hex(t.1), format!("var(--{})", t.0))).collect();
+    for t in THEME.iter().filter(|t| VARIANTS.contains(&t.1)) {
+        for share in [BAND, LEADER] {
+            let mix =
+                format!("color-mix(in srgb,var(--{}) {}%,var(--paper))", t.0, libm::round(share * 100.0));
+            all.push((hex(blend(PAPER, t.1, share)), mix));
+        }
+    }
+    all
+}
+
+/// The CSS of a colour of pictures; the colour itself if it is none of the theme.
+pub fn variable(c: Colour) -> String {
+    THEME.iter().find(|t| t.1 == c).map_or_else(|| hex(c), |t| format!("var(--{})", t.0))
+}
+
 /// `#rrggbb`.
 pub fn hex(c: Colour) -> String {
     format!("#{:02x}{:02x}{:02x}", c.0, c.1, c.2)
@@ -115,6 +175,32 @@ mod tests {
         }
         for ground in VARIANTS.into_iter().chain([FREE, meaning::WASTED, meaning::OTHER, meaning::DOWN]) {
             assert!(contrast(text_on(ground), ground) >= 4.5, "{}", hex(ground));
+        }
+    }
+
+    #[test]
+    fn the_dark_theme_is_readable_too() {
+        let dark = |c: Colour| THEME.iter().find(|t| t.1 == c).map_or(c, |t| t.2);
+        for c in VARIANTS.into_iter().chain([INK, GREY]) {
+            assert!(
+                contrast(dark(c), dark(PAPER)) >= 4.5,
+                "{} {}",
+                hex(dark(c)),
+                contrast(dark(c), dark(PAPER))
+            );
+        }
+        // Texts on bars were chosen for the light colours.
+        for ground in VARIANTS.into_iter().chain([FREE, meaning::WASTED, meaning::OTHER, meaning::DOWN]) {
+            let ratio = contrast(dark(text_on(ground)), dark(ground));
+            assert!(ratio >= 4.5, "{} {ratio}", hex(ground));
+        }
+    }
+
+    #[test]
+    fn no_two_colours_of_the_theme_are_the_same() {
+        let all = themed_colours();
+        for (i, a) in all.iter().enumerate() {
+            assert!(all[..i].iter().all(|b| b.0 != a.0), "{}", a.0);
         }
     }
 

@@ -1,7 +1,8 @@
 //! Which pictures there are, and drawing them from finished results.
 
 use super::plots::canvas::PlotError;
-use super::plots::{nodes, resources, storage, stranding, stuck, sweep};
+use super::plots::hover::Picture;
+use super::plots::{availability, nodes, resources, sizes, storage, stranding, stuck, sweep};
 use crate::results::summary::VariantSummary;
 use crate::results::sweep::SweepTable;
 use crate::results::{RunOutput, VariantOutput};
@@ -19,12 +20,23 @@ pub enum PlotKind {
     Nodes,
     /// Where the disk is at the end.
     Storage,
+    /// Sizes of bound volumes against what their claims ask for.
+    Sizes,
+    /// Nodes that are down and database groups that are degraded, over time.
+    Availability,
 }
 
 impl PlotKind {
     /// All kinds, the most telling first.
-    pub const ALL: [PlotKind; 5] =
-        [PlotKind::Stranding, PlotKind::Stuck, PlotKind::Resources, PlotKind::Nodes, PlotKind::Storage];
+    pub const ALL: [PlotKind; 7] = [
+        PlotKind::Stranding,
+        PlotKind::Stuck,
+        PlotKind::Resources,
+        PlotKind::Nodes,
+        PlotKind::Storage,
+        PlotKind::Sizes,
+        PlotKind::Availability,
+    ];
 
     /// Its name, which is also its file name without `.svg`.
     pub const fn name(self) -> &'static str {
@@ -34,6 +46,8 @@ impl PlotKind {
             PlotKind::Resources => "resources",
             PlotKind::Nodes => "nodes",
             PlotKind::Storage => "storage",
+            PlotKind::Sizes => "sizes",
+            PlotKind::Availability => "availability",
         }
     }
 
@@ -47,6 +61,17 @@ impl PlotKind {
             PlotKind::Resources => "CPU, memory and disk over time: used, stranded, free",
             PlotKind::Nodes => "what each node ran out of, and when",
             PlotKind::Storage => "where the disk is at the end: asked for, wasted by kind, free",
+            PlotKind::Sizes => "sizes of bound volumes against what their claims ask for",
+            PlotKind::Availability => "nodes that are down and database groups that are degraded, over time",
+        }
+    }
+
+    /// There is something to see: of a run without failures and database groups, availability says nothing.
+    pub fn applies(self, run: &RunOutput) -> bool {
+        let failed = |v: &VariantOutput| v.timeseries.iter().any(|r| r.nodes_ready < r.nodes);
+        match self {
+            PlotKind::Availability => run.variants.iter().any(|v| v.summary.recovery.groups > 0 || failed(v)),
+            _ => true,
         }
     }
 
@@ -100,6 +125,14 @@ impl<'a> PlotInput<'a> {
 /// # Errors
 /// [`PlotError`] if the drawing backend fails.
 pub fn draw(kind: PlotKind, run: &RunOutput) -> Result<String, PlotError> {
+    Ok(picture(kind, run)?.svg)
+}
+
+/// Draws one picture, with the values behind it for pages that show them.
+///
+/// # Errors
+/// [`PlotError`] if the drawing backend fails.
+pub fn picture(kind: PlotKind, run: &RunOutput) -> Result<Picture, PlotError> {
     let input = PlotInput::new(run);
     match kind {
         PlotKind::Stranding => stranding::svg(&input),
@@ -107,16 +140,18 @@ pub fn draw(kind: PlotKind, run: &RunOutput) -> Result<String, PlotError> {
         PlotKind::Resources => resources::svg(&input),
         PlotKind::Nodes => nodes::svg(&input),
         PlotKind::Storage => storage::svg(&input),
+        PlotKind::Sizes => sizes::svg(&input),
+        PlotKind::Availability => availability::svg(&input),
     }
 }
 
-/// Draws every picture: file name and SVG, ready for [`crate::results::Extras::plots`].
+/// Draws every picture that applies: file name and SVG, ready for [`crate::results::Extras::plots`].
 ///
 /// # Errors
 /// [`PlotError`] if the drawing backend fails.
 pub fn draw_all(run: &RunOutput) -> Result<Vec<(String, Vec<u8>)>, PlotError> {
     let one = |kind: PlotKind| Ok((format!("{}.svg", kind.name()), draw(kind, run)?.into_bytes()));
-    PlotKind::ALL.into_iter().map(one).collect()
+    PlotKind::ALL.into_iter().filter(|k| k.applies(run)).map(one).collect()
 }
 
 /// Draws the pictures of a sweep: one per axis, each with `metrics` (dotted paths) that some run has. File name and SVG.
@@ -128,7 +163,7 @@ pub fn draw_sweep(table: &SweepTable, metrics: &[&str]) -> Result<Vec<(String, V
     let metrics: Vec<&str> = metrics.iter().copied().filter(|m| known.iter().any(|k| k == m)).collect();
     let one = |(i, axis): (usize, &String)| {
         let name = format!("sweep-{i}-{}.svg", crate::results::write::safe_name(axis));
-        Ok((name, sweep::svg(table, i, &metrics)?.into_bytes()))
+        Ok((name, sweep::svg(table, i, &metrics)?.svg.into_bytes()))
     };
     table.axes.iter().enumerate().map(one).collect()
 }

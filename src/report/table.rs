@@ -169,42 +169,87 @@ fn comparison(out: &mut String, variants: &[VariantSummary], shown: &[usize], pa
     }
     out.push('\n');
     push(out, &paint.bold(header.chars().take(width).collect::<String>().trim_end()));
-    for group in groups(&shown) {
-        for line in group
-            .into_iter()
-            .filter(|l| l.indent == 0 || l.values.iter().any(|v| v.is_some_and(|x| x != 0.0)))
-        {
-            push(out, &row(&line, cell, pair, paint));
+    for line in rows(&shown) {
+        push(out, &row(&line, cell, pair, paint));
+    }
+}
+
+fn row(line: &Row, cell: usize, pair: bool, paint: &Paint) -> String {
+    let label = format!("{}{}", "  ".repeat(line.indent), line.label);
+    let mut text = format!("{label:<LABEL$}");
+    for (value, change) in line.values.iter().zip(&line.differences) {
+        let shown = match change {
+            Some(change) if !pair => format!("{value} ({})", change.text),
+            _ => value.clone(),
+        };
+        text.push_str(&format!("{shown:>w$}", w = cell + GAP));
+    }
+    if pair {
+        let change = line.differences[1].as_ref();
+        let padded = format!("{:>DIFFERENCE$}", change.map_or("=", |c| c.text.as_str()));
+        text.push_str(&match change.and_then(|c| c.good) {
+            Some(true) => paint.green(&padded),
+            Some(false) => paint.red(&padded),
+            None => padded,
+        });
+    }
+    text.trim_end().to_owned()
+}
+
+/// A line of the comparison, ready to be shown.
+pub(super) struct Row {
+    /// What it is.
+    pub label: String,
+    /// 0 for what stands for itself, 1 for a part of the line above.
+    pub indent: usize,
+    /// One per variant.
+    pub values: Vec<String>,
+    /// One per variant: the difference to the first, `None` where there is none.
+    pub differences: Vec<Option<Change>>,
+}
+
+/// A difference to the first variant.
+pub(super) struct Change {
+    /// `+29`.
+    pub text: String,
+    /// Whether that is better; `None` if it is neither.
+    pub good: Option<bool>,
+}
+
+impl Change {
+    /// The class of it on pages.
+    pub fn class(&self) -> &'static str {
+        match self.good {
+            Some(true) => "good",
+            Some(false) => "bad",
+            None => "",
         }
     }
 }
 
-fn row(line: &Line, cell: usize, pair: bool, paint: &Paint) -> String {
-    let label = format!("{}{}", "  ".repeat(line.indent), line.label);
-    let mut text = format!("{label:<LABEL$}");
-    let baseline = line.values.first().copied().flatten();
-    for (i, value) in line.values.iter().enumerate() {
-        let mut shown = value.map_or("-".into(), |x| format_unit(x, line.unit));
-        if i > 0 && !pair {
-            shown.push_str(
-                &difference(baseline, *value, line.unit).map_or(String::new(), |d| format!(" ({d})")),
-            );
+/// The lines of the comparison; parts that are zero everywhere are left out.
+pub(super) fn rows(shown: &[&VariantSummary]) -> Vec<Row> {
+    let finish = |line: Line| {
+        let baseline = line.values.first().copied().flatten();
+        let change = |value: &Option<f64>| {
+            let text = difference(baseline, *value, line.unit)?;
+            let more = (*value)? > baseline?;
+            let good = match line.wish {
+                Wish::More => Some(more),
+                Wish::Less => Some(!more),
+                Wish::Neither => None,
+            };
+            Some(Change { text, good })
+        };
+        Row {
+            differences: line.values.iter().map(change).collect(),
+            values: line.values.iter().map(|v| v.map_or("-".into(), |x| format_unit(x, line.unit))).collect(),
+            label: line.label,
+            indent: line.indent,
         }
-        text.push_str(&format!("{shown:>w$}", w = cell + GAP));
-    }
-    if pair {
-        let change = baseline.zip(line.values.get(1).copied().flatten()).map_or(0.0, |(a, b)| b - a);
-        let shown = difference(baseline, line.values[1], line.unit).unwrap_or_else(|| "=".into());
-        let padded = format!("{shown:>DIFFERENCE$}");
-        text.push_str(&match line.wish {
-            Wish::More if change > 0.0 => paint.green(&padded),
-            Wish::More if change < 0.0 => paint.red(&padded),
-            Wish::Less if change < 0.0 => paint.green(&padded),
-            Wish::Less if change > 0.0 => paint.red(&padded),
-            _ => padded,
-        });
-    }
-    text.trim_end().to_owned()
+    };
+    let counts = |l: &Line| l.indent == 0 || l.values.iter().any(|v| v.is_some_and(|x| x != 0.0));
+    groups(shown).into_iter().flatten().filter(counts).map(finish).collect()
 }
 
 fn format_unit(x: f64, unit: Unit) -> String {

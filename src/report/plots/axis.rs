@@ -13,6 +13,8 @@ pub enum Measure {
     Share,
     /// Bytes, shown in IEC units.
     Bytes,
+    /// The binary logarithm of bytes, shown as bytes.
+    LogBytes,
     /// Thousandths of a core, shown as cores.
     Cores,
     /// Seconds, shown as s, min, h or d.
@@ -86,6 +88,7 @@ pub fn shown(measure: Measure, value: f64) -> String {
         Measure::Number => plain(value),
         Measure::Share => human::percent(value),
         Measure::Bytes => human::bytes(value.max(0.0) as u128),
+        Measure::LogBytes => human::bytes(libm::exp2(value) as u128),
         Measure::Cores => human::cores(value),
         Measure::Seconds => human::span(value),
     }
@@ -104,7 +107,7 @@ fn plain(value: f64) -> String {
 /// The end of an axis on which everything is 0.
 fn smallest(measure: Measure) -> f64 {
     match measure {
-        Measure::Count | Measure::Number | Measure::Seconds => 1.0,
+        Measure::Count | Measure::Number | Measure::Seconds | Measure::LogBytes => 1.0,
         Measure::Share => 0.1,
         Measure::Bytes => (1u64 << 30) as f64,
         Measure::Cores => 1000.0,
@@ -115,7 +118,7 @@ fn smallest(measure: Measure) -> f64 {
 fn step(measure: Measure, least: f64) -> f64 {
     match measure {
         Measure::Seconds => seconds_step(least),
-        Measure::Count => decimal_step(least).max(1.0),
+        Measure::Count | Measure::LogBytes => decimal_step(least).max(1.0),
         _ => decimal_step(least),
     }
 }

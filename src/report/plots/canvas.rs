@@ -1,5 +1,6 @@
 //! A sheet to draw on: plotters' SVG backend with sizes in half pixels, so that lines are smooth, and one font.
 
+use super::hover::{HoverPanel, Picture};
 use super::measure;
 use crate::report::palette::{Colour, INK, PAPER};
 use plotters::coord::Shift;
@@ -84,6 +85,8 @@ impl Type {
 pub struct Canvas<'a> {
     area: DrawingArea<SVGBackend<'a>, Shift>,
     error: Option<String>,
+    /// The values behind what was drawn.
+    pub panels: Vec<HoverPanel>,
 }
 
 /// Draws a picture of `width` x `height` units; `title` and `description` are for readers that do not see it.
@@ -95,19 +98,20 @@ pub fn draw<F: FnOnce(&mut Canvas<'_>)>(
     title: &str,
     description: &str,
     fill: F,
-) -> Result<String, PlotError> {
+) -> Result<Picture, PlotError> {
     let mut svg = String::new();
     let area = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
-    let mut canvas = Canvas { area, error: None };
+    let mut canvas = Canvas { area, error: None, panels: Vec::new() };
     canvas.rect(Frame { left: 0.0, top: 0.0, right: width.into(), bottom: height.into() }, PAPER);
     fill(&mut canvas);
     let presented = canvas.area.present().map_err(|e| PlotError(e.to_string()));
     let error = canvas.error.take();
+    let panels = std::mem::take(&mut canvas.panels);
     drop(canvas);
     presented?;
     match error {
         Some(why) => Err(PlotError(why)),
-        None => Ok(finished(&svg, width, height, title, description)),
+        None => Ok(Picture { svg: finished(&svg, width, height, title, description), panels }),
     }
 }
 
@@ -297,7 +301,8 @@ mod tests {
         let svg = draw((200, 100), evil, evil, |c| {
             c.text(evil, (10.0, 50.0), Anchor::Start, Type::plain(20.0, INK));
         })
-        .expect("draws");
+        .expect("draws")
+        .svg;
         assert!(!svg.contains("<script") && !svg.contains('\u{1}'), "{svg}");
         assert!(svg.contains("&lt;script&gt;"), "{svg}");
     }

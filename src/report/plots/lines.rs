@@ -2,7 +2,7 @@
 
 use super::axis::{Axis, Measure, shown};
 use super::canvas::{Anchor, Canvas, Frame, HEADING, LABEL, Type};
-use super::measure;
+use super::{hover, measure};
 use crate::report::palette::{self, FRAME, GREY, GRID, INK};
 
 /// One line.
@@ -149,6 +149,8 @@ pub fn draw(canvas: &mut Canvas<'_>, panel: &Panel<'_>) {
     if panel.label_room > 0.0 {
         end_labels(canvas, panel);
     }
+    let line = |s: &Series| hover::line(&s.name, palette::variable(palette::variant(s.index)), &s.points);
+    canvas.panels.push(hover::panel(panel, panel.heading, panel.series.iter().map(line).collect()));
 }
 
 fn band(canvas: &mut Canvas<'_>, panel: &Panel<'_>, series: &Series) {
@@ -156,7 +158,7 @@ fn band(canvas: &mut Canvas<'_>, panel: &Panel<'_>, series: &Series) {
     let place = |x: f64, y: f64| (panel.x.place(x, p.left, p.right), panel.y.place(y, p.bottom, p.top));
     let mut outline: Vec<(f64, f64)> = series.band.iter().map(|&(x, _, high)| place(x, high)).collect();
     outline.extend(series.band.iter().rev().map(|&(x, low, _)| place(x, low)));
-    canvas.area(&outline, palette::blend(palette::PAPER, palette::variant(series.index), 0.16));
+    canvas.area(&outline, palette::blend(palette::PAPER, palette::variant(series.index), palette::BAND));
 }
 
 fn line(canvas: &mut Canvas<'_>, panel: &Panel<'_>, series: &Series, width: u32) {
@@ -279,7 +281,7 @@ fn end_labels(canvas: &mut Canvas<'_>, panel: &Panel<'_>) {
         let left = p.right + LABEL_LEFT;
         // A thin line leads from the end of the line to its label where that is not beside it.
         if (at - y).abs() > 2.0 || p.right - x > 12.0 {
-            let pale = palette::blend(palette::PAPER, colour, 0.45);
+            let pale = palette::blend(palette::PAPER, colour, palette::LEADER);
             canvas.line(&[(x, y), (p.right + 6.0, y), (left - 6.0, at)], pale, 2);
             canvas.dot((x, y), 5.0, colour);
         }

@@ -2,6 +2,7 @@
 
 use super::axis::Axis;
 use super::canvas::{self, Anchor, Canvas, Frame, HEADING, LABEL, MARGIN, PlotError, Type};
+use super::hover::Picture;
 use super::lines::{KeyEntry, axis_room, horizontal_axis, key, key_height, time_axis};
 use super::{WIDTH, measure};
 use crate::report::human;
@@ -81,7 +82,7 @@ pub fn histories(variant: &VariantOutput) -> Vec<History> {
 ///
 /// # Errors
 /// [`PlotError`] if the backend fails.
-pub fn svg(input: &PlotInput<'_>) -> Result<String, PlotError> {
+pub fn svg(input: &PlotInput<'_>) -> Result<Picture, PlotError> {
     let count = input.variants.len().max(1);
     let columns = count.min(3);
     let rows = count.div_ceil(columns);

@@ -2,8 +2,9 @@
 
 use super::axis::{Axis, Measure};
 use super::canvas::{self, Anchor, Canvas, Frame, HEADING, LABEL, MARGIN, PlotError, Type};
+use super::hover::Picture;
 use super::lines::{KeyEntry, Panel, axes, axis_room, key, key_height, tick_room, time_axis};
-use super::{WIDTH, measure};
+use super::{WIDTH, hover, measure};
 use crate::report::palette::{self, FREE, INK, meaning};
 use crate::report::plot::PlotInput;
 use crate::report::{findings, human};
@@ -50,7 +51,7 @@ fn disk(r: &SampleRow) -> [f64; 3] {
 ///
 /// # Errors
 /// [`PlotError`] if the backend fails.
-pub fn svg(input: &PlotInput<'_>) -> Result<String, PlotError> {
+pub fn svg(input: &PlotInput<'_>) -> Result<Picture, PlotError> {
     let count = input.variants.len().max(1);
     let columns = count.min(COLUMNS);
     let bands = count.div_ceil(COLUMNS);
@@ -160,6 +161,17 @@ fn column(
         c.rect(plot, FREE);
         areas(c, variant, resource, &panel, if count > COLUMNS { 4.0 } else { 2.0 });
         axes(c, &panel);
+        let used = |r: &SampleRow| (resource.shares)(r)[..2].iter().sum::<f64>();
+        let stranded = |r: &SampleRow| (resource.shares)(r)[2];
+        let points = |of: &dyn Fn(&SampleRow) -> f64| {
+            variant.timeseries.iter().map(|r| (r.seconds, of(r))).collect::<Vec<_>>()
+        };
+        let lines = vec![
+            hover::line("taken", palette::variable(resource.colour), &points(&used)),
+            hover::line("stranded", palette::variable(meaning::STRANDED), &points(&stranded)),
+        ];
+        let name = format!("{}, {}", variant.summary.name, resource.name);
+        c.panels.push(hover::panel(&panel, &name, lines));
         let heading = measure::fitted(&heading(resource, variant), LABEL, true, slot.right - left);
         c.text(&heading, (left, top - LABEL * 0.85), Anchor::Start, Type::bold(LABEL, INK));
     }

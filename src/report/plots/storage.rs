@@ -1,6 +1,7 @@
 //! Where the disk is at the end of the run: asked for, wasted by kind, free; a bar per variant.
 
 use super::canvas::{self, Anchor, Canvas, Frame, LABEL, MARGIN, PlotError, Type};
+use super::hover::Picture;
 use super::lines::{KeyEntry, key, key_height};
 use super::{WIDTH, measure};
 use crate::report::palette::{self, Colour, FREE, GREY, INK, PAPER, meaning};
@@ -32,7 +33,7 @@ const ROW: f64 = 128.0;
 ///
 /// # Errors
 /// [`PlotError`] if the backend fails.
-pub fn svg(input: &PlotInput<'_>) -> Result<String, PlotError> {
+pub fn svg(input: &PlotInput<'_>) -> Result<Picture, PlotError> {
     let summaries = input.summaries();
     let title = title(&summaries);
     let note = "Bytes of all disks at the end. Below each bar: what of the bound disk stuck pods hold, and what no pod uses.";

@@ -3,6 +3,7 @@
 use super::WIDTH;
 use super::axis::{Axis, Measure};
 use super::canvas::{self, Frame, HEADING, MARGIN, PlotError};
+use super::hover::Picture;
 use super::lines::{
     Join, Labels, Panel, Series, axis_room, draw, fitting, key, key_height, label_room, tick_room,
     variant_key,
@@ -27,7 +28,7 @@ const PANELS: [Quantity; 4] = [
 ///
 /// # Errors
 /// [`PlotError`] if the backend fails.
-pub fn svg(input: &PlotInput<'_>) -> Result<String, PlotError> {
+pub fn svg(input: &PlotInput<'_>) -> Result<Picture, PlotError> {
     let title = findings::stranding(&input.summaries(), &input.allocatable_milli());
     let note = "When each percent of volume bytes was first bound. Stranded: free, but storage keeps the workload's pods off it.";
     let half = (WIDTH - 2.0 * MARGIN - GAP) / 2.0;

@@ -3,6 +3,7 @@
 use super::WIDTH;
 use super::axis::{Axis, Measure};
 use super::canvas::{self, Frame, LABEL, MARGIN, PlotError};
+use super::hover::Picture;
 use super::lines::{Join, Labels, Panel, Series, axis_room, draw, label_room, tick_room, time_axis};
 use crate::report::findings;
 use crate::report::plot::PlotInput;
@@ -11,7 +12,7 @@ use crate::report::plot::PlotInput;
 ///
 /// # Errors
 /// [`PlotError`] if the backend fails.
-pub fn svg(input: &PlotInput<'_>) -> Result<String, PlotError> {
+pub fn svg(input: &PlotInput<'_>) -> Result<Picture, PlotError> {
     let series: Vec<Series> = input
         .variants
         .iter()

@@ -3,6 +3,7 @@
 use super::WIDTH;
 use super::axis::{Axis, Measure, shown};
 use super::canvas::{self, Anchor, Canvas, Frame, HEADING, LABEL, MARGIN, PlotError, Type};
+use super::hover::Picture;
 use super::lines::{
     Join, Labels, Panel, Series, axis_room, draw, fitting, key, key_height, label_room, tick_room,
     variant_key,
@@ -38,7 +39,7 @@ struct Places {
 ///
 /// # Errors
 /// [`PlotError`] if the backend fails.
-pub fn svg(table: &SweepTable, axis: usize, metrics: &[&str]) -> Result<String, PlotError> {
+pub fn svg(table: &SweepTable, axis: usize, metrics: &[&str]) -> Result<Picture, PlotError> {
     let places = places(table, axis);
     let runs = Lines::of(table, axis);
     let lines: Vec<Vec<Series>> = metrics.iter().map(|m| series(table, axis, m, &places, &runs)).collect();

@@ -1,0 +1,420 @@
+//! `report.html`: one file that holds everything a person wants to know about a run, and fetches nothing.
+//!
+//! All text from outside goes through [`escaped`] or through JSON in which no `<` is left; a content security policy forbids
+//! every request. Without scripts the page still shows everything but hover values and the two big tables.
+
+use super::plot::{PlotKind, picture};
+use super::plots::canvas::{PlotError, escaped};
+use super::{findings, human, palette, table};
+use crate::results::leaves::{Leaf, leaves};
+use crate::results::number::rounded;
+use crate::results::summary::{AssumptionSource, VariantSummary};
+use crate::results::{RunOutput, TOOL};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+mod data;
+
+const STYLE: &str = include_str!("html/style.css");
+const SCRIPT: &str = include_str!("html/script.js");
+
+/// What the page says about where it comes from, beside what the summary holds.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The command line that made the run, program name first.
+    pub command: Vec<String>,
+    /// Things that the user should know: what was ignored, cut or guessed.
+    pub warnings: Vec<String>,
+}
+
+/// The page of a run.
+///
+/// # Errors
+/// [`PlotError`] if a picture cannot be drawn.
+pub fn page(run: &RunOutput, origin: &Origin) -> Result<String, PlotError> {
+    let mut figures = BTreeMap::new();
+    let mut pictures = BTreeMap::new();
+    for kind in PlotKind::ALL {
+        let drawn = picture(kind, run)?;
+        figures.insert(kind.name(), drawn.panels);
+        pictures.insert(kind, themed(&drawn.svg));
+    }
+    let figure = |kind: PlotKind| {
+        let svg = pictures.get(&kind).map_or("", String::as_str);
+        format!("<figure data-figure=\"{}\">{svg}<figcaption></figcaption></figure>\n", kind.name())
+    };
+    let summary = &run.summary;
+    let sections = [
+        ("verdict", "Verdict", verdicts(&summary.variants)),
+        ("comparison", "Comparison", comparison(run)),
+        ("stuck", "When and why pods got stuck", stuck(run, &figure(PlotKind::Stuck))),
+        ("stranding", "What full disks strand", figure(PlotKind::Stranding)),
+        ("nodes", "Which node ran out of what", nodes(run, &figure(PlotKind::Nodes))),
+        ("resources", "CPU, memory and disk over time", figure(PlotKind::Resources)),
+        ("storage", "Where the disk is", storage(&pictures, &figure)),
+        ("availability", "Failures and recovery", availability(run, &figure)),
+        ("assumptions", "Assumptions", assumptions(run, origin)),
+        ("numbers", "Every number", numbers(&summary.variants)),
+        ("provenance", "Where this comes from", provenance(run, origin)),
+    ];
+    let sections: Vec<_> = sections.into_iter().filter(|s| !s.2.is_empty()).collect();
+    let mut html = head(&summary.scenario);
+    let _ = write!(
+        html,
+        "<header><div><h1>{}</h1><p class=\"soft\">{}</p></div><button id=\"theme\" type=\"button\">Dark</button></header>\n\
+         <nav aria-label=\"Sections\"><ul>",
+        escaped(&summary.scenario),
+        escaped(&subtitle(run)),
+    );
+    for (id, name, _) in &sections {
+        let _ = write!(html, "<li><a href=\"#{id}\">{}</a></li>", escaped(name));
+    }
+    html.push_str("</ul></nav>\n<main id=\"main\">\n");
+    for (id, name, body) in &sections {
+        let _ = write!(
+            html,
+            "<section id=\"{id}\" aria-labelledby=\"h-{id}\"><h2 id=\"h-{id}\">{name}</h2>\n{body}</section>\n"
+        );
+    }
+    let json = data::json(run, &figures);
+    let _ = write!(
+        html,
+        "</main>\n<footer class=\"soft\">Written by {TOOL}.</footer>\n\
+         <script type=\"application/json\" id=\"data\">{json}</script>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
+    );
+    Ok(html)
+}
+
+fn head(title: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
+         script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'\">\n\
+         <link rel=\"icon\" href=\"data:,\">\n<title>{} - stowplan</title>\n<style>{}{STYLE}</style>\n</head>\n<body>\n\
+         <a class=\"skip\" href=\"#main\">Skip to the results</a>\n",
+        escaped(title),
+        palette::css(),
+    )
+}
+
+/// A picture whose colours follow the page's theme, and whose title is for readers only: as an element, browsers would
+/// show it under the pointer, where values are to be.
+fn themed(svg: &str) -> String {
+    let between =
+        |from: &str, to: &str| svg.split(from).nth(1).and_then(|s| s.split(to).next()).unwrap_or_default();
+    let description = between("<desc>", "</desc>");
+    let body = svg.split_once("</desc>").map_or("", |s| s.1);
+    let open = svg.split_once(" role=").map_or("<svg", |s| s.0);
+    let mut out = format!("{open} role=\"img\" aria-label=\"{description}\">{body}");
+    for (light, variable) in palette::themed_colours() {
+        // The backend writes colours in capitals, always as a whole attribute.
+        out = out.replace(&format!("\"{}\"", light.to_uppercase()), &format!("\"{variable}\""));
+    }
+    out
+}
+
+fn subtitle(run: &RunOutput) -> String {
+    let simulated = run.summary.variants.iter().map(|v| v.simulated_seconds).fold(0.0, f64::max);
+    let nodes = run.variants.iter().map(|v| v.nodes.len() as u64).max().unwrap_or(0);
+    let pods = run.summary.variants.iter().map(|v| v.pods.wanted).max().unwrap_or(0);
+    format!(
+        "{} and {} wanted, {} simulated, seed {}",
+        human::plural(nodes, "node"),
+        human::plural(pods, "pod"),
+        human::span(simulated),
+        run.summary.seed
+    )
+}
+
+fn verdicts(variants: &[VariantSummary]) -> String {
+    let mut html = String::from("<ul class=\"cards\">\n");
+    for (i, v) in variants.iter().enumerate() {
+        let facts = [
+            ("Pods running", human::count(v.pods.running)),
+            ("Pods stuck", human::count(v.pods.stuck)),
+            ("by binding", human::count(v.pods.stuck_by_binding)),
+            ("CPU stranded at the peak", findings::cores_text(v.stranded.peak.cpu_milli)),
+            ("Disk beyond the request", human::bytes(v.storage.over_size_bytes)),
+            ("Time to schedule, p99", v.pending_seconds.p99.map_or("-".into(), human::span)),
+        ];
+        let _ = write!(
+            html,
+            "<li style=\"--c:{}\"><h3>{}</h3><p>{}</p><dl>",
+            palette::variable(palette::variant(i)),
+            escaped(&v.name),
+            escaped(&findings::capital(&findings::verdict(v)))
+        );
+        for (name, value) in facts {
+            let _ = write!(html, "<dt>{name}</dt><dd>{}</dd>", escaped(&value));
+        }
+        html.push_str("</dl></li>\n");
+    }
+    html.push_str("</ul>\n");
+    html
+}
+
+fn comparison(run: &RunOutput) -> String {
+    let variants: Vec<&VariantSummary> = run.summary.variants.iter().collect();
+    let mut html = String::from("<div class=\"scroll\"><table><thead><tr><th scope=\"col\">At the end</th>");
+    for v in &variants {
+        let _ = write!(html, "<th scope=\"col\" class=\"n\">{}</th>", escaped(&v.name));
+    }
+    if variants.len() == 2 {
+        html.push_str("<th scope=\"col\" class=\"n\">Difference</th>");
+    }
+    html.push_str("</tr></thead><tbody>\n");
+    for row in table::rows(&variants) {
+        let class = if row.indent > 0 { "sub" } else { "top" };
+        let _ = write!(html, "<tr class=\"{class}\"><th scope=\"row\">{}</th>", escaped(&row.label));
+        for (i, value) in row.values.iter().enumerate() {
+            let beside = match &row.differences[i] {
+                Some(d) if variants.len() > 2 => {
+                    format!(" <span class=\"{}\">({})</span>", d.class(), escaped(&d.text))
+                }
+                _ => String::new(),
+            };
+            let _ = write!(html, "<td class=\"n\">{}{beside}</td>", escaped(value));
+        }
+        if variants.len() == 2 {
+            let (class, text) =
+                row.differences[1].as_ref().map_or(("", "="), |d| (d.class(), d.text.as_str()));
+            let _ = write!(html, "<td class=\"n {class}\">{}</td>", escaped(text));
+        }
+        html.push_str("</tr>\n");
+    }
+    html.push_str("</tbody></table></div>\n");
+    if variants.len() > 1 {
+        let _ = write!(
+            html,
+            "<p class=\"soft\">Differences are to {}. Both runs drew the same random numbers, so they are paired.</p>\n",
+            escaped(&variants[0].name)
+        );
+    }
+    html
+}
+
+fn stuck(run: &RunOutput, figure: &str) -> String {
+    let reasons = data::reasons(run);
+    let mut html = figure.to_owned();
+    for (i, v) in run.summary.variants.iter().enumerate().filter(|v| !v.1.pods.stuck_reasons.is_empty()) {
+        let _ = write!(html, "<h3>With {}</h3><ul class=\"reasons\">\n", escaped(&v.name));
+        for reason in &v.pods.stuck_reasons {
+            let message = if reason.message.is_empty() { "(no message)" } else { &reason.message };
+            let pick = match reasons.iter().position(|r| *r == reason.message) {
+                Some(at) => format!(
+                    " <button type=\"button\" data-variant=\"{i}\" data-reason=\"{at}\">{}</button>",
+                    "Show the pods"
+                ),
+                None => String::new(),
+            };
+            let _ = write!(
+                html,
+                "<li><b>{}</b><span>{}</span>{pick}</li>\n",
+                human::plural(reason.pods, "pod"),
+                escaped(message)
+            );
+        }
+        html.push_str("</ul>\n");
+    }
+    let all: usize = run.variants.iter().map(|v| v.pods.iter().filter(|p| p.stuck).count()).sum();
+    if all > 0 {
+        let _ = write!(
+            html,
+            "<h3>The stuck pods</h3>{}<div id=\"pod-table\"></div>\n",
+            cut_note(data::MOST_PODS, all, "pods.csv")
+        );
+        html.push_str("<noscript><p>The list of pods needs scripts; it is in pods.csv too.</p></noscript>\n");
+    }
+    html
+}
+
+/// Says what a table leaves out.
+fn cut_note(most: usize, all: usize, file: &str) -> String {
+    if all <= most {
+        return String::new();
+    }
+    format!(
+        "<p class=\"soft\">{} of {} are here; all are in {file} of each variant.</p>\n",
+        human::count(most as u64),
+        human::count(all as u64)
+    )
+}
+
+fn nodes(run: &RunOutput, figure: &str) -> String {
+    let most = run.variants.iter().map(|v| v.nodes.len()).max().unwrap_or(0);
+    if most == 0 {
+        return String::new();
+    }
+    let mut html = figure.to_owned();
+    let each = data::nodes_per_variant(run);
+    html.push_str(&cut_note(each, most, "nodes.csv"));
+    html.push_str("<ul class=\"key\">");
+    for state in crate::results::tables::NodeState::ALL {
+        let _ = write!(
+            html,
+            "<li style=\"--c:{}\">{}</li>",
+            data::state_colour(state),
+            super::plots::nodes::meaning_of(state)
+        );
+    }
+    html.push_str("</ul>\n<div id=\"node-table\"></div>\n");
+    html.push_str("<noscript><p>The table of nodes needs scripts; it is in nodes.csv too.</p></noscript>\n");
+    html
+}
+
+fn storage(pictures: &BTreeMap<PlotKind, String>, figure: &dyn Fn(PlotKind) -> String) -> String {
+    let mut html = figure(PlotKind::Storage);
+    if pictures.contains_key(&PlotKind::Sizes) {
+        html.push_str(&figure(PlotKind::Sizes));
+    }
+    html
+}
+
+/// Only of runs in which a node failed or a database group was watched.
+fn availability(run: &RunOutput, figure: &dyn Fn(PlotKind) -> String) -> String {
+    if !PlotKind::Availability.applies(run) {
+        return String::new();
+    }
+    let groups = run.summary.variants.iter().any(|v| v.recovery.groups > 0);
+    let mut html = figure(PlotKind::Availability);
+    if groups {
+        html.push_str("<div class=\"scroll\"><table><thead><tr><th scope=\"col\">Database groups</th><th scope=\"col\" class=\"n\">watched</th><th scope=\"col\" class=\"n\">degraded</th><th scope=\"col\" class=\"n\">without quorum</th><th scope=\"col\" class=\"n\">copied to rebuild</th><th scope=\"col\" class=\"n\">never recovered</th></tr></thead><tbody>\n");
+        for v in &run.summary.variants {
+            let r = &v.recovery;
+            let _ = write!(
+                html,
+                "<tr><th scope=\"row\">{}</th><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>\n",
+                escaped(&v.name),
+                human::count(r.groups),
+                human::span(r.degraded_seconds),
+                human::span(r.quorum_lost_seconds),
+                human::bytes(r.rebuilt_bytes),
+                human::count(r.never_recovered)
+            );
+        }
+        html.push_str("</tbody></table></div>\n<p class=\"soft\">Times are summed over groups.</p>\n");
+    }
+    html
+}
+
+fn assumptions(run: &RunOutput, origin: &Origin) -> String {
+    let mut html = String::new();
+    if !origin.warnings.is_empty() {
+        html.push_str("<h3>Warnings</h3><ul>\n");
+        for warning in &origin.warnings {
+            let _ = write!(html, "<li>{}</li>\n", escaped(warning));
+        }
+        html.push_str("</ul>\n");
+    }
+    let all = &run.summary.assumptions;
+    let synthetic = all.iter().filter(|a| a.source == AssumptionSource::TraceRule).count() as u64;
+    let _ = write!(
+        html,
+        "<p>{} that the scenario did not say{}.</p>\n",
+        human::plural(all.len() as u64, "thing"),
+        if synthetic > 0 {
+            format!("; {} made synthetic objects from a trace", human::plural(synthetic, "rule"))
+        } else {
+            String::new()
+        }
+    );
+    if all.is_empty() {
+        return html;
+    }
+    html.push_str("<div class=\"bar\"><label>Filter <input type=\"search\" data-filters=\"assumption-table\"></label></div>\n");
+    html.push_str("<div class=\"scroll\"><table id=\"assumption-table\"><thead><tr><th scope=\"col\">Where</th><th scope=\"col\">Taken</th><th scope=\"col\">From</th><th scope=\"col\">Why</th></tr></thead><tbody>\n");
+    for a in all {
+        let source = match a.source {
+            AssumptionSource::Default => "default",
+            AssumptionSource::Catalogue => "catalogue",
+            AssumptionSource::TraceRule => "trace rule (synthetic)",
+            AssumptionSource::Conversion => "conversion",
+        };
+        let _ = write!(
+            html,
+            "<tr><td class=\"path\">{}</td><td>{}</td><td>{source}</td><td>{}</td></tr>\n",
+            escaped(&a.path),
+            escaped(&a.value),
+            escaped(&a.note)
+        );
+    }
+    html.push_str("</tbody></table></div>\n");
+    html
+}
+
+/// Every leaf of every summary as `summary.json` writes it, with its path and variant on the cell.
+fn numbers(variants: &[VariantSummary]) -> String {
+    let all: Vec<BTreeMap<String, Leaf>> = variants.iter().map(leaves).collect();
+    let mut paths: Vec<&String> = all.iter().flat_map(BTreeMap::keys).collect();
+    paths.sort();
+    paths.dedup();
+    let mut html = String::from(
+        "<p>As in summary.json, under the same names.</p>\n<details><summary>Show the table</summary>\n\
+         <div class=\"bar\"><label>Filter <input type=\"search\" data-filters=\"number-table\"></label></div>\n\
+         <div class=\"scroll\"><table id=\"number-table\"><thead><tr><th scope=\"col\">Path</th>",
+    );
+    for v in variants {
+        let _ = write!(html, "<th scope=\"col\" class=\"n\">{}</th>", escaped(&v.name));
+    }
+    html.push_str("</tr></thead><tbody>\n");
+    for path in paths {
+        let _ =
+            write!(html, "<tr data-path=\"{0}\"><th scope=\"row\" class=\"path\">{0}</th>", escaped(path));
+        for leaves in &all {
+            let shown = match leaves.get(path) {
+                None => "0".to_owned(),
+                Some(Leaf::Null) => "null".to_owned(),
+                Some(Leaf::Float(x)) => rounded(*x).map_or("null".into(), |x| Leaf::Float(x).to_string()),
+                Some(leaf) => leaf.to_string(),
+            };
+            let _ = write!(html, "<td class=\"n\">{shown}</td>");
+        }
+        html.push_str("</tr>\n");
+    }
+    html.push_str("</tbody></table></div></details>\n");
+    html
+}
+
+fn provenance(run: &RunOutput, origin: &Origin) -> String {
+    let s = &run.summary;
+    let mut html = String::from("<div class=\"scroll\"><table><tbody>\n");
+    let mut row = |name: &str, value: &str| {
+        let _ = write!(
+            html,
+            "<tr><th scope=\"row\">{}</th><td class=\"path\">{}</td></tr>\n",
+            escaped(name),
+            escaped(value)
+        );
+    };
+    row("Version", &s.tool);
+    row("Scenario", &s.scenario);
+    row("Digest of the scenario", &s.scenario_digest);
+    row("Seed", &s.seed.to_string());
+    for v in &s.variants {
+        row(&format!("Digest of {}", v.name), &v.digest);
+    }
+    if !origin.command.is_empty() {
+        row("To make it again", &shell(&origin.command));
+    }
+    html.push_str(
+        "</tbody></table></div>\n<p class=\"soft\">Equal digests mean equal runs, on any machine.</p>\n",
+    );
+    html
+}
+
+/// A command line that a shell reads back as the same words.
+fn shell(words: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+    let quoted = |w: &String| {
+        if !w.is_empty() && w.chars().all(plain) {
+            w.clone()
+        } else {
+            format!("'{}'", w.replace('\'', "'\\''"))
+        }
+    };
+    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests;
