@@ -112,6 +112,11 @@ impl Loader {
         loader.finish()
     }
 
+    /// Objects taken over so far.
+    pub fn count(&self) -> usize {
+        self.objects.len()
+    }
+
     /// Reads one file; `-` is standard input. `named` is where the scenario names it.
     pub fn file(&mut self, path: &Path, named: Option<Span>) {
         match read_text(path, &self.options.limits) {

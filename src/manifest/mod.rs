@@ -12,11 +12,13 @@ mod field;
 mod load;
 pub mod lower;
 mod objects;
+mod of_scenario;
 mod validate;
 
 pub use convert::{ALPHA_NODE_AFFINITY, BETA_STORAGE_CLASS};
 pub use load::{LoadOptions, Loader, Manifests, Skipped};
 pub use objects::{Located, Object};
+pub use of_scenario::{ScenarioObjects, for_scenario};
 
 #[cfg(test)]
 mod tests;

@@ -54,6 +54,9 @@ pub fn scenario(ctx: &mut Ctx<'_>, value: &Value, env: &Env<'_>) -> Option<Scena
     let sweep = study::sweep(ctx, map.get("sweep"));
     let plan = map.read(ctx, "plan", study::plan);
     let report = control::report(ctx, map.get("report"), value.span);
+    if duration.is_none() && map.key_span("duration").is_none() {
+        needs_duration(ctx, &map, &workload, &failures);
+    }
     map.finish(ctx);
     Some(Scenario {
         name: name?,
@@ -72,6 +75,26 @@ pub fn scenario(ctx: &mut Ctx<'_>, value: &Value, env: &Env<'_>) -> Option<Scena
         plan,
         report,
     })
+}
+
+/// What never ends by itself needs an end.
+fn needs_duration(ctx: &mut Ctx<'_>, map: &Map<'_>, workload: &WorkloadSpec, failures: &Failures) {
+    let endless = workload.generate.iter().find(|g| g.endless());
+    let (what, place) = match endless {
+        Some(generator) => (
+            format!("`workload.generate[{}]` has arrivals without `sets`", clip(&generator.name)),
+            generator.name.span,
+        ),
+        None if !failures.is_empty() => {
+            ("`failures` never end".to_owned(), map.key_span("failures").unwrap_or(map.span))
+        }
+        None => return,
+    };
+    ctx.error(
+        Diagnostic::error(Code::NeedsDuration, format!("{what}: the scenario needs a `duration`"))
+            .at(place)
+            .help("for example duration: 30d"),
+    );
 }
 
 fn version(ctx: &mut Ctx<'_>, map: &mut Map<'_>) {

@@ -327,6 +327,8 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "scheduler: {volumeBindingShape: [{utilization: 5, score: 1}, {utilization: 5, score: 2}]}\nworkload:",
     ),
     ("no single class to take", "[{name: data, class: local, size", "[{name: data, size"),
+    ("arrivals without end", "sets: 3,", "arrivals: {every: 1h},"),
+    ("failures without end", "workload:", "failures: {node: {mtbf: 3y}}\nworkload:"),
     ("a duplicate key", "name: small\n", "name: small\nname: large\n"),
     ("a second document", "workload:", "---\nworkload:"),
 ];

@@ -57,7 +57,7 @@ pub fn workload(
     }
     check_unique(ctx, "generators", generate.iter().map(|g| &g.name));
     let mut total = 0u64;
-    for g in &generate {
+    for g in generate.iter().filter(|g| !g.endless()) {
         total = total.saturating_add(u64::from(g.sets).saturating_mul(u64::from(g.replicas)));
         if total > MAX_PODS {
             let message = format!("the generators make more than {MAX_PODS} pods");
@@ -101,7 +101,14 @@ fn generator(
     let name = map.require(ctx, "name", spanned);
     let kind = read_or(ctx, &mut map, "kind", ("StatefulSet", WorkloadKind::StatefulSet), choice(KINDS));
     let preset = preset(ctx, &mut map);
-    let sets = map.or_default(ctx, "sets", 1, count(0..=MAX_SETS));
+    let sets = match (map.key_span("sets"), map.key_span("arrivals")) {
+        (None, Some(_)) => {
+            map.get("sets");
+            ctx.default(&map, "sets", "without end", "sets arrive until the end of the run");
+            u32::MAX
+        }
+        _ => map.or_default(ctx, "sets", 1, count(0..=MAX_SETS)),
+    };
     let replicas = match preset {
         Some(p) => map.read(ctx, "replicas", count(0..=MAX_REPLICAS)).unwrap_or(p.replicas),
         None => map.or_default(ctx, "replicas", 1, count(0..=MAX_REPLICAS)),

@@ -68,7 +68,7 @@ pub struct Generator {
     pub kind: WorkloadKind,
     /// The preset it was taken from.
     pub preset: Option<String>,
-    /// Number of sets, 0..=1e7.
+    /// Number of sets, 0..=1e7; `u32::MAX` = they never stop arriving.
     pub sets: u32,
     /// Pods per set, 0..=1e6.
     pub replicas: u32,
@@ -102,6 +102,13 @@ pub struct Generator {
     pub tolerations: Vec<TolerationSpec>,
     /// Priority of the pods.
     pub priority: i32,
+}
+
+impl Generator {
+    /// Do its sets arrive without end?
+    pub fn endless(&self) -> bool {
+        self.sets == u32::MAX
+    }
 }
 
 /// A toleration.
