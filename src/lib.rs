@@ -1,5 +1,8 @@
 //! stowplan simulates Kubernetes clusters whose pods live on local PersistentVolumes.
 
+#[cfg(feature = "cli")]
+pub mod cli;
+pub mod conformance;
 pub mod control;
 pub mod diagnostic;
 pub mod engine;

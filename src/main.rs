@@ -1,2 +1,8 @@
 //! The `stowplan` command.
-fn main() {}
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    stowplan::cli::run(stowplan::cli::Cli::parse())
+}

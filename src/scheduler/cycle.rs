@@ -551,6 +551,7 @@ impl<'a> Cycle<'a> {
             match plugin.post_filter(self.profile, view, pod, self.state, rejections) {
                 PostFilter::Nominate(nomination) => {
                     result.post_filter.clear();
+                    clear_lower_nominations(cluster, pod, &nomination);
                     cluster.set_nominated(pod, Some(nomination.node));
                     result.nomination = Some(nomination);
                     return Outcome::Unschedulable(result);
@@ -570,6 +571,20 @@ impl<'a> Cycle<'a> {
             cluster.set_nominated(pod, None);
         }
         Outcome::Unschedulable(result)
+    }
+}
+
+/// Pods of lower priority nominated to the node may not fit there any more: their nominations are withdrawn. Not if all victims are
+/// terminating already: then nothing is prepared.
+fn clear_lower_nominations(cluster: &mut Cluster, pod: PodId, nomination: &Nomination) {
+    if nomination.victims.iter().all(|victim| cluster.pod(*victim).deletion.is_some()) {
+        return;
+    }
+    let priority = cluster.spec_of(pod).priority;
+    let nominated = cluster.nominated_pods(nomination.node).iter().copied();
+    let lower: Vec<PodId> = nominated.filter(|other| cluster.spec_of(*other).priority < priority).collect();
+    for other in lower {
+        cluster.set_nominated(other, None);
     }
 }
 
