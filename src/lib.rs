@@ -9,6 +9,7 @@ pub mod engine;
 pub mod manifest;
 pub mod model;
 pub mod observe;
+pub mod plan;
 pub mod report;
 pub mod results;
 pub mod scenario;

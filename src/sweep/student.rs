@@ -38,20 +38,18 @@ impl Moments {
 
     /// Half the width of the two-sided interval of the mean; `None` below two numbers. `confidence` is in (0, 1).
     pub fn half_width(&self, confidence: f64, quantiles: &mut Quantiles) -> Option<f64> {
-        (self.n >= 2).then(|| self.spread(0.5 + confidence / 2.0, quantiles))
+        (self.n >= 2).then(|| self.spread(quantiles.get(0.5 + confidence / 2.0, self.n - 1)))
     }
 
-    /// The one-sided upper bound of the mean; infinite below two numbers, which bound nothing.
-    pub fn upper_bound(&self, confidence: f64, quantiles: &mut Quantiles) -> f64 {
-        if self.n < 2 { f64::INFINITY } else { self.mean + self.spread(confidence, quantiles) }
+    /// The one-sided upper bound of the mean, given Student's quantile `t` of its confidence and n - 1 degrees of freedom;
+    /// infinite below two numbers, which bound nothing.
+    pub fn upper_bound(&self, t: f64) -> f64 {
+        if self.n < 2 { f64::INFINITY } else { self.mean + self.spread(t) }
     }
 
-    /// t quantile times the standard error.
-    fn spread(&self, probability: f64, quantiles: &mut Quantiles) -> f64 {
-        if self.deviation == 0.0 {
-            return 0.0;
-        }
-        quantiles.get(probability, self.n - 1) * self.deviation / libm::sqrt(self.n as f64)
+    /// t times the standard error; 0 without spread, whatever t.
+    fn spread(&self, t: f64) -> f64 {
+        if self.deviation == 0.0 { 0.0 } else { t * self.deviation / libm::sqrt(self.n as f64) }
     }
 }
 
@@ -74,18 +72,19 @@ mod tests {
     fn bounds_of_a_mean() {
         // 1..=10: mean 5.5, variance 55/6.
         let q = &mut Quantiles::default();
+        let t = t_quantile(0.95, 9.0);
         let values: Vec<f64> = (1..=10).map(f64::from).collect();
         let m = Moments::of(&values).unwrap();
         assert_eq!((m.n, m.mean), (10, 5.5));
         assert!((m.deviation * m.deviation - 55.0 / 6.0).abs() < 1e-12);
         let error = (55.0f64 / 60.0).sqrt();
-        assert!((m.upper_bound(0.95, q) - (5.5 + 1.833_113 * error)).abs() < 1e-5);
+        assert!((m.upper_bound(t) - (5.5 + 1.833_113 * error)).abs() < 1e-5);
         assert!((m.half_width(0.95, q).unwrap() - 2.262_157 * error).abs() < 1e-5);
         assert_eq!(Moments::of(&[]), None);
         assert_eq!(Moments::of(&[3.0]).unwrap().half_width(0.95, q), None);
-        assert_eq!(Moments::of(&[3.0]).unwrap().upper_bound(0.95, q), f64::INFINITY);
-        assert_eq!(Moments::of(&[0.1; 7]).unwrap().upper_bound(0.95, q), 0.1);
-        assert_eq!(Moments::of(&[1.0, f64::INFINITY]).unwrap().upper_bound(0.95, q), f64::INFINITY);
-        assert_eq!(Moments::of(&[f64::INFINITY; 3]).unwrap().upper_bound(0.95, q), f64::INFINITY);
+        assert_eq!(Moments::of(&[3.0]).unwrap().upper_bound(t), f64::INFINITY);
+        assert_eq!(Moments::of(&[0.1; 7]).unwrap().upper_bound(t), 0.1);
+        assert_eq!(Moments::of(&[1.0, f64::INFINITY]).unwrap().upper_bound(t), f64::INFINITY);
+        assert_eq!(Moments::of(&[f64::INFINITY; 3]).unwrap().upper_bound(t), f64::INFINITY);
     }
 }
