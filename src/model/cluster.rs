@@ -21,6 +21,7 @@ use super::pod::{Pod, PodPhase};
 use super::resources::Resources;
 use super::spec::{PodSpec, PodVolume, Taint};
 use super::volume::*;
+use super::volume_group::VolumeGroup;
 use super::volume_index::VolumeIndex;
 use super::workload::*;
 use crate::engine::rng::TieBreak;
@@ -84,6 +85,8 @@ pub struct Cluster {
     capacities: Vec<StorageCapacity>,
     csi_nodes: BTreeMap<Sym, CsiNode>,
     csi_drivers: BTreeMap<Sym, CsiDriver>,
+    volume_groups: Col<VolumeGroupId, VolumeGroup>,
+    groups_by_node: FxHashMap<Sym, Vec<VolumeGroupId>>,
 
     node_names: FxHashMap<Sym, NodeId>,
     /// Rows of removed nodes, and of nodes that pods name but that never came.

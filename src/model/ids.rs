@@ -59,6 +59,8 @@ ids! {
     ReplicaSetId,
     /// A Job.
     JobId,
+    /// A volume group or device of a node.
+    VolumeGroupId,
 }
 
 /// A growing column of rows that are never removed.

@@ -14,5 +14,6 @@ pub mod quantity;
 pub mod resources;
 pub mod spec;
 pub mod volume;
+pub mod volume_group;
 pub mod volume_index;
 pub mod workload;

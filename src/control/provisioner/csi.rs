@@ -32,11 +32,17 @@ pub fn wanted(cluster: &Cluster, claim: ClaimId) -> Option<(&StorageClass, NodeI
     Some((class, cluster.node_by_name(row.selected_node?)?))
 }
 
-/// Makes the volume for a claim on a node: as large as requested, with the claim's modes, bound to it, reachable where the node's
+/// Makes the volume for a claim on a node: so large, with the claim's modes, bound to it, reachable where the node's
 /// topology keys for the driver have the node's values (everywhere if the driver has none there).
 ///
 /// `None` if the claim or its class is gone, or the volume exists already.
-pub fn create_volume(cluster: &mut Cluster, claim: ClaimId, node: NodeId, now: SimTime) -> Option<VolumeId> {
+pub fn create_volume(
+    cluster: &mut Cluster,
+    claim: ClaimId,
+    node: NodeId,
+    capacity: Quantity,
+    now: SimTime,
+) -> Option<VolumeId> {
     let row = cluster.claims().get(claim)?.clone();
     let spec = cluster.claim_spec(row.spec).clone();
     let class = cluster.class(spec.class_or_empty())?;
@@ -47,7 +53,7 @@ pub fn create_volume(cluster: &mut Cluster, claim: ClaimId, node: NodeId, now: S
     let volume = Volume {
         name,
         uid: cluster.new_uid(),
-        capacity: spec.request,
+        capacity,
         modes: spec.modes,
         class: spec.class_or_empty(),
         mode: spec.mode,
@@ -99,7 +105,8 @@ impl RecordingProvisioner {
         let mut made = Vec::new();
         for claim in claims {
             let Some((_, node)) = wanted(cluster, claim) else { continue };
-            let Some(volume) = create_volume(cluster, claim, node, now) else { continue };
+            let request = cluster.claim_spec_of(claim).request;
+            let Some(volume) = create_volume(cluster, claim, node, request, now) else { continue };
             made.push((claim, node, volume));
             if self.capacity_tracking {
                 subtract(cluster, claim, node);

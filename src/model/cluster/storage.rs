@@ -112,3 +112,34 @@ impl Cluster {
         })
     }
 }
+
+// ---- volume groups ----
+impl Cluster {
+    /// Adds a volume group.
+    pub fn add_volume_group(&mut self, group: VolumeGroup) -> VolumeGroupId {
+        let node = group.node;
+        let id = self.volume_groups.push(group);
+        self.groups_by_node.entry(node).or_default().push(id);
+        id
+    }
+    /// All volume groups, in order of creation.
+    pub fn volume_groups(&self) -> &Col<VolumeGroupId, VolumeGroup> {
+        &self.volume_groups
+    }
+    /// The volume groups of a node.
+    pub fn volume_groups_on(&self, node: Sym) -> &[VolumeGroupId] {
+        self.groups_by_node.get(&node).map_or(&[], Vec::as_slice)
+    }
+    /// Gives a volume (by name) bytes of a group; false if they are not there.
+    pub fn allocate(&mut self, group: VolumeGroupId, volume: Sym, bytes: u64) -> bool {
+        self.volume_groups[group].allocate(volume, bytes)
+    }
+    /// Takes back what a volume has of a group.
+    pub fn release(&mut self, group: VolumeGroupId, volume: Sym) {
+        self.volume_groups[group].release(volume);
+    }
+    /// A disk fails or is repaired.
+    pub fn set_group_health(&mut self, group: VolumeGroupId, healthy: bool) {
+        self.volume_groups[group].healthy = healthy;
+    }
+}
