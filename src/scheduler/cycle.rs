@@ -280,7 +280,7 @@ impl<'a> Cycle<'a> {
     fn run_fast(&mut self, cluster: &mut Cluster, fast: &mut FastPath, profile: usize) -> Option<Outcome> {
         let (view, pod) = (self.view(cluster), self.request.pod);
         let rejected = &mut self.scratch.rejected;
-        match fast.decide(self.profile, profile, view, pod, self.state, rejected) {
+        match fast.decide(self.profile, profile, view, pod, self.state, self.order, rejected) {
             Decision::Ask => None,
             Decision::Node(node) => Some(self.reserve(cluster, node)),
             Decision::Again(result, rejectors) => {
@@ -589,7 +589,7 @@ fn clear_lower_nominations(cluster: &mut Cluster, pod: PodId, nomination: &Nomin
 }
 
 /// `numFeasibleNodesToFind`.
-fn nodes_to_find(percentage: u32, nodes: usize) -> usize {
+pub(super) fn nodes_to_find(percentage: u32, nodes: usize) -> usize {
     const AT_LEAST: usize = 100;
     if nodes < AT_LEAST {
         return nodes;

@@ -13,8 +13,8 @@ pub struct NodeOrder {
     /// Where the next cycle begins.
     pub start: usize,
     nodes: Vec<NodeId>,
-    /// What the list was made from: (node, zone) of every existing node.
-    zones: Vec<(NodeId, [Sym; 2])>,
+    /// The cluster's configuration when the list was made: it counts nodes that come, go or change their labels.
+    made_at: Option<u64>,
 }
 
 /// `GetZoneKey`: region and zone, of the stable labels or else of the beta ones.
@@ -28,11 +28,11 @@ impl NodeOrder {
     /// All nodes, in order. Zones come in the order of their first node, nodes of a zone in the order of their creation (a node whose
     /// zone label changes keeps the place of its creation, while Kubernetes moves it to the end).
     pub fn list(&mut self, cluster: &Cluster) -> &[NodeId] {
-        let existing = cluster.nodes().iter().filter(|(_, node)| node.exists).map(|(id, _)| id);
-        let zones: Vec<(NodeId, [Sym; 2])> = existing.map(|id| (id, zone_key(cluster, id))).collect();
-        if zones != self.zones {
+        if self.made_at != Some(cluster.config_generation()) {
+            let existing = cluster.nodes().iter().filter(|(_, node)| node.exists).map(|(id, _)| id);
+            let zones: Vec<(NodeId, [Sym; 2])> = existing.map(|id| (id, zone_key(cluster, id))).collect();
             self.nodes = round_robin(&zones);
-            self.zones = zones;
+            self.made_at = Some(cluster.config_generation());
         }
         &self.nodes
     }

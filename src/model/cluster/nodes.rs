@@ -58,6 +58,7 @@ impl Cluster {
         if self.nodes[id].labels != labels {
             self.index_host(id, false);
             self.nodes[id].labels = labels;
+            self.config_generation += 1;
             self.index_host(id, true);
             self.node_updated(id, NodeDelta::Labels);
         }

@@ -74,6 +74,33 @@ pub(super) struct Failure {
     pub rejectors: Vec<PluginName>,
 }
 
+/// What looking at some of the nodes found.
+#[derive(Debug, Default)]
+pub(super) struct Sample {
+    /// How many nodes were looked at.
+    pub looked_at: usize,
+    /// How many were feasible.
+    pub feasible: usize,
+    /// The feasible nodes of the highest total, in the order in which they were met.
+    pub top: Vec<NodeId>,
+    best: i32,
+    /// The others with their kind of rejection.
+    pub rejected: Vec<(NodeId, u16)>,
+}
+
+impl Sample {
+    fn note(&mut self, node: NodeId, total: i32) {
+        if self.feasible == 0 || total > self.best {
+            self.best = total;
+            self.top.clear();
+        }
+        if total == self.best {
+            self.top.push(node);
+        }
+        self.feasible += 1;
+    }
+}
+
 /// Everything an evaluation reads.
 pub(super) struct Eyes<'a> {
     pub profile: &'a Profile,
@@ -126,7 +153,7 @@ impl Class {
         let mut class = Class {
             synced: 0,
             fresh: true,
-            verdicts: vec![ABSENT; eyes.table.len()],
+            verdicts: Vec::new(),
             ranking: Ranking::default(),
             kinds: Vec::new(),
             kind_index: FxHashMap::default(),
@@ -180,12 +207,57 @@ impl Class {
         })
     }
 
-    /// Looks again at every node touched since the last time. False if a score is out of range: the plain scan will say how.
-    pub fn sync(&mut self, eyes: &Eyes<'_>, state: &mut CycleState, stats: &mut FastStats) -> bool {
+    /// Looks at nodes in the given order until `enough` are feasible, without remembering verdicts: where few of many nodes are
+    /// looked at, most would be stale. `None` if the plain scan has to answer.
+    pub fn sample(
+        &mut self,
+        eyes: &Eyes<'_>,
+        state: &mut CycleState,
+        order: impl Iterator<Item = NodeId>,
+        enough: usize,
+        stats: &mut FastStats,
+    ) -> Option<Sample> {
+        self.refresh_native(eyes);
+        self.native.as_ref()?;
+        let mut sample = Sample::default();
+        for id in order {
+            if sample.feasible >= enough {
+                break;
+            }
+            sample.looked_at += 1;
+            let row = eyes.table.row(id);
+            let eval = match self.native_eval(row) {
+                Some(Ok(total)) => Eval::Total(total),
+                Some(Err(bits)) => Eval::Kind(self.native_kind(bits)),
+                None => {
+                    stats.generic += 1;
+                    self.generic_eval(eyes, state, id)?
+                }
+            };
+            match eval {
+                Eval::Total(total) => sample.note(id, total),
+                Eval::Kind(kind) => sample.rejected.push((id, kind)),
+            }
+        }
+        stats.native += sample.looked_at as u64;
+        self.synced = eyes.table.end();
+        Some(sample)
+    }
+
+    /// Pools of volumes that came since the class was made may serve its claim too.
+    fn refresh_native(&mut self, eyes: &Eyes<'_>) {
         if let Some(claim) = self.native.as_ref().and_then(|n| n.claim) {
             if claim.known_pools != eyes.table.pool_count() {
                 self.native = self.native(eyes);
             }
+        }
+    }
+
+    /// Looks again at every node touched since the last time. False if a score is out of range: the plain scan will say how.
+    pub fn sync(&mut self, eyes: &Eyes<'_>, state: &mut CycleState, stats: &mut FastStats) -> bool {
+        self.refresh_native(eyes);
+        if self.fresh {
+            self.verdicts.resize(eyes.table.len(), ABSENT);
         }
         let position = if self.fresh { 0 } else { self.synced };
         let mut in_range = true;
@@ -350,6 +422,10 @@ impl Class {
             FEASIBLE | ABSENT => None,
             kind => Some(&self.kinds[usize::from(kind) - 1]),
         }
+    }
+    /// A kind of rejection met by [`Class::sample`].
+    pub fn kind_of(&self, kind: u16) -> &Rejection {
+        &self.kinds[usize::from(kind) - 1]
     }
     /// How far the class has read the log.
     pub fn position(&self) -> u64 {

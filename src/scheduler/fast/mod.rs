@@ -14,9 +14,10 @@ pub use class::FastStats;
 
 use self::class::{Class, Eyes, Failure};
 use self::nodes::NodeTable;
-use super::cycle::Unschedulable;
+use super::cycle::{Unschedulable, nodes_to_find};
 use super::cycle_state::CycleState;
 use super::framework::*;
+use super::node_order::NodeOrder;
 use super::profile::{NodesToScore, PreFiltered, Profile};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{NodeId, PodId};
@@ -61,9 +62,10 @@ impl FastPath {
         view: View<'_>,
         pod: PodId,
         state: &mut CycleState,
+        order: &mut NodeOrder,
         rejected: &mut Vec<(NodeId, Code)>,
     ) -> Decision {
-        let decision = self.try_decide(profile, number, view, pod, state, rejected);
+        let decision = self.try_decide(profile, number, view, pod, state, order, rejected);
         match &decision {
             Decision::Ask => self.stats.plain += 1,
             Decision::Again(..) => self.stats.remembered += 1,
@@ -80,11 +82,11 @@ impl FastPath {
         view: View<'_>,
         pod: PodId,
         state: &mut CycleState,
+        order: &mut NodeOrder,
         rejected: &mut Vec<(NodeId, Code)>,
     ) -> Decision {
         let cluster = view.cluster;
-        let all = profile.percentage == NodesToScore::All || cluster.node_count() < 100;
-        if !all || !concerns_nodes_alone(cluster, pod) || !self.classify(cluster, number, pod) {
+        if !concerns_nodes_alone(cluster, pod) || !self.classify(cluster, number, pod) {
             return Decision::Ask;
         }
         if self.table.sync(cluster) {
@@ -121,6 +123,12 @@ impl FastPath {
             }
         }
         prepare(profile, view, pod, state);
+        if let NodesToScore::Percentage(percentage) = profile.percentage {
+            let enough = nodes_to_find(percentage, cluster.node_count());
+            if enough < cluster.node_count() {
+                return sample(class, &eyes, state, order, enough, &mut self.stats, rejected);
+            }
+        }
         if !class.sync(&eyes, state, &mut self.stats) {
             return Decision::Ask;
         }
@@ -225,24 +233,58 @@ fn choose(
 ) -> Decision {
     let cluster = eyes.view.cluster;
     let Some((score, count)) = class.ranking().best() else {
-        let mut error = FitError { nodes: cluster.node_count() as u32, ..FitError::default() };
-        let mut rejectors: Vec<PluginName> = Vec::new();
-        for (rejection, count) in class.rejections() {
-            for &reason in rejection.reasons.as_slice() {
-                error.count_nodes(reason, count);
-            }
-            if !rejectors.contains(&rejection.plugin) {
-                rejectors.push(rejection.plugin);
-            }
-        }
         rejected.clear();
         let codes = cluster.nodes().ids().filter_map(|id| class.rejection(id).map(|r| (id, r.code)));
         rejected.extend(codes);
-        return Decision::None(error, rejectors);
+        return none_feasible(cluster, class.rejections());
     };
     let nth = eyes.view.choose("node", eyes.pod, 0, count);
     let Some(rank) = class.ranking().nth_best(score, nth) else { return Decision::Ask };
-    let node = eyes.table.at_rank(rank);
+    take(eyes, state, eyes.table.at_rank(rank))
+}
+
+/// The choice where not all nodes are looked at.
+fn sample(
+    class: &mut Class,
+    eyes: &Eyes<'_>,
+    state: &mut CycleState,
+    order: &mut NodeOrder,
+    enough: usize,
+    stats: &mut FastStats,
+    rejected: &mut Vec<(NodeId, Code)>,
+) -> Decision {
+    let start = order.start;
+    let nodes = order.list(eyes.view.cluster);
+    let start = start % nodes.len().max(1); // nodes may have gone since
+    let turn = nodes[start..].iter().chain(&nodes[..start]).copied();
+    let Some(mut found) = class.sample(eyes, state, turn, enough, stats) else { return Decision::Ask };
+    order.advance(found.looked_at, eyes.view.cluster.node_count());
+    if found.feasible == 0 {
+        rejected.clear();
+        rejected.extend(found.rejected.iter().map(|(id, kind)| (*id, class.kind_of(*kind).code)));
+        let kinds = found.rejected.iter().map(|(_, kind)| (class.kind_of(*kind), 1));
+        return none_feasible(eyes.view.cluster, kinds);
+    }
+    found.top.sort_unstable_by_key(|id| eyes.table.rank(*id));
+    let nth = eyes.view.choose("node", eyes.pod, 0, found.top.len());
+    take(eyes, state, found.top[nth])
+}
+
+fn none_feasible<'a>(cluster: &Cluster, rejections: impl Iterator<Item = (&'a Rejection, u32)>) -> Decision {
+    let mut error = FitError { nodes: cluster.node_count() as u32, ..FitError::default() };
+    let mut rejectors: Vec<PluginName> = Vec::new();
+    for (rejection, count) in rejections {
+        for &reason in rejection.reasons.as_slice() {
+            error.count_nodes(reason, count);
+        }
+        if !rejectors.contains(&rejection.plugin) {
+            rejectors.push(rejection.plugin);
+        }
+    }
+    Decision::None(error, rejectors)
+}
+
+fn take(eyes: &Eyes<'_>, state: &mut CycleState, node: NodeId) -> Decision {
     // VolumeBinding remembers in its state which volumes it found: ask the one node for real.
     match eyes.profile.filter(eyes.view, eyes.pod, state, eyes.view.node(node)) {
         Ok(()) => Decision::Node(node),
