@@ -1,5 +1,6 @@
 //! What can be wrong with a trace, and the tally of what was skipped.
 
+use crate::diagnostic::{Code, Diagnostic};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -102,6 +103,28 @@ pub struct TraceError {
     pub hint: Option<String>,
     /// The kind of fault.
     pub reason: SkipReason,
+    /// The row itself, clipped; empty where there is none.
+    pub row: String,
+}
+
+impl From<&TraceError> for Diagnostic {
+    fn from(error: &TraceError) -> Diagnostic {
+        let code = match error.reason {
+            SkipReason::WrongColumns | SkipReason::TornLine | SkipReason::LineTooLong => Code::TraceRow,
+            SkipReason::WrongFormat => Code::TraceFormat,
+            SkipReason::Unreadable => Code::FileUnreadable,
+            SkipReason::NotUtf8 => Code::NotUtf8,
+            SkipReason::Options => Code::Conflict,
+            _ if error.column > 1 => Code::TraceCell,
+            _ => Code::TraceRow,
+        };
+        let diagnostic = Diagnostic::error(code, error.message.clone()).maybe_help(error.hint.clone());
+        if error.line == 0 {
+            let message = format!("{}: {}", error.file, error.message);
+            return Diagnostic { message, ..diagnostic };
+        }
+        diagnostic.at_row(&error.file, error.line, error.column, &error.row)
+    }
 }
 
 impl fmt::Display for TraceError {
@@ -131,6 +154,7 @@ impl TraceError {
             message: message.into(),
             hint: None,
             reason,
+            row: String::new(),
         })
     }
 

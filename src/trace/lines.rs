@@ -279,6 +279,11 @@ impl<'a> Row<'a> {
     pub fn columns(&self) -> usize {
         self.bounds.len()
     }
+    /// The line for a message: up to a little behind a byte column, at least 160 bytes of it.
+    pub fn clipped(&self, column: u64) -> String {
+        let end = (column as usize + 60).max(160).min(self.raw.len());
+        String::from_utf8_lossy(&self.raw[..end]).into_owned()
+    }
     /// A blank line.
     pub fn is_blank(&self) -> bool {
         self.raw.is_empty()

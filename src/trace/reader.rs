@@ -332,7 +332,7 @@ impl RowFile {
     }
 
     #[cold]
-    fn placed(&self, fault: RowError, line: u64, column: u64) -> Box<TraceError> {
+    fn placed(&self, fault: RowError, line: u64, column: u64, row: String) -> Box<TraceError> {
         let message = match fault.field.and_then(|field| self.table.columns().get(field).cloned()) {
             Some(name) => format!("column {name}: {}", fault.message),
             None => fault.message,
@@ -342,7 +342,7 @@ impl RowFile {
             .can_be_skipped()
             .then(|| "--skip-bad-rows counts such rows instead of stopping".to_owned());
         let column = if fault.field.is_none() && line > 0 { 1 } else { column };
-        Box::new(TraceError { file: self.name.clone(), line, column, message, hint, reason: fault.reason })
+        Box::new(TraceError { file: self.name.clone(), line, column, message, hint, reason: fault.reason, row })
     }
 }
 
@@ -383,7 +383,8 @@ impl RecordFile for RowFile {
                 }
                 Err(fault) => {
                     let column = fault.field.map_or(0, |field| row.column(field));
-                    let error = self.placed(*fault, span.line, column);
+                    let text = row.clipped(column);
+                    let error = self.placed(*fault, span.line, column, text);
                     cx.tally.skip(error, cx.options.skip_bad_rows)?;
                 }
             }
