@@ -342,7 +342,15 @@ impl RowFile {
             .can_be_skipped()
             .then(|| "--skip-bad-rows counts such rows instead of stopping".to_owned());
         let column = if fault.field.is_none() && line > 0 { 1 } else { column };
-        Box::new(TraceError { file: self.name.clone(), line, column, message, hint, reason: fault.reason, row })
+        Box::new(TraceError {
+            file: self.name.clone(),
+            line,
+            column,
+            message,
+            hint,
+            reason: fault.reason,
+            row,
+        })
     }
 }
 

@@ -1,0 +1,176 @@
+//! Whatever the bytes are, a reader says what is wrong or reads on: it never panics and always ends.
+
+use super::*;
+use crate::trace::mapping::{ArrivalRules, Arrivals, ClaimRule, TraceMode};
+use proptest::prelude::*;
+use std::path::{Path, PathBuf};
+
+/// Every sample file of the repository.
+fn samples() -> Vec<(String, Vec<u8>)> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/traces");
+    let mut found = Vec::new();
+    let mut folders = vec![root];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("sample folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push((file_name(&path), std::fs::read(&path).expect("sample")));
+            }
+        }
+    }
+    found.sort();
+    let openb = "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,creation_time,deletion_time,scheduled_time\n\
+                 a,1000,2,1,500,T4|A10,LS,Running,0,10,0\nb,1000,2,0,0,,BE,Pending,5,10,\n";
+    let own =
+        "name,copies,arrival_seconds,end_seconds,cpu,memory,disk,claims\na,2,0.5,7,500m,1Gi,10G,data=1:x\n";
+    let simkube = r#"{"version":2,"config":{"trackedObjects":{}},"events":[{"ts":1,"applied_objs":[{"kind":"Deployment",
+        "apiVersion":"apps/v1","metadata":{"name":"a","namespace":"b"},"spec":{"replicas":3,"template":{"spec":{"containers":[{"resources":
+        {"requests":{"cpu":"1"}}}]}}}}],"deleted_objs":[]}]}"#;
+    for (name, text) in [("openb.csv", openb), ("own.csv", own), ("t.json", simkube)] {
+        found.push((name.to_owned(), text.as_bytes().to_vec()));
+    }
+    let value: serde_json::Value = serde_json::from_str(simkube).expect("JSON");
+    found.push(("t.sktrace".to_owned(), rmp_serde::to_vec_named(&value).expect("memory")));
+    found
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Reads the bytes in every way. Errors are fine; panics and endless loops are not.
+fn read(format: Option<Format>, name: &str, bytes: &[u8], skip: Option<u64>) {
+    let mut request =
+        TraceRequest::new(format, vec![TraceInput::Bytes(name.to_owned(), bytes.to_vec().into())]);
+    request.options.skip_bad_rows = skip;
+    request.sort_memory = 4096;
+    if let Ok(found) = inspect(&request) {
+        let json = found.to_json();
+        assert_eq!(json["rows"].as_u64(), Some(found.rows()));
+        let skipped: u64 = found.skipped.values().sum();
+        assert!(skip.is_some() || skipped == 0, "nothing is skipped in strict reading");
+    }
+    request.options.max_cpu_milli = Some(64_000);
+    request.options.max_memory_bytes = Some(1 << 38);
+    request.options.max_disk_bytes = Some(1 << 42);
+    let Ok(source) = TraceSource::open(&request) else { return };
+    let rules = ArrivalRules { mode: TraceMode::Clock, claims: ClaimRule::Trace, ..ArrivalRules::default() };
+    let streams = crate::engine::rng::Streams::new(1, 0);
+    let Ok(arrivals) = Arrivals::new(source, rules, streams) else { return };
+    let mut last = crate::engine::time::SimTime::ZERO;
+    for arrival in arrivals.take(2000) {
+        let Ok(arrival) = arrival else { return };
+        assert!(arrival.at >= last, "arrivals are in order");
+        assert!(arrival.leaves.is_none_or(|leaves| leaves >= arrival.at));
+        assert!(arrival.name.len() <= 63);
+        last = arrival.at;
+    }
+}
+
+/// How a good file is damaged.
+#[derive(Clone, Debug)]
+enum Damage {
+    Flip(usize, u8),
+    Cut(usize),
+    Drop(usize, usize),
+    Repeat(usize, usize),
+    Insert(usize, Vec<u8>),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    let tokens: Vec<&'static [u8]> = vec![
+        b",",
+        b"\n",
+        b"\"",
+        b"-1",
+        b"nan",
+        b"1e308",
+        b"99999999999999999999",
+        b"9223372036854775807",
+        b"\r\n",
+        b"\xff",
+        b"\0",
+        b"0",
+        b"{",
+        b"null",
+        b"NULL",
+        b"1.5",
+    ];
+    prop_oneof![
+        (any::<usize>(), any::<u8>()).prop_map(|(at, b)| Damage::Flip(at, b)),
+        any::<usize>().prop_map(Damage::Cut),
+        (any::<usize>(), 1..40usize).prop_map(|(at, n)| Damage::Drop(at, n)),
+        (any::<usize>(), 1..400usize).prop_map(|(at, n)| Damage::Repeat(at, n)),
+        (any::<usize>(), prop::sample::select(tokens)).prop_map(|(at, t)| Damage::Insert(at, t.to_vec())),
+    ]
+}
+
+fn apply(bytes: &mut Vec<u8>, damage: &Damage) {
+    let len = bytes.len().max(1);
+    match damage {
+        Damage::Flip(at, byte) => {
+            if let Some(b) = bytes.get_mut(at % len) {
+                *b ^= byte;
+            }
+        }
+        Damage::Cut(at) => bytes.truncate(at % len),
+        Damage::Drop(at, n) => {
+            let start = (at % len).min(bytes.len());
+            bytes.drain(start..(start + n).min(bytes.len()));
+        }
+        Damage::Repeat(at, n) => {
+            let start = (at % len).min(bytes.len());
+            let part = bytes[start..(start + n).min(bytes.len())].to_vec();
+            bytes.splice(start..start, part);
+        }
+        Damage::Insert(at, token) => {
+            let start = (at % len).min(bytes.len());
+            bytes.splice(start..start, token.iter().copied());
+        }
+    }
+}
+
+fn cases() -> u32 {
+    std::env::var("STOWPLAN_FUZZ_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..600), skip in any::<bool>()) {
+        read(None, "x", &bytes, skip.then_some(50));
+        for format in Format::ALL {
+            read(Some(format), "x", &bytes, skip.then_some(50));
+        }
+    }
+
+    #[test]
+    fn damaged_samples(damages in prop::collection::vec(damage(), 1..6), skip in any::<bool>()) {
+        for (name, good) in samples() {
+            let mut bytes = good;
+            for damage in &damages {
+                apply(&mut bytes, damage);
+            }
+            read(None, &name, &bytes, skip.then_some(1000));
+        }
+    }
+
+    #[test]
+    fn damaged_rows_of_a_known_table(which in any::<prop::sample::Index>(), damages in prop::collection::vec(damage(), 1..4)) {
+        // The first half of the file is left alone, so that the table is recognized and the damage meets its parser.
+        let all = samples();
+        let (name, good) = which.get(&all);
+        let half = good.len() / 2;
+        let mut tail = good[half..].to_vec();
+        for damage in &damages {
+            apply(&mut tail, damage);
+        }
+        let bytes = [&good[..half], &tail].concat();
+        for skip in [None, Some(10_000)] {
+            read(None, name, &bytes, skip);
+        }
+    }
+}
