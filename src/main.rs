@@ -1,8 +1,5 @@
 //! The `stowplan` command.
 
-use clap::Parser;
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    stowplan::cli::run(stowplan::cli::Cli::parse())
+fn main() -> std::process::ExitCode {
+    stowplan::cli::main()
 }

@@ -5,7 +5,9 @@
 
 pub mod causes;
 pub mod counterfactual;
+pub mod digest;
 pub mod durations;
+pub mod event_log;
 pub mod filters;
 pub mod integral;
 pub mod metrics;

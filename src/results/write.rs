@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The file that says what a folder is and lists what we wrote into it.
 pub const PROVENANCE_FILE: &str = "provenance.json";
@@ -131,6 +132,7 @@ impl<'d> Staging<'d> {
         restore_and_sweep(&parent, &name, &target, disk)?;
         check_is_ours(&target)?;
         let staging = parent.join(format!(".{name}.tmp-{}", std::process::id()));
+        unfinished().push(staging.clone());
         disk.create_dir_all(&staging).map_err(ResultsError::io(&staging, "create the folder"))?;
         Ok(Staging { target, staging, files: BTreeSet::new(), disk, done: false, _lock: lock })
     }
@@ -214,8 +216,23 @@ impl<'d> Staging<'d> {
     }
 }
 
+/// Hidden folders in the making, for [`clear_unfinished`].
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn unfinished() -> MutexGuard<'static, Vec<PathBuf>> {
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes every hidden folder in the making. For a process that is about to exit without unwinding.
+pub fn clear_unfinished() {
+    for folder in unfinished().drain(..) {
+        let _ = fs::remove_dir_all(folder);
+    }
+}
+
 impl Drop for Staging<'_> {
     fn drop(&mut self) {
+        unfinished().retain(|folder| *folder != self.staging);
         if !self.done {
             let _ = self.disk.remove_dir_all(&self.staging);
         }

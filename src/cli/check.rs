@@ -1,0 +1,57 @@
+//! `stowplan check FILE...`: everything that is wrong with scenario files, without running them.
+
+use super::output;
+use super::{Answer, Failure};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::scenario::{LoadOptions, ScenarioFile, not_implemented};
+use std::path::{Path, PathBuf};
+
+/// Arguments of `check`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Scenario files; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Change a value before checking, as in `run`.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    sets: Vec<String>,
+}
+
+/// Checks every file and complains about all that are bad.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn run(args: &Args) -> Answer {
+    let mut worst = 0;
+    for path in &args.files {
+        match check(path, &args.sets) {
+            Ok(warnings) => {
+                output::complain(&warnings.render(output::colour_on_stderr()));
+                output::say(&format!("{}: ok\n", path.display()))?;
+            }
+            Err(bad) => {
+                worst = worst.max(bad.exit_code());
+                Failure::Input(bad).report();
+            }
+        }
+    }
+    Ok(worst)
+}
+
+/// The warnings of a good file.
+fn check(path: &Path, sets: &[String]) -> Result<Diagnostics, Diagnostics> {
+    let mut file = ScenarioFile::read(path, &LoadOptions::default())?;
+    let sets = file.parse_sets(sets)?;
+    let base = file.resolve(&sets)?;
+    let mut warnings: Vec<Diagnostic> = base.warnings.clone();
+    for variant in &base.scenario.variants {
+        let loaded = file.resolve_point(variant, &[], &sets)?;
+        let missing = not_implemented(&loaded.scenario);
+        if !missing.is_empty() {
+            return Err(Diagnostics::new(missing, loaded.sources));
+        }
+        let new: Vec<Diagnostic> = loaded.warnings.into_iter().filter(|w| !warnings.contains(w)).collect();
+        warnings.extend(new);
+    }
+    Ok(Diagnostics::new(warnings, base.sources))
+}

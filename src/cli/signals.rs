@@ -1,0 +1,38 @@
+//! Ctrl-C and termination: the program leaves with 128 plus the signal's number, and leaves nothing half-written.
+//!
+//! Results are written beside their place and renamed, so a process may die at any time; a hidden folder that it leaves behind
+//! is cleared away here if there is time, else by the next run.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Set at the first signal. Long work that can be continued later (a sweep) looks at it; everything else is ended at once.
+pub static STOP: AtomicBool = AtomicBool::new(false);
+
+/// The work at hand looks at [`STOP`] and ends by itself soon.
+static GENTLE: AtomicBool = AtomicBool::new(false);
+
+/// From now on the work at hand looks at [`STOP`]; a second signal ends it at once.
+pub fn stop_gently() {
+    GENTLE.store(true, Ordering::SeqCst);
+}
+
+/// Listens from now on.
+#[cfg(unix)]
+pub fn install() {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::iterator::Signals;
+    let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) else { return };
+    std::thread::spawn(move || {
+        for signal in signals.forever() {
+            let again = STOP.swap(true, Ordering::SeqCst);
+            if again || !GENTLE.load(Ordering::SeqCst) {
+                crate::results::write::clear_unfinished();
+                std::process::exit(128 + signal);
+            }
+        }
+    });
+}
+
+/// Listens from now on: nothing to be done where there are no such signals.
+#[cfg(not(unix))]
+pub fn install() {}

@@ -1,0 +1,257 @@
+//! Kubernetes objects into a cluster, in the order in which an API server would have got them.
+
+use crate::diagnostic::{Code, Diagnostic, Span, escape};
+use crate::engine::time::SimTime;
+use crate::manifest::lower::{self, LowerError};
+use crate::manifest::{Located, Object};
+use crate::model::cluster::Cluster;
+use crate::model::ids::{ClaimId, NodeId, PodId, VolumeId};
+use crate::model::names::{Name, Sym};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use std::collections::BTreeMap;
+
+/// Puts `objects` into the cluster: what others refer to first, of one kind by creation time (`kubectl get` sorts by name), then
+/// as listed. An object that is there already is changed as far as the API lets a running one be changed.
+///
+/// # Errors
+/// The first object that the API server would refuse, at its place.
+pub fn populate(cluster: &mut Cluster, objects: &[Located<Object>], at: SimTime) -> Result<(), Diagnostic> {
+    let mut ordered: Vec<&Located<Object>> = objects.iter().collect();
+    ordered.sort_by_key(|o| (rank(&o.value), created(metadata(&o.value))));
+    let deployments = Deployments::of(objects);
+    for object in ordered {
+        add(cluster, &object.value, &deployments, at).map_err(|error| refused(&object.value, object.span, &error))?;
+    }
+    Ok(())
+}
+
+fn refused(object: &Object, span: Span, error: &LowerError) -> Diagnostic {
+    let name = escape(object.name()).to_string();
+    Diagnostic::error(Code::InvalidValue, format!("{} `{name}`: {error}", object.kind())).at(span)
+}
+
+/// Referred to by later ones.
+fn rank(object: &Object) -> u8 {
+    match object {
+        Object::Namespace(_) => 0,
+        Object::PriorityClass(_) => 1,
+        Object::StorageClass(_) | Object::CSIDriver(_) => 2,
+        Object::Node(_) => 3,
+        Object::CSINode(_) | Object::CSIStorageCapacity(_) => 4,
+        Object::Service(_) | Object::PodDisruptionBudget(_) => 5,
+        Object::PersistentVolume(_) => 6,
+        Object::PersistentVolumeClaim(_) => 7,
+        Object::StatefulSet(_)
+        | Object::Deployment(_)
+        | Object::ReplicaSet(_)
+        | Object::ReplicationController(_)
+        | Object::Job(_) => 8,
+        Object::Pod(_) => 9,
+    }
+}
+
+fn metadata(object: &Object) -> &ObjectMeta {
+    match object {
+        Object::Node(o) => &o.metadata,
+        Object::PersistentVolume(o) => &o.metadata,
+        Object::PersistentVolumeClaim(o) => &o.metadata,
+        Object::StorageClass(o) => &o.metadata,
+        Object::Pod(o) => &o.metadata,
+        Object::StatefulSet(o) => &o.metadata,
+        Object::Deployment(o) => &o.metadata,
+        Object::ReplicaSet(o) => &o.metadata,
+        Object::ReplicationController(o) => &o.metadata,
+        Object::Service(o) => &o.metadata,
+        Object::Namespace(o) => &o.metadata,
+        Object::PriorityClass(o) => &o.metadata,
+        Object::PodDisruptionBudget(o) => &o.metadata,
+        Object::CSIStorageCapacity(o) => &o.metadata,
+        Object::CSINode(o) => &o.metadata,
+        Object::CSIDriver(o) => &o.metadata,
+        Object::Job(o) => &o.metadata,
+    }
+}
+
+/// Seconds since the epoch; objects that do not say come last.
+fn created(metadata: &ObjectMeta) -> i64 {
+    metadata.creation_timestamp.as_ref().map_or(i64::MAX, |t| t.0.as_second())
+}
+
+/// Which ReplicaSet belongs to which Deployment, by namespace: a Deployment is modelled as its one ReplicaSet.
+#[derive(Debug, Default)]
+struct Deployments {
+    names: Vec<(String, String)>,
+    of_replica_set: BTreeMap<(String, String), String>,
+}
+
+impl Deployments {
+    fn of(objects: &[Located<Object>]) -> Deployments {
+        let mut found = Deployments::default();
+        for object in objects {
+            if let Object::Deployment(_) = &object.value {
+                let key = (object.value.namespace().to_owned(), object.value.name().to_owned());
+                found.names.push(key);
+            }
+        }
+        found.names.sort();
+        for object in objects {
+            let Object::ReplicaSet(set) = &object.value else { continue };
+            let owner = controller(&set.metadata).filter(|o| o.kind == "Deployment");
+            let namespace = object.value.namespace().to_owned();
+            if let Some(owner) = owner.filter(|o| found.has(&namespace, &o.name)) {
+                let key = (namespace, object.value.name().to_owned());
+                found.of_replica_set.insert(key, owner.name.clone());
+            }
+        }
+        found
+    }
+    fn has(&self, namespace: &str, name: &str) -> bool {
+        self.names.binary_search_by(|(ns, n)| (ns.as_str(), n.as_str()).cmp(&(namespace, name))).is_ok()
+    }
+    /// The Deployment of a ReplicaSet, also if that was not listed: it is named `<deployment>-<pod-template-hash>`.
+    fn owner_of(&self, namespace: &str, replica_set: &str, hash: Option<&str>) -> Option<String> {
+        let key = (namespace.to_owned(), replica_set.to_owned());
+        if let Some(deployment) = self.of_replica_set.get(&key) {
+            return Some(deployment.clone());
+        }
+        let deployment = replica_set.strip_suffix(hash?)?.strip_suffix('-')?;
+        self.has(namespace, deployment).then(|| deployment.to_owned())
+    }
+}
+
+fn controller(metadata: &ObjectMeta) -> Option<&OwnerReference> {
+    metadata.owner_references.iter().flatten().find(|o| o.controller == Some(true))
+}
+
+fn add(
+    cluster: &mut Cluster,
+    object: &Object,
+    deployments: &Deployments,
+    at: SimTime,
+) -> Result<(), LowerError> {
+    if update(cluster, object)? {
+        return Ok(());
+    }
+    match object {
+        Object::Namespace(o) => lower::add_namespace(cluster, o),
+        Object::PriorityClass(o) => lower::add_priority_class(cluster, o),
+        Object::StorageClass(o) => lower::add_class(cluster, o),
+        Object::CSIDriver(o) => lower::add_csi_driver(cluster, o),
+        Object::CSINode(o) => lower::add_csi_node(cluster, o),
+        Object::CSIStorageCapacity(o) => lower::add_capacity(cluster, o),
+        Object::Service(o) => lower::add_service(cluster, o),
+        Object::PodDisruptionBudget(o) => lower::add_budget(cluster, o),
+        Object::Node(o) => lower::add_node(cluster, o).map(|_: NodeId| ()),
+        Object::PersistentVolume(o) => {
+            lower::add_volume(cluster, o).map(|id: VolumeId| cluster.set_volume_created(id, at))
+        }
+        Object::PersistentVolumeClaim(o) => {
+            lower::add_claim(cluster, o).map(|id: ClaimId| cluster.set_claim_created(id, at))
+        }
+        Object::StatefulSet(o) => lower::add_stateful_set(cluster, o).map(|_| ()),
+        Object::Deployment(o) => lower::add_deployment(cluster, o).map(|_| ()),
+        Object::ReplicaSet(o) => {
+            if deployments.owner_of(object.namespace(), object.name(), None).is_some() {
+                return Ok(());
+            }
+            lower::add_replica_set(cluster, o).map(|_| ())
+        }
+        Object::ReplicationController(o) => lower::add_replication_controller(cluster, o).map(|_| ()),
+        Object::Job(o) => lower::add_job(cluster, o).map(|_| ()),
+        Object::Pod(o) => {
+            let hash = o.metadata.labels.as_ref().and_then(|l| l.get("pod-template-hash"));
+            let owner = controller(&o.metadata).filter(|c| c.kind == "ReplicaSet").and_then(|c| {
+                deployments.owner_of(object.namespace(), &c.name, hash.map(String::as_str))
+            });
+            let added: PodId = match owner {
+                None => lower::add_pod(cluster, o)?,
+                Some(deployment) => {
+                    let mut adopted = (**o).clone();
+                    for reference in adopted.metadata.owner_references.iter_mut().flatten() {
+                        if reference.controller == Some(true) {
+                            reference.kind = "Deployment".to_owned();
+                            reference.name.clone_from(&deployment);
+                        }
+                    }
+                    lower::add_pod(cluster, &adopted)?
+                }
+            };
+            cluster.set_pod_created(added, at);
+            Ok(())
+        }
+    }
+}
+
+/// Changes an object that is there already; `false`: there is none. Of workloads the number of replicas is taken over, of nodes
+/// everything but their identity; volumes, claims and pods cannot be changed in ways that matter here.
+fn update(cluster: &mut Cluster, object: &Object) -> Result<bool, LowerError> {
+    let name = |cluster: &Cluster| cluster.names.get_name(object.name());
+    let key = |cluster: &Cluster| -> Option<(Sym, Name)> {
+        Some((cluster.names.get(object.namespace())?, name(cluster)?))
+    };
+    let replicas = |n: Option<i32>| u32::try_from(n.unwrap_or(1)).unwrap_or(0);
+    match object {
+        Object::Node(o) => {
+            let Some(id) = cluster.names.get(object.name()).and_then(|n| cluster.node_by_name(n)) else {
+                return Ok(false);
+            };
+            update_node(cluster, id, o)?;
+        }
+        Object::PersistentVolume(_) => {
+            let sym = cluster.names.get(object.name());
+            return Ok(sym.is_some_and(|n| cluster.volume_by_name(n).is_some()));
+        }
+        Object::PersistentVolumeClaim(_) => {
+            return Ok(key(cluster).is_some_and(|(ns, n)| cluster.claim_by_name(ns, n).is_some()));
+        }
+        Object::Pod(_) => {
+            return Ok(key(cluster).is_some_and(|(ns, n)| cluster.pod_by_name(ns, n).is_some()));
+        }
+        Object::Job(_) => {
+            return Ok(key(cluster).is_some_and(|(ns, n)| cluster.job_by_name(ns, n).is_some()));
+        }
+        Object::StatefulSet(o) => {
+            let found = key(cluster).and_then(|(ns, n)| cluster.stateful_set_by_name(ns, n));
+            let Some(id) = found else { return Ok(false) };
+            let wanted = replicas(o.spec.as_ref().and_then(|s| s.replicas));
+            cluster.update_stateful_set(id, |set| set.replicas = wanted);
+        }
+        Object::Deployment(_) | Object::ReplicaSet(_) | Object::ReplicationController(_) => {
+            let kind = object.kind();
+            let found = key(cluster).and_then(|(ns, n)| cluster.replica_set_by_name(ns, n, kind));
+            let Some(id) = found else { return Ok(false) };
+            let wanted = match object {
+                Object::Deployment(o) => replicas(o.spec.as_ref().and_then(|s| s.replicas)),
+                Object::ReplicaSet(o) => replicas(o.spec.as_ref().and_then(|s| s.replicas)),
+                Object::ReplicationController(o) => replicas(o.spec.as_ref().and_then(|s| s.replicas)),
+                _ => return Ok(false),
+            };
+            cluster.update_replica_set(id, |set| set.replicas = wanted);
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// Takes over what a node says now, by lowering it in a cluster of its own that shares the string table.
+fn update_node(
+    cluster: &mut Cluster,
+    id: NodeId,
+    node: &k8s_openapi::api::core::v1::Node,
+) -> Result<(), LowerError> {
+    let mut apart = Cluster { names: std::mem::take(&mut cluster.names), ..Cluster::default() };
+    let lowered = lower::add_node(&mut apart, node).map(|new| {
+        let row = apart.node(new).clone();
+        let labels = apart.node_labels(new).clone();
+        (row, labels)
+    });
+    cluster.names = apart.names;
+    let (row, labels) = lowered?;
+    let labels = cluster.intern_labels(labels);
+    cluster.set_node_labels(id, labels);
+    cluster.set_node_taints(id, row.taints);
+    cluster.set_node_unschedulable(id, row.unschedulable);
+    cluster.set_node_ready(id, row.ready);
+    cluster.set_node_allocatable(id, row.allocatable, row.allocatable_pods);
+    Ok(())
+}
