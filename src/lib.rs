@@ -14,6 +14,7 @@ pub mod report;
 pub mod results;
 pub mod scenario;
 pub mod scheduler;
+pub mod simulate;
 pub mod sweep;
 pub mod trace;
 pub mod world;

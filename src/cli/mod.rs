@@ -6,6 +6,7 @@
 pub mod check;
 pub mod conformance;
 pub mod output;
+pub mod run;
 pub mod signals;
 pub mod trace;
 
@@ -27,6 +28,8 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run a scenario, or Kubernetes manifests, and compare its variants.
+    Run(run::Args),
     /// Check scenario files without running them.
     Check(check::Args),
     /// Replay recorded decisions of the real scheduler and PV controller and compare everything.
@@ -101,6 +104,7 @@ pub fn main() -> ExitCode {
 /// Runs one command.
 pub fn run(cli: Cli) -> ExitCode {
     let answer = match cli.command {
+        Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
         Command::Conformance(args) => return conformance::run(&args),
         Command::Trace(args) => return trace::run(&args),

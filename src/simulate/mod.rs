@@ -2,15 +2,15 @@
 //!
 //! Everything here is a pure function of its arguments, so that variants and points of a sweep can run on any thread.
 
+pub mod digest;
 pub mod populate;
 pub mod replay;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
 use crate::engine::time::{SimDuration, SimTime};
-use crate::manifest;
+use crate::manifest::{self, Located, Object, ScenarioObjects};
 use crate::model::cluster::Cluster;
 use crate::model::ids::PodId;
-use crate::observe::Observer;
 use crate::observe::digest::Digest;
 use crate::observe::event_log::EventLog;
 use crate::observe::filters::ProfileFilters;
@@ -19,9 +19,11 @@ use crate::results::VariantOutput;
 use crate::results::summary::{Assumption, AssumptionSource};
 use crate::scenario::{self, BindingMode, Loaded};
 use crate::scheduler::profile::Profile;
+use crate::world::lower::{self, PlanError};
 use crate::world::plan::{Action, Applier, Plan};
 use crate::world::{self, SimError};
 use rustc_hash::FxHashMap;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 /// How a scenario is to be run, beside what it says itself.
@@ -48,8 +50,6 @@ pub struct Prepared {
     pub warnings: Vec<Diagnostic>,
     /// The texts that the warnings point into.
     pub sources: Sources,
-    /// `blake3:<hex>` over the scenario and all its manifests.
-    pub digest: String,
     /// Period of the samples.
     pub sample: SimDuration,
 }
@@ -82,35 +82,104 @@ pub fn prepare(loaded: &Loaded, mode: Option<BindingMode>, options: Options) -> 
     }
     let sources = objects.sources.clone();
     let fail = |diagnostic: Diagnostic| Diagnostics::new(vec![diagnostic], sources.clone());
-    let mut refused = None;
-    let mut fill = |cluster: &mut Cluster, list: &[manifest::Located<manifest::Object>]| {
-        populate::populate(cluster, list, SimTime::ZERO).map_err(|d| {
-            let text = d.message.clone();
-            refused = Some(d);
-            world::lower::PlanError::Manifest(text)
+    let refused = RefCell::new(None);
+    let fill = |cluster: &mut Cluster, list: &[Located<Object>]| {
+        populate::populate(cluster, list, SimTime::ZERO).map_err(|diagnostic| {
+            let message = diagnostic.message.clone();
+            refused.replace(Some(diagnostic));
+            PlanError::Manifest(message)
         })
     };
-    let (in_cluster, in_workload) = (&objects.cluster, &objects.workload);
-    let fill = std::cell::RefCell::new(&mut fill);
-    let plan = world::lower::plan(
+    let plan = lower::plan(
         &loaded.scenario,
         mode,
         0,
-        |cluster| fill.borrow_mut()(cluster, in_cluster),
-        |cluster| fill.borrow_mut()(cluster, in_workload),
+        |cluster| fill(cluster, &objects.cluster),
+        |cluster| fill(cluster, &objects.workload),
     );
-    let mut plan = match (plan, refused) {
+    let mut plan = match (plan, refused.take()) {
         (Ok(plan), _) => plan,
         (Err(_), Some(diagnostic)) => return Err(fail(diagnostic)),
         (Err(error), None) => return Err(fail(Diagnostic::error(Code::Other, error.to_string()))),
     };
     plan.paranoid |= options.paranoid;
-    add_applied(&mut plan, loaded, &objects, mode).map_err(fail)?;
+    add_applied(&mut plan, loaded, &mut objects, mode).map_err(fail)?;
     assumptions.sort();
     assumptions.dedup();
-    let digest = digest(loaded, &objects, options.replay);
     let mut warnings = loaded.warnings.clone();
     warnings.append(&mut objects.warnings);
     let sample = loaded.scenario.report.sample;
-    Ok(Prepared { plan, assumptions, warnings, sources, digest, sample })
+    Ok(Prepared { plan, assumptions, warnings, sources, sample })
+}
+
+/// Entries of the timeline that apply files become part of the plan. They are tried first, so that nothing can fail later.
+fn add_applied(
+    plan: &mut Plan,
+    loaded: &Loaded,
+    objects: &mut ScenarioObjects,
+    mode: Option<BindingMode>,
+) -> Result<(), Diagnostic> {
+    for (index, list) in std::mem::take(&mut objects.applied) {
+        let Some(entry) = loaded.scenario.timeline.get(index) else { continue };
+        populate::populate(&mut Cluster::default(), &list, SimTime::ZERO)?;
+        let list: Arc<[Located<Object>]> = list.into();
+        let apply = move |cluster: &mut Cluster, at: SimTime| {
+            // Tried above on an empty cluster; on this one, objects that exist are changed instead.
+            let _ = populate::populate(cluster, &list, at);
+            if let Some(mode) = mode {
+                lower::override_binding_mode(cluster, mode);
+            }
+        };
+        // Entries of the same time are done as written: those before this one in the file come first.
+        let before = loaded.scenario.timeline[..index].iter().filter(|e| e.at == entry.at);
+        let before = before.filter(|e| !matches!(e.action.value, scenario::Action::Apply(_))).count();
+        let at = plan.timeline.partition_point(|(at, _)| *at < entry.at);
+        let applied = plan.timeline[at..].iter().filter(|(t, a)| *t == entry.at && matches!(a, Action::Apply(_)));
+        let place = (at + before + applied.count()).min(plan.timeline.len());
+        plan.timeline.insert(place, (entry.at, Action::Apply(Applier(Arc::new(apply)))));
+    }
+    Ok(())
+}
+
+fn assumption(from: &scenario::Assumption) -> Assumption {
+    let source = match from.source {
+        "catalogue" => AssumptionSource::Catalogue,
+        "trace-rule" => AssumptionSource::TraceRule,
+        "conversion" => AssumptionSource::Conversion,
+        _ => AssumptionSource::Default,
+    };
+    Assumption { path: from.path.clone(), value: from.value.clone(), source, note: from.note.clone() }
+}
+
+/// Runs a plan and measures it as variant `name`.
+///
+/// # Errors
+/// [`SimError`].
+pub fn run(plan: &Plan, name: &str, sample: SimDuration, options: Options) -> Result<VariantOutput, SimError> {
+    let profiles: Vec<Profile> = plan.profiles.iter().map(Profile::new).collect::<Result<_, _>>()?;
+    let settings = Settings {
+        stuck_after: plan.stuck_after,
+        sample,
+        uncarved_bytes: plan.uncarved_bytes.values().sum(),
+        ..Settings::default()
+    };
+    let mut metrics = Metrics::new(settings, Box::new(ProfileFilters::new(&profiles)));
+    let mut digest = Digest::default();
+    let mut log = options.events.then(EventLog::default);
+    let observers = ((&mut metrics, &mut digest), log.as_mut());
+    let mut end = world::run(plan, observers)?;
+    let waiting: Vec<PodId> = end.cluster.pods().ids().collect();
+    let messages: FxHashMap<PodId, String> =
+        waiting.into_iter().filter_map(|pod| Some((pod, end.message(pod)?.0))).collect();
+    let ending = Ending {
+        name: name.to_owned(),
+        end: end.at,
+        quiet: plan.duration.is_none(),
+        events: end.events,
+        digest: digest.finish(end.at),
+        message: &|_, pod| messages.get(&pod).cloned(),
+    };
+    let mut output = metrics.finish(&mut end.cluster, &ending);
+    output.events_jsonl = log.map(EventLog::into_bytes);
+    Ok(output)
 }

@@ -96,7 +96,7 @@ fn owner(cluster: &Cluster, metadata: &meta::ObjectMeta) -> PodOwner {
             let set = cluster.stateful_set_by_name(namespace, name);
             set.map_or(PodOwner::None, PodOwner::StatefulSet)
         }
-        "ReplicaSet" | "ReplicationController" => cluster
+        "ReplicaSet" | "ReplicationController" | "Deployment" => cluster
             .replica_set_by_name(namespace, name, &owner.kind)
             .map_or(PodOwner::None, PodOwner::ReplicaSet),
         "Job" => cluster.job_by_name(namespace, name).map_or(PodOwner::None, PodOwner::Job),

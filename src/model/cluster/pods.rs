@@ -134,6 +134,10 @@ impl Cluster {
             self.changes.push(Change::PodUpdated(id, PodDelta::Terminating));
         }
     }
+    /// Says when the pod was created: objects read from manifests do not know.
+    pub fn set_pod_created(&mut self, id: PodId, at: SimTime) {
+        self.pods[id].created = at;
+    }
     /// Sets the key by which preemption orders pods of equal priority.
     pub fn set_pod_start_order(&mut self, id: PodId, order: i64) {
         self.pods[id].start_order = order;

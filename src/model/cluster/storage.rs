@@ -27,6 +27,10 @@ impl Cluster {
         set_version(&mut self.claim_versions, id, self.generation);
         self.changes.push(Change::ClaimUpdated(id));
     }
+    /// Says when the claim was created: objects read from manifests do not know.
+    pub fn set_claim_created(&mut self, id: ClaimId, at: SimTime) {
+        self.claims[id].created = at;
+    }
     /// The scheduler remembers the node for which it will ask provisioning (no API write).
     pub fn assume_claim_node(&mut self, id: ClaimId, node: Option<Sym>) {
         self.claims[id].assumed_node = node;
@@ -77,6 +81,10 @@ impl Cluster {
         self.touch_volume(self.volumes[id].node_affinity);
         set_version(&mut self.volume_versions, id, self.generation);
         self.changes.push(Change::VolumeUpdated(id));
+    }
+    /// Says when the volume was created: objects read from manifests do not know.
+    pub fn set_volume_created(&mut self, id: VolumeId, at: SimTime) {
+        self.volumes[id].created = at;
     }
     /// The scheduler reserves a volume for a claim, or gives it back (no API write).
     pub fn assume_volume(&mut self, id: VolumeId, claim: Option<Uid>) {

@@ -1,0 +1,306 @@
+//! `stowplan run`: one scenario, all its variants, compared.
+
+use super::output;
+use super::{Answer, Failure};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
+use crate::report::plot;
+use crate::report::table::{self, Look, Next};
+use crate::results::disk::RealDisk;
+use crate::results::summary::{Assumption, Summary};
+use crate::results::write::safe_name;
+use crate::results::{Extras, RunOutput, VariantOutput, write_run};
+use crate::scenario::{BindingMode, LoadOptions, Loaded, Override, ScenarioFile, Spanned, Variant};
+use crate::simulate::{self, Options, Prepared};
+use clap::ValueEnum;
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Arguments of `run` as typed.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Scenario file (YAML or JSON); `-` is standard input.
+    #[arg(required_unless_present = "manifests", conflicts_with = "manifests")]
+    scenario: Option<PathBuf>,
+    /// Kubernetes manifests instead of a scenario: files or folders, as `kubectl get nodes,pv,pvc,sc,sts,pods -A -o yaml`
+    /// prints them.
+    #[arg(short = 'f', long = "filename", value_name = "MANIFESTS", num_args = 1..)]
+    manifests: Vec<String>,
+    /// Let the pods and claims of a snapshot arrive again, as if nothing had been bound.
+    #[arg(long)]
+    replay: bool,
+    /// Compare these binding modes instead of the scenario's variants.
+    #[arg(long, value_enum)]
+    mode: Option<Mode>,
+    /// Run only this variant; may be repeated.
+    #[arg(long = "variant", value_name = "NAME")]
+    variants: Vec<String>,
+    /// Seed of every random choice.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Change a value of the scenario, such as cluster.nodes[db].count=40; may be repeated, the later wins.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    sets: Vec<String>,
+    /// Results folder; default: results/<name of the scenario>.
+    #[arg(short = 'o', long = "output", value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Print summary.json on standard output, and nothing else there.
+    #[arg(long)]
+    json: bool,
+    /// Do not draw pictures.
+    #[arg(long)]
+    no_plots: bool,
+    /// Write everything that happened to events.jsonl.
+    #[arg(long)]
+    events: bool,
+    /// Check the invariants of the model after every event.
+    #[arg(long)]
+    paranoid: bool,
+    /// How decisions are made; both make the same ones.
+    #[arg(long, value_enum, default_value_t = Engine::Fast)]
+    engine: Engine,
+    /// Say on standard error how long it took.
+    #[arg(long)]
+    stats: bool,
+}
+
+/// `--mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// Immediate and WaitForFirstConsumer.
+    #[value(name = "both")]
+    Both,
+    /// What the classes say.
+    #[value(name = "as-is")]
+    AsIs,
+    /// Immediate alone.
+    #[value(name = "Immediate", alias = "immediate")]
+    Immediate,
+    /// WaitForFirstConsumer alone.
+    #[value(name = "WaitForFirstConsumer", alias = "wait-for-first-consumer")]
+    WaitForFirstConsumer,
+}
+
+/// `--engine`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Engine {
+    /// By what has changed.
+    Fast,
+    /// By looking at every node for every decision.
+    Plain,
+}
+
+/// Arguments with their defaults filled in and files read.
+pub struct Request {
+    file: ScenarioFile,
+    sets: Vec<Override>,
+    /// The scenario without any variant's changes.
+    base: Loaded,
+    variants: Vec<Variant>,
+    options: Options,
+}
+
+impl Request {
+    fn new(args: &Args) -> Result<Request, Failure> {
+        let load = LoadOptions::default();
+        let mut file = match &args.scenario {
+            Some(path) => ScenarioFile::read(path, &load)?,
+            None => ScenarioFile::from_manifests(&args.manifests, &load),
+        };
+        let mut texts = args.sets.clone();
+        texts.extend(args.seed.map(|seed| format!("seed={seed}")));
+        let sets = file.parse_sets(&texts)?;
+        let base = file.resolve(&sets)?;
+        let variants = match args.mode {
+            Some(mode) => mode.variants(&file),
+            None => base.scenario.variants.clone(),
+        };
+        let variants = chosen(variants, &args.variants)?;
+        let options = Options {
+            replay: args.replay,
+            paranoid: args.paranoid,
+            plain: args.engine == Engine::Plain,
+            events: args.events,
+        };
+        Ok(Request { file, sets, base, variants, options })
+    }
+
+    /// Every variant with its plan; all that is wrong is found before anything runs.
+    fn prepare(&self) -> Result<Vec<Prepared>, Diagnostics> {
+        self.variants
+            .iter()
+            .map(|variant| {
+                let loaded = self.file.resolve_point(variant, &[], &self.sets)?;
+                simulate::prepare(&loaded, variant.binding_mode, self.options)
+            })
+            .collect()
+    }
+}
+
+impl Mode {
+    fn variants(self, file: &ScenarioFile) -> Vec<Variant> {
+        let span = file.tree().span;
+        let variant = |name: &str, binding_mode| Variant {
+            name: Spanned { value: name.to_owned(), span },
+            binding_mode,
+            set: Vec::new(),
+        };
+        let immediate = variant("immediate", Some(BindingMode::Immediate));
+        let wait = variant("wait-for-first-consumer", Some(BindingMode::WaitForFirstConsumer));
+        match self {
+            Mode::Both => vec![immediate, wait],
+            Mode::AsIs => vec![variant("as-is", None)],
+            Mode::Immediate => vec![immediate],
+            Mode::WaitForFirstConsumer => vec![wait],
+        }
+    }
+}
+
+fn chosen(variants: Vec<Variant>, names: &[String]) -> Result<Vec<Variant>, Diagnostic> {
+    let known: Vec<String> = variants.iter().map(|v| v.name.value.clone()).collect();
+    for name in names {
+        if !known.contains(name) {
+            let hint = did_you_mean(name, known.iter().map(String::as_str))
+                .unwrap_or_else(|| format!("there are: {}", known.join(", ")));
+            let message = format!("there is no variant `{}`", crate::diagnostic::escape(name));
+            return Err(Diagnostic::error(Code::UnknownVariant, message).help(hint));
+        }
+    }
+    Ok(variants.into_iter().filter(|v| names.is_empty() || names.contains(&v.name.value)).collect())
+}
+
+/// Runs everything and writes the results.
+///
+/// # Errors
+/// Bad input, or results that cannot be written.
+pub fn run(args: Args) -> Answer {
+    let begun = Instant::now();
+    let request = Request::new(&args)?;
+    let prepared = request.prepare()?;
+    warn(&prepared);
+    let target = args.output.clone().unwrap_or_else(|| default_folder(&request.base));
+    let outputs = simulate_all(&request, &prepared)?;
+    let simulated = begun.elapsed();
+    let run = RunOutput::new(summary(&request, &prepared)?, outputs);
+    let plots = if args.no_plots { Vec::new() } else { draw(&run)? };
+    let extras = Extras { plots, files: Vec::new(), command: command(&args) };
+    let folder = write_run(&target, &run, &extras, &RealDisk)?;
+    show(&args, &run, &folder, !extras.plots.is_empty())?;
+    if args.stats {
+        stats(&run, simulated, begun.elapsed());
+    }
+    Ok(0)
+}
+
+fn simulate_all(request: &Request, prepared: &[Prepared]) -> Result<Vec<VariantOutput>, Failure> {
+    let one = |(variant, prepared): (&Variant, &Prepared)| {
+        simulate::run(&prepared.plan, &variant.name, prepared.sample, request.options)
+            .map_err(|error| Failure::Other(2, format!("variant {}: {error}", variant.name.value)))
+    };
+    request.variants.par_iter().zip(prepared.par_iter()).map(one).collect()
+}
+
+/// Warnings of all variants, each once.
+fn warn(prepared: &[Prepared]) {
+    let mut seen: Vec<&Diagnostic> = Vec::new();
+    for variant in prepared {
+        let new: Vec<&Diagnostic> = variant.warnings.iter().filter(|w| !seen.contains(w)).collect();
+        let list: Vec<Diagnostic> = new.iter().map(|w| (*w).clone()).collect();
+        let found = Diagnostics::new(list, variant.sources.clone());
+        output::complain(&found.render(output::colour_on_stderr()));
+        seen.extend(new);
+    }
+}
+
+fn default_folder(base: &Loaded) -> PathBuf {
+    Path::new("results").join(safe_name(&base.scenario.name))
+}
+
+/// The summary but for its variants.
+fn summary(request: &Request, prepared: &[Prepared]) -> Result<Summary, Failure> {
+    let names: Vec<&str> = request.variants.iter().map(|v| v.name.as_str()).collect();
+    let mut assumptions: Vec<Assumption> = prepared.iter().flat_map(|p| p.assumptions.clone()).collect();
+    assumptions.sort();
+    assumptions.dedup();
+    let scenario = &request.base.scenario;
+    let sources = prepared.first().map(|p| &p.sources);
+    let scenario_digest = simulate::digest::scenario(&request.base, sources, &names, request.options.replay)
+        .map_err(|error| Failure::Other(3, format!("cannot read the trace again: {error}")))?;
+    Ok(Summary {
+        scenario: scenario.name.value.clone(),
+        scenario_digest,
+        seed: scenario.seed,
+        assumptions,
+        ..Summary::default()
+    })
+}
+
+fn draw(run: &RunOutput) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    plot::draw_all(run).map_err(|error| Failure::Other(3, format!("cannot draw: {error}")))
+}
+
+/// The command line for the provenance: only what can change the results, so that equal runs give equal bytes.
+fn command(args: &Args) -> Vec<String> {
+    let mut words = vec!["stowplan".to_owned(), "run".to_owned()];
+    words.extend(args.scenario.iter().map(|p| p.display().to_string()));
+    if !args.manifests.is_empty() {
+        words.push("-f".into());
+        words.extend(args.manifests.iter().cloned());
+    }
+    let flag = |on: bool, name: &str| on.then(|| name.to_owned());
+    words.extend(flag(args.replay, "--replay"));
+    if let Some(mode) = args.mode.and_then(|m| m.to_possible_value()) {
+        words.extend(["--mode".into(), mode.get_name().to_owned()]);
+    }
+    for variant in &args.variants {
+        words.extend(["--variant".into(), variant.clone()]);
+    }
+    words.extend(args.seed.into_iter().flat_map(|seed| ["--seed".into(), seed.to_string()]));
+    for set in &args.sets {
+        words.extend(["--set".into(), set.clone()]);
+    }
+    words.extend(flag(args.no_plots, "--no-plots"));
+    words.extend(flag(args.events, "--events"));
+    words
+}
+
+fn show(args: &Args, run: &RunOutput, folder: &Path, plots: bool) -> Result<(), Failure> {
+    let settled = |v: &VariantOutput| v.summary.decisions == 0 && v.summary.pods.created > 0;
+    if !args.replay && run.variants.iter().all(settled) && !run.variants.is_empty() {
+        output::complain(
+            "note: nothing is pending in this snapshot, so nothing was decided and all modes look alike.\n      \
+             Run it with --replay to let its pods and claims arrive again.\n",
+        );
+    }
+    if args.json {
+        let mut text = serde_json::to_string_pretty(&run.summary)
+            .map_err(|error| Failure::Other(3, format!("cannot write the summary: {error}")))?;
+        text.push('\n');
+        return Ok(output::say(&text)?);
+    }
+    let mut look = Look { colour: output::colour_on_stdout(), ..Look::default() };
+    look.width = output::width().unwrap_or(look.width);
+    let next = Next { folder: Some(folder), plots, report: false };
+    Ok(output::say(&table::render(run, &next, &look))?)
+}
+
+fn stats(run: &RunOutput, simulated: std::time::Duration, all: std::time::Duration) {
+    let events: u64 = run.summary.variants.iter().map(|v| v.events).sum();
+    let decisions: u64 = run.summary.variants.iter().map(|v| v.decisions).sum();
+    let seconds = simulated.as_secs_f64();
+    output::complain(&format!(
+        "{} variants, {events} events, {decisions} decisions in {seconds:.3} s ({:.0} decisions/s); \
+         with results {:.3} s; peak memory {}\n",
+        run.variants.len(),
+        decisions as f64 / seconds.max(1e-9),
+        all.as_secs_f64(),
+        peak_memory().map_or("unknown".to_owned(), |bytes| crate::report::human::bytes(bytes.into())),
+    ));
+}
+
+/// The process' peak resident memory in bytes, where the operating system tells.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
