@@ -80,6 +80,10 @@ impl Sources {
         self.texts.push(Arc::new(SourceText::new(name.into(), text.into())));
         SourceId(self.texts.len() as u32 - 1)
     }
+    /// All texts, in the order in which they were added.
+    pub fn texts(&self) -> &[Arc<SourceText>] {
+        &self.texts
+    }
     /// The text of an id that this arena (or the one it was cloned from) gave out.
     pub fn get(&self, id: SourceId) -> Option<&Arc<SourceText>> {
         self.texts.get(id.0 as usize)

@@ -1,6 +1,6 @@
 //! The digest of a scenario as it was run: what it says, with all its files and overrides, but not where they lie.
 
-use crate::diagnostic::{SourceId, Sources};
+use crate::diagnostic::Sources;
 use crate::scenario::Loaded;
 use serde_json::Value;
 use std::fs::File;
@@ -26,12 +26,9 @@ pub fn scenario(
     variants.iter().for_each(|name| part(name.as_bytes()));
     part(&[u8::from(replay)]);
     // The scenario's own text and those of the command line come first and are in `canonical`.
-    let own = count(&base.sources);
-    for index in own..texts.map_or(own, count) {
-        if let Some(text) = texts.and_then(|t| t.get(SourceId(index))) {
-            part(text.text.as_bytes());
-        }
-    }
+    let own = base.sources.texts().len();
+    let read = texts.map(Sources::texts).unwrap_or_default();
+    read.iter().skip(own).for_each(|text| part(text.text.as_bytes()));
     if let Some(trace) = &base.scenario.workload.trace {
         let nodes = trace.nodes.iter().flat_map(|n| &n.files);
         for file in trace.files.iter().chain(nodes) {
@@ -39,10 +36,6 @@ pub fn scenario(
         }
     }
     Ok(format!("blake3:{}", hasher.finalize().to_hex()))
-}
-
-fn count(sources: &Sources) -> u32 {
-    (0..).take_while(|index| sources.get(SourceId(*index)).is_some()).count() as u32
 }
 
 /// The scenario without the names of files, whose content is hashed instead.

@@ -18,6 +18,7 @@ use crate::observe::metrics::{Ending, Metrics, Settings};
 use crate::results::VariantOutput;
 use crate::results::summary::{Assumption, AssumptionSource};
 use crate::scenario::{self, BindingMode, Loaded};
+use crate::scheduler::cycle::Engine;
 use crate::scheduler::profile::Profile;
 use crate::world::lower::{self, PlanError};
 use crate::world::plan::{Action, Applier, Plan};
@@ -58,7 +59,11 @@ pub struct Prepared {
 ///
 /// # Errors
 /// Everything that is wrong with the scenario or its files.
-pub fn prepare(loaded: &Loaded, mode: Option<BindingMode>, options: Options) -> Result<Prepared, Diagnostics> {
+pub fn prepare(
+    loaded: &Loaded,
+    mode: Option<BindingMode>,
+    options: Options,
+) -> Result<Prepared, Diagnostics> {
     let missing = scenario::not_implemented(&loaded.scenario);
     if !missing.is_empty() {
         return Err(Diagnostics::new(missing, loaded.sources.clone()));
@@ -75,9 +80,10 @@ pub fn prepare(loaded: &Loaded, mode: Option<BindingMode>, options: Options) -> 
             path: "--replay".into(),
             value: format!("{} pods and {} claims arrive again", stripped.pods, stripped.claims),
             source: AssumptionSource::Conversion,
-            note: "nodeName, volumeName, claimRef and the controllers' annotations and status were taken away; \
+            note:
+                "nodeName, volumeName, claimRef and the controllers' annotations and status were taken away; \
                    pods of DaemonSets, static pods and pods that have ended stay"
-                .into(),
+                    .into(),
         });
     }
     let sources = objects.sources.clone();
@@ -103,6 +109,7 @@ pub fn prepare(loaded: &Loaded, mode: Option<BindingMode>, options: Options) -> 
         (Err(error), None) => return Err(fail(Diagnostic::error(Code::Other, error.to_string()))),
     };
     plan.paranoid |= options.paranoid;
+    plan.engine = if options.plain { Engine::Plain } else { Engine::Fast };
     add_applied(&mut plan, loaded, &mut objects, mode).map_err(fail)?;
     assumptions.sort();
     assumptions.dedup();
@@ -134,7 +141,8 @@ fn add_applied(
         let before = loaded.scenario.timeline[..index].iter().filter(|e| e.at == entry.at);
         let before = before.filter(|e| !matches!(e.action.value, scenario::Action::Apply(_))).count();
         let at = plan.timeline.partition_point(|(at, _)| *at < entry.at);
-        let applied = plan.timeline[at..].iter().filter(|(t, a)| *t == entry.at && matches!(a, Action::Apply(_)));
+        let applied =
+            plan.timeline[at..].iter().filter(|(t, a)| *t == entry.at && matches!(a, Action::Apply(_)));
         let place = (at + before + applied.count()).min(plan.timeline.len());
         plan.timeline.insert(place, (entry.at, Action::Apply(Applier(Arc::new(apply)))));
     }
@@ -155,7 +163,12 @@ fn assumption(from: &scenario::Assumption) -> Assumption {
 ///
 /// # Errors
 /// [`SimError`].
-pub fn run(plan: &Plan, name: &str, sample: SimDuration, options: Options) -> Result<VariantOutput, SimError> {
+pub fn run(
+    plan: &Plan,
+    name: &str,
+    sample: SimDuration,
+    options: Options,
+) -> Result<VariantOutput, SimError> {
     let profiles: Vec<Profile> = plan.profiles.iter().map(Profile::new).collect::<Result<_, _>>()?;
     let settings = Settings {
         stuck_after: plan.stuck_after,

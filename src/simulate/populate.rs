@@ -20,7 +20,8 @@ pub fn populate(cluster: &mut Cluster, objects: &[Located<Object>], at: SimTime)
     ordered.sort_by_key(|o| (rank(&o.value), created(metadata(&o.value))));
     let deployments = Deployments::of(objects);
     for object in ordered {
-        add(cluster, &object.value, &deployments, at).map_err(|error| refused(&object.value, object.span, &error))?;
+        add(cluster, &object.value, &deployments, at)
+            .map_err(|error| refused(&object.value, object.span, &error))?;
     }
     Ok(())
 }
@@ -160,9 +161,9 @@ fn add(
         Object::Job(o) => lower::add_job(cluster, o).map(|_| ()),
         Object::Pod(o) => {
             let hash = o.metadata.labels.as_ref().and_then(|l| l.get("pod-template-hash"));
-            let owner = controller(&o.metadata).filter(|c| c.kind == "ReplicaSet").and_then(|c| {
-                deployments.owner_of(object.namespace(), &c.name, hash.map(String::as_str))
-            });
+            let owner = controller(&o.metadata)
+                .filter(|c| c.kind == "ReplicaSet")
+                .and_then(|c| deployments.owner_of(object.namespace(), &c.name, hash.map(String::as_str)));
             let added: PodId = match owner {
                 None => lower::add_pod(cluster, o)?,
                 Some(deployment) => {
@@ -239,13 +240,14 @@ fn update_node(
     id: NodeId,
     node: &k8s_openapi::api::core::v1::Node,
 ) -> Result<(), LowerError> {
-    let mut apart = Cluster { names: std::mem::take(&mut cluster.names), ..Cluster::default() };
+    let mut apart = Cluster::default();
+    std::mem::swap(&mut apart.names, &mut cluster.names);
     let lowered = lower::add_node(&mut apart, node).map(|new| {
         let row = apart.node(new).clone();
         let labels = apart.node_labels(new).clone();
         (row, labels)
     });
-    cluster.names = apart.names;
+    std::mem::swap(&mut apart.names, &mut cluster.names);
     let (row, labels) = lowered?;
     let labels = cluster.intern_labels(labels);
     cluster.set_node_labels(id, labels);

@@ -6,7 +6,8 @@
 
 use crate::manifest::{Located, Object};
 use k8s_openapi::api::core::v1::{
-    PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimStatus, PersistentVolumeStatus, Pod, PodStatus,
+    PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimStatus, PersistentVolumeStatus, Pod,
+    PodStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -58,9 +59,11 @@ fn strip_annotations(metadata: &mut ObjectMeta) {
 
 /// `false`: it stays.
 fn strip_pod(pod: &mut Pod) -> bool {
-    let mirror = pod.metadata.annotations.as_ref().is_some_and(|a| a.contains_key("kubernetes.io/config.mirror"));
+    let mirror =
+        pod.metadata.annotations.as_ref().is_some_and(|a| a.contains_key("kubernetes.io/config.mirror"));
     let owners = pod.metadata.owner_references.iter().flatten();
-    let bound_to_node = owners.filter(|o| o.controller == Some(true)).any(|o| o.kind == "DaemonSet" || o.kind == "Node");
+    let bound_to_node =
+        owners.filter(|o| o.controller == Some(true)).any(|o| o.kind == "DaemonSet" || o.kind == "Node");
     let phase = pod.status.as_ref().and_then(|s| s.phase.as_deref());
     if mirror || bound_to_node || matches!(phase, Some("Succeeded" | "Failed")) {
         return false;
@@ -89,6 +92,7 @@ fn strip_volume(volume: &mut PersistentVolume) {
         spec.claim_ref = None;
     }
     volume.metadata.deletion_timestamp = None;
-    volume.status = Some(PersistentVolumeStatus { phase: Some("Available".to_owned()), ..Default::default() });
+    volume.status =
+        Some(PersistentVolumeStatus { phase: Some("Available".to_owned()), ..Default::default() });
     strip_annotations(&mut volume.metadata);
 }

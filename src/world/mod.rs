@@ -281,7 +281,8 @@ impl<'p, O: Observer> World<'p, O> {
         let mut cluster = plan.cluster.clone();
         cluster.set_volume_tie_break(tie.clone());
         let profiles = plan.profiles.iter().map(|config| Profile::new(config));
-        let scheduler = Scheduler::new(profiles.collect::<Result<_, _>>()?, tie.clone());
+        let scheduler =
+            Scheduler::new(profiles.collect::<Result<_, _>>()?, tie.clone()).with_engine(plan.engine);
         let timing = &plan.timing;
         let timers = QueueTimers {
             backoff_initial: timing.backoff_initial,

@@ -10,6 +10,7 @@ use crate::model::spec::PodSpec;
 use crate::model::volume::{AccessModes, VolumeMode};
 use crate::model::workload::{ClaimRetention, PodManagement};
 use crate::scenario::{AntiAffinity, Distribution, WorkloadKind};
+use crate::scheduler::cycle::Engine;
 use crate::scheduler::profile::ProfileConfig;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -45,6 +46,8 @@ pub struct Plan {
     pub wiped: Vec<WipedVolume>,
     /// Bytes of disks in no volume, by node name.
     pub uncarved_bytes: BTreeMap<Sym, u128>,
+    /// How scheduling attempts are executed.
+    pub engine: Engine,
     /// Check the invariants after every event.
     pub paranoid: bool,
 }
@@ -66,6 +69,7 @@ impl Plan {
             stuck_after: SimDuration::from_secs(300),
             wiped: Vec::new(),
             uncarved_bytes: BTreeMap::new(),
+            engine: Engine::default(),
             paranoid: cfg!(debug_assertions),
         }
     }
