@@ -361,10 +361,10 @@ impl Metrics {
                     self.settle_storage(deadline, cluster);
                     self.groups.settle(&mut self.replicas);
                 }
+                // Up to `to` it is integrated when that comes: the end of a run lies before it.
                 _ => break,
             }
         }
-        self.advance(to);
     }
 
     /// What is known about a pod that exists.
@@ -375,6 +375,7 @@ impl Metrics {
 
 impl Observer for Metrics {
     fn observe(&mut self, at: SimTime, cluster: &Cluster, what: &Observation) {
+        self.advance(at);
         self.samples.touch();
         match *what {
             Observation::PodWanted(_) | Observation::Event { .. } => {}
@@ -422,6 +423,7 @@ impl Observer for Metrics {
     }
 
     fn settled(&mut self, from: SimTime, to: SimTime, cluster: &mut Cluster) {
+        self.advance(from);
         self.settle(from, cluster);
         self.pass(from, to, cluster);
     }

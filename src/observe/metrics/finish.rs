@@ -44,8 +44,8 @@ impl Metrics {
     /// Everything that was measured. `cluster` is the state at the end.
     pub fn finish(mut self, cluster: &mut Cluster, ending: &Ending<'_>) -> VariantOutput {
         let end = ending.end;
-        self.settle(end, cluster);
         self.advance(end);
+        self.settle(end, cluster);
         if ending.quiet {
             self.replicas.pass_deadlines(end, cluster);
             self.settle_storage(end, cluster);
