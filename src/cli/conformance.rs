@@ -2,6 +2,7 @@
 
 use crate::conformance::explain::explain;
 use crate::conformance::report::{ReportError, find_case, run_files};
+use crate::scheduler::cycle::Engine;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,7 +46,7 @@ fn answer(args: &Args) -> Result<(String, u8), (String, u8)> {
         let text = explain(&case).map_err(|error| (format!("{id}: {error}"), 2))?;
         return Ok((text, 0));
     }
-    let report = run_files(&args.files).map_err(bad)?;
+    let report = run_files(&args.files, Engine::Plain).map_err(bad)?;
     let code = u8::from(!report.agrees());
     if args.json {
         let text = serde_json::to_string(&report).map_err(|error| (error.to_string(), 3))?;

@@ -2,6 +2,7 @@
 
 use super::case::{Case, Expect};
 use super::replay::{ReplayError, replay};
+use crate::scheduler::cycle::Engine;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -10,7 +11,7 @@ use std::fmt::Write as _;
 /// # Errors
 /// [`ReplayError`] for a case that cannot be replayed.
 pub fn explain(case: &Case) -> Result<String, ReplayError> {
-    let replayed = replay(case)?;
+    let replayed = replay(case, Engine::Plain)?;
     let mut text = format!("{}\n", case.id);
     for (expected, actual) in case.immediate_bindings.iter().zip(&replayed.immediate_bindings) {
         let words =

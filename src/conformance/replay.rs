@@ -10,7 +10,7 @@ use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, NodeId, PodId, VolumeId};
 use crate::model::pod::PodPhase;
 use crate::model::volume::ClaimPhase;
-use crate::scheduler::cycle::{Attempt, Detail, Outcome, Request, Scheduler, pre_bind_error};
+use crate::scheduler::cycle::{Attempt, Detail, Engine, Outcome, Request, Scheduler, pre_bind_error};
 use crate::scheduler::framework::{Binding, Code, Rejection};
 use crate::scheduler::plugins::score;
 use crate::scheduler::plugins::volume_binding::{self, assume::BindError};
@@ -69,12 +69,12 @@ pub enum ReplayError {
     Config(#[from] crate::scheduler::profile::ConfigError),
 }
 
-/// Replays a case.
+/// Replays a case. The fast engine keeps no record of nodes and scores, so only its decisions are told.
 ///
 /// # Errors
 /// [`ReplayError`] for a case that is not one.
-pub fn replay(case: &Case) -> Result<Replayed, ReplayError> {
-    let mut world = World::load(case)?;
+pub fn replay(case: &Case, engine: Engine) -> Result<Replayed, ReplayError> {
+    let mut world = World::load(case, engine)?;
     world.settle();
     let immediate_bindings = case.immediate_bindings.iter().map(|b| world.claim_state(&b.pvc)).collect();
     let mut steps = Vec::with_capacity(case.steps.len());
@@ -94,6 +94,7 @@ struct World {
     cluster: Cluster,
     scheduler: Scheduler,
     provisioner: RecordingProvisioner,
+    detail: Detail,
 }
 
 fn parse<T: DeserializeOwned>(object: &Value, index: usize) -> Result<T, ReplayError> {
@@ -140,7 +141,7 @@ fn load_object(cluster: &mut Cluster, object: &Value, index: usize) -> Result<()
 }
 
 impl World {
-    fn load(case: &Case) -> Result<World, ReplayError> {
+    fn load(case: &Case, engine: Engine) -> Result<World, ReplayError> {
         let mut cluster = Cluster::default();
         for (index, object) in case.objects.iter().enumerate() {
             load_object(&mut cluster, object, index)?;
@@ -149,9 +150,10 @@ impl World {
         config.volume_binding.storage_capacity_scoring = case.config.storage_capacity_scoring;
         let point = |p: &ShapePoint| score::ShapePoint { utilization: p.utilization, score: p.score };
         config.volume_binding.shape = case.config.shape.iter().map(point).collect();
-        let scheduler = Scheduler::new(vec![Profile::new(&config)?], TieBreak::First);
+        let scheduler = Scheduler::new(vec![Profile::new(&config)?], TieBreak::First).with_engine(engine);
+        let detail = if engine == Engine::Plain { Detail::Full } else { Detail::Brief };
         let provisioner = RecordingProvisioner { capacity_tracking: case.config.capacity_tracking };
-        Ok(World { cluster, scheduler, provisioner })
+        Ok(World { cluster, scheduler, provisioner, detail })
     }
 
     /// The PV controller runs until nothing changes.
@@ -185,7 +187,7 @@ impl World {
     fn step(&mut self, index: usize, pod: PodId, compact: bool) -> Expect {
         let nominated_before = self.cluster.pod(pod).nominated;
         let bound_before = self.bound_claims();
-        let request = Request { pod, now: SimTime::ZERO, attempt: index as u64, detail: Detail::Full };
+        let request = Request { pod, now: SimTime::ZERO, attempt: index as u64, detail: self.detail };
         let Some(attempt) = self.scheduler.attempt(&mut self.cluster, request) else {
             return Expect { result: "error".into(), ..Expect::default() };
         };

@@ -2,6 +2,7 @@
 
 use super::case::{Case, read_lines};
 use super::compare::{Agreement, Compared, Mismatch, compare};
+use crate::scheduler::cycle::Engine;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -48,11 +49,11 @@ pub enum ReportError {
     },
 }
 
-/// Replays and compares all cases of some files.
+/// Replays and compares all cases of some files, by the given engine.
 ///
 /// # Errors
 /// [`ReportError`] for files that cannot be read and lines that are no cases.
-pub fn run_files(files: &[PathBuf]) -> Result<Report, ReportError> {
+pub fn run_files(files: &[PathBuf], engine: Engine) -> Result<Report, ReportError> {
     let mut report = Report::default();
     for file in files {
         for_each_batch(file, |lines| {
@@ -62,7 +63,7 @@ pub fn run_files(files: &[PathBuf]) -> Result<Report, ReportError> {
                     line: *number,
                     source,
                 })?;
-                Ok(compare(&case))
+                Ok(compare(&case, engine))
             };
             let compared: Vec<Result<Compared, ReportError>> = lines.par_iter().map(compare_line).collect();
             for result in compared {

@@ -28,7 +28,7 @@ pub struct PodSpec {
     pub nonzero_requests: (i64, i64),
     /// Host ports of containers and sidecars.
     pub host_ports: Vec<HostPort>,
-    /// Normalized images of init containers and containers, one entry each.
+    /// Normalized images of init containers, containers and image volumes, one entry each.
     pub images: Vec<Sym>,
     /// Number of init containers and containers.
     pub container_count: u32,

@@ -490,6 +490,7 @@ impl<'a> Cycle<'a> {
         }
         totals.clear();
         totals.resize(feasible.len(), 0);
+        let mut invalid: Vec<(NodeId, PluginName, i64)> = Vec::new();
         for (i, entry) in self.profile.score.iter().enumerate() {
             if active & 1 << i == 0 {
                 continue;
@@ -497,12 +498,10 @@ impl<'a> Cycle<'a> {
             column.clear();
             column.extend(feasible.iter().map(|node| entry.plugin.score(view, pod, self.state, *node)));
             entry.plugin.normalize(view, pod, self.state, column);
-            if let Some(bad) = column.iter().find(|score| !(0..=MAX_NODE_SCORE).contains(*score)) {
-                return Err(format!(
-                    "applying score defaultWeights on Score plugins: plugin {:?} returns an invalid score {bad}, \
-                     it should in the range of [0, {MAX_NODE_SCORE}] after normalizing",
-                    entry.plugin.name()
-                ));
+            for (node, &score) in feasible.iter().zip(column.iter()) {
+                if !(0..=MAX_NODE_SCORE).contains(&score) {
+                    invalid.push((*node, entry.plugin.name(), score));
+                }
             }
             for (score, total) in column.iter_mut().zip(totals.iter_mut()) {
                 *score *= entry.weight;
@@ -512,7 +511,26 @@ impl<'a> Cycle<'a> {
                 d.scores.push((entry.plugin.name(), column.clone()));
             }
         }
-        Ok(())
+        if invalid.is_empty() { Ok(()) } else { Err(self.invalid_score(view.cluster, &invalid)) }
+    }
+
+    /// The cycle fails at the first node in Kubernetes' order that has an invalid score, and at its first plugin that gives one.
+    fn invalid_score(&mut self, cluster: &Cluster, invalid: &[(NodeId, PluginName, i64)]) -> String {
+        if let Some(d) = &mut self.diagnosis {
+            d.scores.clear();
+        }
+        let start = self.order.start;
+        let order = self.order.list(cluster);
+        let place = |node: NodeId| {
+            let at = order.iter().position(|n| *n == node).unwrap_or(0);
+            (at + order.len() - start % order.len().max(1)) % order.len().max(1)
+        };
+        let first = invalid.iter().min_by_key(|(node, ..)| place(*node));
+        let (plugin, score) = first.map_or(("", 0), |(_, plugin, score)| (*plugin, *score));
+        format!(
+            "applying score defaultWeights on Score plugins: plugin {plugin:?} returns an invalid score {score}, \
+             it should in the range of [0, {MAX_NODE_SCORE}] after normalizing"
+        )
     }
 
     /// Assumes the pod on the node and runs Reserve.

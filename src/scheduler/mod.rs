@@ -4,6 +4,7 @@ pub mod cycle;
 pub mod cycle_state;
 mod fast;
 pub mod framework;
+mod go_sort;
 pub mod hints;
 pub mod message;
 mod node_order;

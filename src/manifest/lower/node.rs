@@ -117,7 +117,9 @@ pub(super) fn from_quantities(cluster: &mut Cluster, list: &BTreeMap<&str, Quant
 
 /// `IsScalarResourceName`: extended, hugepages, prefixed native and attachable-volumes resources. Other names do not count.
 fn is_scalar(name: &str) -> bool {
-    name.contains('/') || name.starts_with("hugepages-") || name.starts_with("attachable-volumes-")
+    (name.contains('/') && (name.contains("kubernetes.io/") || !name.starts_with("requests.")))
+        || name.starts_with("hugepages-")
+        || name.starts_with("attachable-volumes-")
 }
 
 /// Adds a CSINode.

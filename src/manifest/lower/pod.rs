@@ -35,6 +35,8 @@ pub fn add_pod_from_spec(cluster: &mut Cluster, pod: &core::Pod, spec_id: SpecId
     let node_name = pod.spec.as_ref().and_then(|s| s.node_name.as_deref()).filter(|n| !n.is_empty());
     let node = node_name.map(|n| cluster.names.intern(n)).map(|n| cluster.node_or_ghost(n));
     let nominated = status.and_then(|s| s.nominated_node_name.as_deref()).filter(|n| !n.is_empty());
+    // An assigned pod's nomination does not count any more.
+    let nominated = nominated.filter(|_| node.is_none());
     let nominated = nominated.and_then(|n| cluster.names.get(n)).and_then(|n| cluster.node_by_name(n));
     let phase = phase(status, node.is_some())?;
     let scheduled = condition(status, "PodScheduled").is_some_and(|c| c == "True");
@@ -135,7 +137,9 @@ pub fn pod_spec(
     let class = spec.priority_class_name.as_deref().and_then(|n| cluster.names.get(n));
     let class = class.and_then(|n| cluster.priority_class(n)).copied();
     let containers = || spec.init_containers.iter().flatten().chain(&spec.containers);
-    let images = containers().filter_map(|c| c.image.as_deref()).map(normalized_image).collect::<Vec<_>>();
+    let of_volumes = spec.volumes.iter().flatten().filter_map(|v| v.image.as_ref()?.reference.as_deref());
+    let images = containers().filter_map(|c| c.image.as_deref()).chain(of_volumes).map(normalized_image);
+    let images = images.collect::<Vec<_>>();
     let never = spec.preemption_policy.as_deref().map(|p| p == "Never");
     Ok(PodSpec {
         namespace: own_namespace,

@@ -9,8 +9,9 @@ use crate::model::ids::{NodeId, PodId};
 use crate::model::node::NodeInfo;
 use crate::scheduler::cycle_state::CycleState;
 use crate::scheduler::framework::*;
+use crate::scheduler::go_sort::sort_slice;
 use crate::scheduler::profile::Profile;
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 
 /// Kubernetes' name.
 pub const NAME: PluginName = "DefaultPreemption";
@@ -60,10 +61,18 @@ fn has_victims(cluster: &Cluster, pod: PodId, node: NodeId) -> bool {
     cluster.node(node).info.pods.iter().any(|other| cluster.spec_of(*other).priority < priority)
 }
 
-/// `MoreImportantPod`: higher priority first, then the one that started earlier.
-fn importance(cluster: &Cluster, a: PodId, b: PodId) -> Ordering {
-    let key = |pod| (Reverse(cluster.spec_of(pod).priority), cluster.pod(pod).start_order);
-    key(a).cmp(&key(b))
+/// `start_order` of a pod that has no start time: for Kubernetes it starts now, whenever it is asked.
+const NOT_STARTED: i64 = i64::MAX;
+
+/// `MoreImportantPod`: higher priority first, then the one that started earlier. Of two pods without a start time the one that is
+/// asked first started earlier.
+fn more_important(cluster: &Cluster, a: PodId, b: PodId) -> bool {
+    let (a, b) = (cluster.pod(a), cluster.pod(b));
+    let (first, second) = (cluster.spec(a.spec).priority, cluster.spec(b.spec).priority);
+    if first != second {
+        return first > second;
+    }
+    a.start_order < b.start_order || (a.start_order == NOT_STARTED && b.start_order == NOT_STARTED)
 }
 
 /// Splits pods into those whose eviction violates a PodDisruptionBudget and the others, in order.
@@ -128,7 +137,7 @@ impl DryRun<'_> {
             self.remove(pod);
         }
         self.fits().map_err(NoCandidate::Rejected)?;
-        potential.sort_by(|a, b| importance(cluster, *a, *b));
+        sort_slice(&mut potential, |a, b| more_important(cluster, *a, *b));
         let (violating, others) = split_by_budget(cluster, &potential);
         let mut victims = Vec::new();
         for &pod in &violating {
@@ -139,7 +148,7 @@ impl DryRun<'_> {
             self.reprieve(pod, &mut victims);
         }
         if !violating.is_empty() && !others.is_empty() {
-            victims.sort_by(|a, b| importance(cluster, *a, *b));
+            sort_slice(&mut victims, |a, b| more_important(cluster, *a, *b));
         }
         if victims.is_empty() {
             return Err(NoCandidate::NoVictims);
@@ -208,17 +217,19 @@ fn potential_nodes(cluster: &Cluster, rejections: Rejections<'_>) -> Vec<NodeId>
 /// victims, the latest start of the most important ones; what is still equal is a tie.
 fn pick(view: View<'_>, pod: PodId, candidates: &[Candidate]) -> Option<usize> {
     let cluster = view.cluster;
-    let harm = |c: &Candidate| {
+    let harm = |(i, c): (usize, &Candidate)| {
         let priorities = || c.victims.iter().map(|v| cluster.spec_of(*v).priority);
         let first = priorities().next().unwrap_or(i32::MIN);
         let sum: i64 = priorities().map(|p| i64::from(p) + i64::from(i32::MAX) + 1).sum();
         let highest = priorities().max().unwrap_or(i32::MIN);
         let most_important = c.victims.iter().filter(|v| cluster.spec_of(**v).priority == highest);
         let earliest = most_important.map(|v| cluster.pod(*v).start_order).min();
-        (c.violations, first, sum, c.victims.len(), Reverse(earliest))
+        // Started now: the later a node is asked, the later its pods started.
+        let asked = if earliest == Some(NOT_STARTED) { i } else { 0 };
+        (c.violations, first, sum, c.victims.len(), Reverse((earliest, asked)))
     };
-    let least = candidates.iter().map(harm).min()?;
-    let equal: Vec<usize> = (0..candidates.len()).filter(|i| harm(&candidates[*i]) == least).collect();
+    let least = candidates.iter().enumerate().map(harm).min()?;
+    let equal: Vec<usize> = (0..candidates.len()).filter(|i| harm((*i, &candidates[*i])) == least).collect();
     equal.get(view.choose("preemption-node", pod, 0, equal.len())).copied()
 }
 
