@@ -33,10 +33,6 @@ const NOT_YET: &[Feature] = &[
         path: "scheduler.volumeBindingShape",
         used: |s| s.scheduler.volume_binding_shape.is_some().then_some(s.name.span),
     },
-    Feature {
-        path: "cluster.nodes[].disks[].lvm",
-        used: |s| disks(s, |d| matches!(d.carve, Carve::Lvm { .. })),
-    },
     Feature { path: "workload.trace.format", used: unready_trace },
     Feature { path: "workload.trace.group", used: |s| trace(s, |t| t.group != TraceGroup::Pods) },
     Feature {
@@ -56,12 +52,6 @@ pub fn not_implemented(scenario: &Scenario) -> Vec<Diagnostic> {
         Diagnostic::error(Code::NotImplemented, format!("not implemented yet: {path}")).at(span)
     })
     .collect()
-}
-
-fn disks(scenario: &Scenario, test: fn(&DiskSpec) -> bool) -> Option<Span> {
-    let groups = scenario.cluster.nodes.iter().flat_map(|n| &n.disks);
-    let trace = scenario.workload.trace.iter().filter_map(|t| t.nodes.as_ref()).flat_map(|n| &n.disks);
-    groups.chain(trace).find(|d| test(d)).map(|d| d.class.span)
 }
 
 fn trace(scenario: &Scenario, test: fn(&TraceSpec) -> bool) -> Option<Span> {

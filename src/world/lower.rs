@@ -2,6 +2,7 @@
 
 use super::plan::{Action, ClaimPlan, GeneratorPlan, Kind, Plan, WipedVolume};
 use super::{arrivals, lower_trace};
+use crate::control::provisioner::lvm::{GroupChoice, LvmTiming};
 use crate::control::timing::{self, Timing};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::Cluster;
@@ -15,6 +16,7 @@ use crate::model::spec::{PodSpec, Taint, TaintEffect, Toleration};
 use crate::model::volume::{
     AccessModes, BindingMode, ReclaimPolicy, StorageClass, Volume, VolumeMode, VolumePhase, VolumeSource,
 };
+use crate::model::volume_group::{GroupKind, VolumeGroup};
 use crate::model::workload::{ClaimRetention, PodManagement};
 use crate::scenario as written;
 use crate::scheduler::plugins::score::ShapePoint;
@@ -89,6 +91,7 @@ pub fn plan(
         duration: scenario.duration,
         stuck_after: scenario.report.stuck_after,
         wiped,
+        lvm: (if timing.ideal { LvmTiming::default() } else { LvmTiming::TYPICAL }, GroupChoice::default()),
         uncarved_bytes: uncarved,
         ..Plan::new(cluster)
     })
@@ -316,9 +319,13 @@ pub fn add_disks(
     let (mut number, mut uncarved) = (0u32, 0u128);
     for disk in disks {
         for _ in 0..disk.count {
-            let written::Carve::Static(sizes) = &disk.carve else {
-                number += 1;
-                continue;
+            let sizes = match &disk.carve {
+                written::Carve::Static(sizes) => sizes,
+                written::Carve::Lvm { extent_bytes, overcommit } => {
+                    add_group(cluster, node, number, disk, (*extent_bytes, *overcommit));
+                    number += 1;
+                    continue;
+                }
             };
             for (part, bytes) in sizes.iter().enumerate() {
                 let volume = Volume {
@@ -354,6 +361,32 @@ pub fn add_disks(
         }
     }
     uncarved
+}
+
+/// Provisioner of classes that volume groups serve.
+pub const LVM_PROVISIONER: &str = "lvm.stowplan.io";
+
+/// Makes a disk a volume group. A class that makes no volumes itself gets the provisioner of volume groups.
+fn add_group(
+    cluster: &mut Cluster,
+    node: NodeId,
+    number: u32,
+    disk: &written::DiskSpec,
+    (extent_bytes, overcommit): (u64, f64),
+) {
+    let class = cluster.names.intern(&disk.class);
+    if let Some(row) = cluster.class(class).filter(|c| c.provisioner == sym::NO_PROVISIONER) {
+        let row = row.clone();
+        let provisioner = cluster.names.intern(LVM_PROVISIONER);
+        cluster.set_class(StorageClass { provisioner, allow_expansion: true, ..row });
+    }
+    let node = cluster.node(node).name;
+    let name = format!("{}-vg{number}", cluster.names.text(node));
+    let name = cluster.names.intern(&name);
+    // The reader allows 0 < overcommit; a thousandth is fine enough.
+    let overcommit_permille = libm::round(overcommit * 1000.0) as u64;
+    let kind = GroupKind::Lvm { extent_bytes, overcommit_permille };
+    cluster.add_volume_group(VolumeGroup::new(name, node, vec![class], kind, disk.size_bytes));
 }
 
 /// Node affinity of a local volume: the host of this name.

@@ -20,6 +20,7 @@ mod tests;
 
 use crate::control::api::{self, Write};
 use crate::control::provisioner::local::LocalProvisioner;
+use crate::control::provisioner::lvm::LvmProvisioner;
 use crate::control::pv::{PvController, PvEvent};
 use crate::control::queue::WorkQueue;
 use crate::control::statefulset;
@@ -194,6 +195,8 @@ struct World<'p, O> {
     pv_events: Vec<PvEvent>,
     /// The static provisioners of all nodes.
     disks: LocalProvisioner,
+    /// The driver of volume groups.
+    lvm: LvmProvisioner,
     actors: Vec<ActorState>,
     children: Children,
     pods: Vec<PodState>,
@@ -280,6 +283,7 @@ impl<'p, O: Observer> World<'p, O> {
         let tie = if plan.first_of_ties { TieBreak::First } else { TieBreak::Seeded(streams.clone()) };
         let mut cluster = plan.cluster.clone();
         cluster.set_volume_tie_break(tie.clone());
+        let lvm = LvmProvisioner::start(&mut cluster, plan.lvm.0, plan.lvm.1);
         let profiles = plan.profiles.iter().map(|config| Profile::new(config));
         let scheduler =
             Scheduler::new(profiles.collect::<Result<_, _>>()?, tie.clone()).with_engine(plan.engine);
@@ -315,6 +319,7 @@ impl<'p, O: Observer> World<'p, O> {
             pv_clients: settle::PvClients::new(timing.kcm),
             pv_events: Vec::new(),
             disks,
+            lvm,
             actors: Actor::ALL.iter().map(actor).collect(),
             children: Children::default(),
             pods: Vec::new(),
@@ -431,7 +436,8 @@ impl<'p, O: Observer> World<'p, O> {
         let arrivals = [self.sources.next_at(), self.trace.next_at()].into_iter().flatten().min();
         let arrivals = arrivals.map(|at| (at, RANK_ARRIVALS));
         let watch = self.watch.front().map(|(at, _)| (*at, RANK_CONTROLLERS));
-        let disks = self.disks.next_at().map(|at| (at, RANK_CONTROLLERS));
+        let disks = [self.disks.next_at(), self.lvm.next_at()].into_iter().flatten().min();
+        let disks = disks.map(|at| (at, RANK_CONTROLLERS));
         let controllers = self.has_controller_work().then_some((self.now, RANK_CONTROLLERS));
         let scheduler =
             (!self.scheduler_busy && self.queue.has_ready()).then_some((self.now, RANK_SCHEDULER));

@@ -1,6 +1,7 @@
 //! A plan: one run with everything resolved. Running it is a pure function of it.
 
 use super::trace::TracePlan;
+use crate::control::provisioner::lvm::{GroupChoice, LvmTiming};
 use crate::control::timing::Timing;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::Cluster;
@@ -44,6 +45,8 @@ pub struct Plan {
     pub stuck_after: SimDuration,
     /// Volumes that a static provisioner wipes and makes anew.
     pub wiped: Vec<WipedVolume>,
+    /// How long the driver of volume groups takes, and how it chooses among a node's groups.
+    pub lvm: (LvmTiming, GroupChoice),
     /// Bytes of disks in no volume, by node name.
     pub uncarved_bytes: BTreeMap<Sym, u128>,
     /// How scheduling attempts are executed.
@@ -68,6 +71,7 @@ impl Plan {
             duration: None,
             stuck_after: SimDuration::from_secs(300),
             wiped: Vec::new(),
+            lvm: (LvmTiming::default(), GroupChoice::default()),
             uncarved_bytes: BTreeMap::new(),
             engine: Engine::default(),
             paranoid: cfg!(debug_assertions),

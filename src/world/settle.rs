@@ -107,6 +107,7 @@ impl<O: Observer> World<'_, O> {
             || self.actors.iter().any(|a| a.idle_workers > 0 && !a.queue.is_empty())
             || self.pv_has_work()
             || self.disks.next_at().is_some_and(|at| at <= self.now)
+            || self.lvm.next_at().is_some_and(|at| at <= self.now)
     }
     fn pv_has_work(&self) -> bool {
         let (claims, volumes) = self.pv.queued();
@@ -169,11 +170,19 @@ impl<O: Observer> World<'_, O> {
         events.clear();
     }
 
-    /// Static provisioners delete what they have wiped and offer their disks again.
+    /// Static provisioners delete what they have wiped and offer their disks again; the driver of volume groups makes volumes.
     fn disk_work(&mut self) {
         while let Some(write) = self.disks.due(&self.cluster, self.now) {
             local::apply(&mut self.cluster, write, self.now);
             self.publish();
+        }
+        while let Some(write) = self.lvm.due(&self.cluster, self.now) {
+            let event = self.lvm.apply(&mut self.cluster, write, self.now);
+            self.publish();
+            if let Some(event) = event.filter(|_| self.observer.wants_events()) {
+                let message = self.cluster.names.intern(&event.message);
+                self.observe(&Observation::Event { about: event.about, reason: event.reason, message });
+            }
         }
     }
 
@@ -515,6 +524,7 @@ impl<O: Observer> World<'_, O> {
     fn deliver(&mut self, change: &Change) {
         self.pv.note(&self.cluster, change);
         self.disks.note(&self.cluster, change, self.now);
+        self.lvm.note(&self.cluster, change, self.now);
         match *change {
             Change::PodAdded(id) => self.pod_changed(id, None),
             Change::PodUpdated(id, delta) => self.pod_changed(id, Some(delta)),

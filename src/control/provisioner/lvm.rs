@@ -500,3 +500,7 @@ fn publish(cluster: &mut Cluster, node: Sym, class: Sym) {
         cluster.set_capacity(object);
     }
 }
+
+#[cfg(test)]
+#[path = "lvm_tests.rs"]
+mod tests;
