@@ -8,6 +8,7 @@ pub mod conformance;
 pub mod output;
 pub mod run;
 pub mod signals;
+pub mod sweep;
 pub mod trace;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -32,6 +33,10 @@ pub enum Command {
     Run(run::Args),
     /// Check scenario files without running them.
     Check(check::Args),
+    /// Run a scenario at every point of its sweep.
+    Sweep(sweep::Args),
+    /// Put the parts of a sweep together.
+    Merge(sweep::MergeArgs),
     /// Replay recorded decisions of the real scheduler and PV controller and compare everything.
     Conformance(conformance::Args),
     /// Look into traces and convert them.
@@ -106,6 +111,8 @@ pub fn run(cli: Cli) -> ExitCode {
     let answer = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
+        Command::Merge(args) => sweep::merge(&args),
         Command::Conformance(args) => return conformance::run(&args),
         Command::Trace(args) => return trace::run(&args),
     };

@@ -156,7 +156,11 @@ impl Mode {
     }
 }
 
-fn chosen(variants: Vec<Variant>, names: &[String]) -> Result<Vec<Variant>, Diagnostic> {
+/// The variants of these names; all without any.
+///
+/// # Errors
+/// A name that no variant has.
+pub fn chosen(variants: Vec<Variant>, names: &[String]) -> Result<Vec<Variant>, Diagnostic> {
     let known: Vec<String> = variants.iter().map(|v| v.name.value.clone()).collect();
     for name in names {
         if !known.contains(name) {

@@ -3,10 +3,18 @@
 //! Results are written beside their place and renamed, so a process may die at any time; a hidden folder that it leaves behind
 //! is cleared away here if there is time, else by the next run.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 /// Set at the first signal. Long work that can be continued later (a sweep) looks at it; everything else is ended at once.
 pub static STOP: AtomicBool = AtomicBool::new(false);
+
+/// The last signal that came.
+static SIGNAL: AtomicI32 = AtomicI32::new(0);
+
+/// The exit code of work that ended because of [`STOP`].
+pub fn exit_code() -> u8 {
+    u8::try_from(128 + SIGNAL.load(Ordering::SeqCst)).unwrap_or(130)
+}
 
 /// The work at hand looks at [`STOP`] and ends by itself soon.
 static GENTLE: AtomicBool = AtomicBool::new(false);
@@ -24,6 +32,7 @@ pub fn install() {
     let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) else { return };
     std::thread::spawn(move || {
         for signal in signals.forever() {
+            SIGNAL.store(signal, Ordering::SeqCst);
             let again = STOP.swap(true, Ordering::SeqCst);
             if again || !GENTLE.load(Ordering::SeqCst) {
                 crate::results::write::clear_unfinished();

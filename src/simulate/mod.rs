@@ -3,6 +3,7 @@
 //! Everything here is a pure function of its arguments, so that variants and points of a sweep can run on any thread.
 
 pub mod digest;
+pub mod evaluate;
 pub mod populate;
 pub mod replay;
 

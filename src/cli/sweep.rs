@@ -1,0 +1,243 @@
+//! `stowplan sweep` and `stowplan merge`: a scenario at every point of a grid, on all cores or many machines.
+
+use super::output;
+use super::signals;
+use super::{Answer, Failure};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::report::plot;
+use crate::results::disk::RealDisk;
+use crate::results::sweep::SweepTable;
+use crate::results::write::{PLOTS_FOLDER, ResultsError, safe_name};
+use crate::scenario::{LoadOptions, Loaded, ScenarioFile};
+use crate::simulate::evaluate::Simulator;
+use crate::simulate::{self, Options};
+use crate::sweep::design;
+use crate::sweep::execute::{Outcome, Progress};
+use crate::sweep::folder::{self, SWEEP_TABLE, SweepError};
+use crate::sweep::{JobKey, Point, Shard, Study, UntilCi};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Metrics that the pictures of a sweep show.
+const SHOWN: [&str; 4] =
+    ["pods.stuck", "pods.stuckByBinding", "storage.overSizeBytes", "stranded.timeWeighted.cpuMilli"];
+
+/// Arguments of `sweep`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Scenario file with a `sweep`; `-` is standard input.
+    scenario: PathBuf,
+    /// Threads; default: one per core.
+    #[arg(short = 'j', long = "jobs", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    jobs: Option<u32>,
+    /// Do only part I of N; `stowplan merge` puts the parts together.
+    #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE, hide_default_value = true)]
+    shard: Shard,
+    /// Continue an unfinished sweep.
+    #[arg(long)]
+    resume: bool,
+    /// Run only this variant; may be repeated.
+    #[arg(long = "variant", value_name = "NAME")]
+    variants: Vec<String>,
+    /// Seed from which those of all replications are derived.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Change a value of the scenario at every point; may be repeated.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    sets: Vec<String>,
+    /// Results folder; default: results/<name of the scenario>-sweep.
+    #[arg(short = 'o', long = "output", value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Do not draw pictures.
+    #[arg(long)]
+    no_plots: bool,
+    /// No progress bar.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// Arguments of `merge`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct MergeArgs {
+    /// The folders of all parts.
+    #[arg(required = true, value_name = "DIR")]
+    folders: Vec<PathBuf>,
+    /// Folder of the whole sweep.
+    #[arg(short = 'o', long = "output", value_name = "DIR")]
+    output: PathBuf,
+    /// Do not draw pictures.
+    #[arg(long)]
+    no_plots: bool,
+}
+
+impl From<SweepError> for Failure {
+    fn from(error: SweepError) -> Failure {
+        let code = match &error {
+            SweepError::Execute(crate::sweep::execute::ExecuteError::Stopped) => signals::exit_code(),
+            _ => error.exit_code(),
+        };
+        Failure::Other(code, error.to_string())
+    }
+}
+
+/// Runs a sweep. The answer is no if any run failed.
+///
+/// # Errors
+/// Bad input, results that cannot be written, or a signal.
+pub fn run(args: &Args) -> Answer {
+    let (study, simulator) = resolve(args)?;
+    let default = format!("{}-sweep", safe_name(&study.scenario));
+    let out = args.output.clone().unwrap_or_else(|| Path::new("results").join(default));
+    let command = command(args);
+    let options = folder::Options { out: &out, shard: args.shard, resume: args.resume, command: &command };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(args.jobs.unwrap_or(0) as usize).build();
+    let pool = pool.map_err(|error| Failure::Other(3, format!("cannot start threads: {error}")))?;
+    signals::stop_gently();
+    let bar = Bar::new(args.quiet);
+    let outcome =
+        pool.install(|| folder::run_sweep(&study, options, &simulator, &RealDisk, &bar, &signals::STOP));
+    bar.0.finish_and_clear();
+    let outcome = outcome?;
+    let whole = args.shard.count == 1;
+    if whole && !args.no_plots {
+        draw(&out)?;
+    }
+    output::say(&said(&outcome, &out, whole))?;
+    Ok(u8::from(outcome.failed > 0))
+}
+
+/// Puts the parts of a sweep together.
+///
+/// # Errors
+/// Parts that do not belong together, or results that cannot be written.
+pub fn merge(args: &MergeArgs) -> Answer {
+    let merged = folder::merge(&args.folders, &args.output, &RealDisk)?;
+    if !args.no_plots {
+        draw(&args.output)?;
+    }
+    let outcome = Outcome { runs: merged.runs, failed: merged.failed, wide_points: 0 };
+    output::say(&said(&outcome, &args.output, true))?;
+    Ok(u8::from(merged.failed > 0))
+}
+
+fn said(outcome: &Outcome, out: &Path, whole: bool) -> String {
+    let mut text = format!("{} runs", outcome.runs);
+    if outcome.failed > 0 {
+        text.push_str(&format!(", {} of them failed (column error)", outcome.failed));
+    }
+    if outcome.wide_points > 0 {
+        text.push_str(&format!("; {} points need more replications", outcome.wide_points));
+    }
+    let file = if whole { out.join(SWEEP_TABLE) } else { out.to_owned() };
+    text.push_str(&format!("\n  {}\n", file.display()));
+    text
+}
+
+fn resolve(args: &Args) -> Result<(Study, Simulator), Failure> {
+    let mut file = ScenarioFile::read(&args.scenario, &LoadOptions::default())?;
+    let mut texts = args.sets.clone();
+    texts.extend(args.seed.map(|seed| format!("seed={seed}")));
+    let sets = file.parse_sets(&texts)?;
+    let base = file.resolve(&sets)?;
+    let variants = super::run::chosen(base.scenario.variants.clone(), &args.variants)?;
+    let study = study(&base, variants.iter().map(|v| v.name.value.clone()).collect())?;
+    let simulator = Simulator::new(file, sets, variants, Options::default());
+    check_first_point(&study, &simulator, &base)?;
+    Ok((study, simulator))
+}
+
+fn study(base: &Loaded, variants: Vec<String>) -> Result<Study, Failure> {
+    let scenario = &base.scenario;
+    let axes = &scenario.sweep.axes;
+    let points = design::points(&scenario.sweep, scenario.seed)?;
+    let names: Vec<&str> = variants.iter().map(String::as_str).collect();
+    let objects = crate::manifest::for_scenario(base, crate::manifest::LoadOptions::default())?;
+    let scenario_digest = simulate::digest::scenario(base, Some(&objects.sources), &names, false)
+        .map_err(|error| Failure::Other(3, format!("cannot read the trace: {error}")))?;
+    Ok(Study {
+        scenario: scenario.name.value.clone(),
+        scenario_digest,
+        seed: scenario.seed,
+        replications: scenario.sweep.replications.max(1),
+        until_ci: None::<UntilCi>,
+        axes: axes.iter().map(|a| a.path.value.clone()).collect(),
+        variants,
+        points,
+    })
+}
+
+/// What is wrong everywhere is bad input; what is wrong at some point only becomes that row's error.
+fn check_first_point(study: &Study, simulator: &Simulator, base: &Loaded) -> Result<(), Failure> {
+    if study.points.is_empty() {
+        return Err(Diagnostic::error(Code::MissingKey, "the sweep has no point").into());
+    }
+    let missing = crate::scenario::not_implemented(&base.scenario);
+    if !missing.is_empty() {
+        return Err(crate::diagnostic::Diagnostics::new(missing, base.sources.clone()).into());
+    }
+    let fails = |point: &Point| simulator.check(&point.settings, study.seed).err();
+    let first = match fails(&study.points[0]) {
+        None => return Ok(()),
+        Some(error) => error,
+    };
+    let all = study.points.iter().skip(1).take(100).all(|point| fails(point).is_some());
+    if all { Err(first.into()) } else { Ok(()) }
+}
+
+/// The command line for the provenance: without what cannot change the results.
+fn command(args: &Args) -> Vec<String> {
+    let mut words = vec!["stowplan".to_owned(), "sweep".to_owned(), args.scenario.display().to_string()];
+    for variant in &args.variants {
+        words.extend(["--variant".into(), variant.clone()]);
+    }
+    words.extend(args.seed.into_iter().flat_map(|seed| ["--seed".into(), seed.to_string()]));
+    for set in &args.sets {
+        words.extend(["--set".into(), set.clone()]);
+    }
+    words
+}
+
+/// Adds the pictures to a finished folder.
+fn draw(out: &Path) -> Result<(), Failure> {
+    let path = out.join(SWEEP_TABLE);
+    let file = std::fs::File::open(&path).map_err(ResultsError::io(&path, "read"))?;
+    let table = SweepTable::read(std::io::BufReader::new(file))
+        .map_err(|error| ResultsError::Malformed { path, why: error.to_string() })?;
+    let pictures = plot::draw_sweep(&table, &SHOWN)
+        .map_err(|error| Failure::Other(3, format!("cannot draw: {error}")))?;
+    let folder = out.join(PLOTS_FOLDER);
+    std::fs::create_dir_all(&folder).map_err(ResultsError::io(&folder, "create the folder"))?;
+    for (name, svg) in pictures {
+        let path = folder.join(name);
+        std::fs::write(&path, svg).map_err(ResultsError::io(&path, "write"))?;
+    }
+    Ok(())
+}
+
+/// A bar on standard error, if that is a terminal.
+struct Bar(ProgressBar);
+
+impl Bar {
+    fn new(quiet: bool) -> Bar {
+        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(Some(0), target);
+        if let Ok(style) =
+            ProgressStyle::with_template("{bar:30} {pos}/{len} runs  {elapsed} (about {eta} left)")
+        {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(500));
+        Bar(bar)
+    }
+}
+
+impl Progress for Bar {
+    fn planned(&self, total: u64, done: u64) {
+        self.0.set_length(total);
+        self.0.set_position(done);
+    }
+    fn finished(&self, _: JobKey, _: bool) {
+        self.0.inc(1);
+    }
+}
