@@ -8,6 +8,8 @@
 //! ```
 //! Written against [`Model`], as sweeps are against [`crate::sweep::Evaluate`].
 
+pub mod fit;
+pub mod forecast;
 pub mod level;
 pub mod model;
 pub mod search;

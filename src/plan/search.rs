@@ -240,31 +240,27 @@ impl Lane {
     /// Decides what is tried next, or what became of the lane. Nothing above `limit` is tried.
     fn plan_next(&mut self, question: &Question<'_>, limit: f64) {
         self.next = None;
-        while self.state.is_none() {
-            let Some((index, depth)) = self.wish(question) else { return };
-            let size = match self.size(question, index) {
-                Ok(size) => size,
-                Err(why) => return self.fail(why),
-            };
-            let cost = cost(size, question.minimize);
-            if cost.is_infinite() {
-                return self.fail("it has nodes without a price; give every node group a `price`".to_owned());
-            }
-            if cost <= limit {
-                self.next = Some(Next { index, cost, depth });
-                return;
-            }
-            match self.largest_within(question, limit, index) {
-                // Galloping jumped beyond the limit: what lies between is still worth a look.
-                Some(index) => {
-                    let cost =
-                        self.sizes[&index].as_ref().map_or(limit, |s| self::cost(*s, question.minimize));
-                    self.next = Some(Next { index, cost, depth: SCREEN });
-                }
-                None => self.state = Some(self.known_answer().map_or(State::Dominated, State::Met)),
-            }
+        if self.state.is_some() {
             return;
         }
+        let Some((index, depth)) = self.wish(question) else { return };
+        match self.cost(question, index) {
+            Err(why) => self.fail(why),
+            Ok(cost) if cost <= limit => self.next = Some(Next { index, cost, depth }),
+            // Galloping jumped beyond the limit: what lies between is still worth a look.
+            Ok(_) => match self.largest_within(question, limit, index) {
+                Some(index) => self.next = Some(Next { index, cost: limit, depth: SCREEN }),
+                None => self.state = Some(self.known_answer().map_or(State::Dominated, State::Met)),
+            },
+        }
+    }
+
+    fn cost(&mut self, question: &Question<'_>, index: usize) -> Result<f64, String> {
+        let cost = cost(self.size(question, index)?, question.minimize);
+        if cost.is_infinite() {
+            return Err("it has nodes without a price; give every node group a `price`".to_owned());
+        }
+        Ok(cost)
     }
 
     /// The largest untried candidate below `end` and above all that did not do whose cost is within the limit.

@@ -105,6 +105,13 @@ impl Trial {
         Trial { settings, variant, size, verdict: Verdict::Open, runs: 0, error: None, metrics, losses }
     }
 
+    /// A cluster that cannot be.
+    pub fn impossible(settings: Vec<Override>, variant: (u32, String), why: String) -> Trial {
+        let mut trial = Trial::new(settings, variant, Size { nodes: 0, price_per_hour: None });
+        trial.fail(why);
+        trial
+    }
+
     /// Runs replications until `depth` of them are done or the candidate is judged. At full depth, it is judged.
     ///
     /// Replications are run in order, and what follows them is decided by them alone, so the outcome and the number of
