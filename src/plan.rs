@@ -13,6 +13,7 @@ pub mod forecast;
 pub mod level;
 pub mod model;
 pub mod search;
+pub mod solve;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod trial;
@@ -20,4 +21,5 @@ pub mod trial;
 pub use level::Level;
 pub use model::{Loss, Model, Size};
 pub use search::{Answer, Question, search};
+pub use solve::{Plan, Planning, solve};
 pub use trial::{Trial, Verdict};

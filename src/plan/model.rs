@@ -41,6 +41,9 @@ pub trait Model: Evaluate {
     /// If no workload has the name, or it cannot grow.
     fn sets(&self, workload: &str) -> Result<u64, String>;
 
+    /// The names of the workloads that [`Model::sets`] knows.
+    fn workloads(&self) -> Vec<String>;
+
     /// Runs a job to its end; then, for each set of `nodes` nodes (or [`MAX_SUBSETS`] of them, drawn by the job's seed),
     /// loses them for ever and looks whether every wanted pod runs again `within` that time, with the scenario's recovery.
     ///

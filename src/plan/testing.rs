@@ -79,6 +79,10 @@ impl Model for Bins {
         if workload == "w" { Ok(self.items) } else { Err(format!("no workload is named `{workload}`")) }
     }
 
+    fn workloads(&self) -> Vec<String> {
+        vec!["w".to_owned()]
+    }
+
     /// Items of a lost node run again if there is room on the others.
     fn lose(&self, job: &Job<'_>, nodes: u32, _: SimDuration) -> Result<Loss, String> {
         let left = number(job.settings, "count", 1).saturating_sub(u64::from(nodes));

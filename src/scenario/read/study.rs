@@ -135,7 +135,16 @@ fn axis_list(ctx: &mut Ctx<'_>, map: &mut Map<'_>, key: &'static str) -> Vec<Axi
 /// `plan`.
 pub fn plan(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<PlanSpec> {
     let mut map = Map::open(ctx, value, path)?;
-    let require = map.require(ctx, "require", requirements);
+    let fit = fit(ctx, &mut map);
+    let forecast: Vec<Forecast> =
+        map.list(ctx, "forecast").into_iter().filter_map(|(path, item)| forecast(ctx, item, &path)).collect();
+    // How much more fits can be asked without a level: the first stuck pod is the limit then.
+    let require = if fit.is_empty() && forecast.is_empty() {
+        map.require(ctx, "require", requirements)
+    } else {
+        map.read(ctx, "require", requirements).or(Some(Vec::new()))
+    };
+    let replications = map.or_default(ctx, "replications", 10, count(10..=10_000));
     let confidence = map.or_default(ctx, "confidence", 0.95, share);
     if !(0.5..1.0).contains(&confidence) {
         let message = format!("`{path}.confidence` must be at least 50% and below 100%");
@@ -147,7 +156,43 @@ pub fn plan(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<PlanSpec> {
     let words = [("price", Minimize::Price), ("nodes", Minimize::Nodes)];
     let minimize = read_or(ctx, &mut map, "minimize", ("nodes", Minimize::Nodes), choice(&words));
     map.finish(ctx);
-    Some(PlanSpec { require: require?, confidence, vary, minimize })
+    Some(PlanSpec { require: require?, confidence, vary, minimize, replications, fit, forecast })
+}
+
+/// `fit: [shop, [shop, web]]`.
+fn fit(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> Vec<Vec<Spanned<String>>> {
+    let mut all = Vec::new();
+    for (path, item) in map.list(ctx, "fit") {
+        let names: Vec<Spanned<String>> = match &item.kind {
+            Kind::Seq(items) => items.iter().filter_map(|name| spanned(ctx, name, &path)).collect(),
+            _ => spanned(ctx, item, &path).into_iter().collect(),
+        };
+        all.push(names);
+    }
+    all.retain(|names| !names.is_empty());
+    all
+}
+
+/// `{workload: shop, growth: 10%, every: 30d, horizon: 3y}`.
+fn forecast(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Forecast> {
+    let mut map = Map::open(ctx, value, path)?;
+    let workload = map.require(ctx, "workload", spanned);
+    let growth = map.require(ctx, "growth", |ctx, value, path| {
+        if value.as_text().is_some_and(|t| t.trim_end().ends_with('%')) {
+            share_up_to(100.0)(ctx, value, path).map(GrowthRate::Share)
+        } else {
+            number(0.0..=1e6)(ctx, value, path).map(GrowthRate::Sets)
+        }
+    });
+    let days = |n: u64| SimDuration::from_secs(n * 86_400);
+    let every = map.or_default(ctx, "every", days(30), duration);
+    let horizon = map.or_default(ctx, "horizon", days(3 * 365), duration);
+    if horizon < every {
+        let message = format!("`{path}`: the horizon is shorter than a period");
+        ctx.error(Diagnostic::error(Code::OutOfRange, message).at(value.span));
+    }
+    map.finish(ctx);
+    Some(Forecast { workload: workload?, growth: growth?, every, horizon })
 }
 
 fn requirements(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Vec<Spanned<Requirement>>> {

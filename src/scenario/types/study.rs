@@ -83,6 +83,34 @@ pub struct PlanSpec {
     pub vary: Vec<Axis>,
     /// What is made small.
     pub minimize: Minimize,
+    /// Paired replications on which a level is judged, at least 10.
+    pub replications: u32,
+    /// Workloads of which it is asked how many more fit; those of one entry grow together.
+    pub fit: Vec<Vec<Spanned<String>>>,
+    /// Growth of which it is asked when it breaks.
+    pub forecast: Vec<Forecast>,
+}
+
+/// `plan.forecast[]`: a workload grows from what it is in the scenario.
+#[derive(Clone, Debug)]
+pub struct Forecast {
+    /// The generated workload.
+    pub workload: Spanned<String>,
+    /// How fast.
+    pub growth: GrowthRate,
+    /// Per this time.
+    pub every: SimDuration,
+    /// How far ahead it is looked.
+    pub horizon: SimDuration,
+}
+
+/// How a workload grows per period.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum GrowthRate {
+    /// By a share of what there is: 0.1 for `10%`.
+    Share(f64),
+    /// By so many sets.
+    Sets(f64),
 }
 
 /// `plan.minimize`.
