@@ -12,6 +12,7 @@ pub mod fit;
 pub mod forecast;
 pub mod level;
 pub mod model;
+pub mod output;
 pub mod search;
 pub mod solve;
 #[cfg(test)]
