@@ -13,8 +13,10 @@ pub mod forecast;
 pub mod level;
 pub mod model;
 pub mod output;
+pub mod picture;
 pub mod search;
 pub mod solve;
+pub mod table;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod trial;

@@ -463,3 +463,6 @@ fn fullest(means: &Means) -> Option<Fullest> {
     // The first of equally full ones.
     known.reduce(|best, next| if next.share > best.share { next } else { best })
 }
+
+#[cfg(test)]
+mod tests;

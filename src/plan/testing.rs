@@ -24,7 +24,8 @@ pub(crate) struct Bins {
 }
 
 pub(crate) fn number(settings: &[Override], path: &str, default: u64) -> u64 {
-    let found = settings.iter().rev().find(|s| s.path == path);
+    // `count` also by the end of its path, as in scenarios.
+    let found = settings.iter().rev().find(|s| s.path == path || s.path.ends_with(&format!(".{path}")));
     found.map_or(default, |s| cell(&s.value).parse().unwrap())
 }
 
