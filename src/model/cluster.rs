@@ -120,6 +120,8 @@ pub struct Cluster {
     generation: u64,
     wide_generation: u64,
     config_generation: u64,
+    /// How many placed pods have each priority.
+    priorities: BTreeMap<i32, usize>,
 }
 
 /// Which nodes changed, in order: caches built on nodes follow it instead of looking at every node. It forgets its oldest half

@@ -153,6 +153,7 @@ impl Cluster {
     fn charge(&mut self, pod: PodId, node: NodeId) {
         let spec = &self.specs.rows[self.pods[pod].spec];
         self.nodes[node].info.add_pod(pod, spec);
+        *self.priorities.entry(spec.priority).or_default() += 1;
         if let Some(affinity) = &spec.affinity {
             self.affinity_pods.0 += usize::from(affinity.concerns_pods());
             self.affinity_pods.1 += usize::from(!affinity.anti_required.is_empty());
@@ -162,6 +163,12 @@ impl Cluster {
     fn discharge(&mut self, pod: PodId, node: NodeId) {
         let spec = &self.specs.rows[self.pods[pod].spec];
         let counted = self.nodes[node].info.remove_pod(pod, spec);
+        if let Some(count) = self.priorities.get_mut(&spec.priority).filter(|_| counted) {
+            *count -= 1;
+            if *count == 0 {
+                self.priorities.remove(&spec.priority);
+            }
+        }
         if let Some(affinity) = spec.affinity.as_ref().filter(|_| counted) {
             self.affinity_pods.0 -= usize::from(affinity.concerns_pods());
             self.affinity_pods.1 -= usize::from(!affinity.anti_required.is_empty());

@@ -47,6 +47,10 @@ impl Cluster {
     pub fn has_pod_affinity(&self) -> bool {
         self.affinity_pods.0 > 0
     }
+    /// The lowest priority of any placed pod.
+    pub fn lowest_placed_priority(&self) -> Option<i32> {
+        self.priorities.keys().next().copied()
+    }
     /// Does any placed pod have required anti-affinity?
     pub fn has_required_anti_affinity(&self) -> bool {
         self.affinity_pods.1 > 0

@@ -112,7 +112,7 @@ impl Cluster {
         }
     }
     /// The one host that a node affinity can match: a single term with `kubernetes.io/hostname In [host]`.
-    pub(super) fn pinned_host(&self, selector: Option<NodeSelectorId>) -> Option<Sym> {
+    pub fn pinned_host(&self, selector: Option<NodeSelectorId>) -> Option<Sym> {
         let [term] = &*self.node_selectors.rows[selector?].terms else { return None };
         term.expressions.iter().find_map(|r| match (r.key, r.operator, &*r.values) {
             (sym::HOSTNAME, NodeOperator::In, [host]) => Some(*host),

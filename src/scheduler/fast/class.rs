@@ -12,10 +12,14 @@ use crate::scheduler::cycle_state::CycleState;
 use crate::scheduler::framework::*;
 use crate::scheduler::plugins::{
     image_locality, node_resources_balanced_allocation as balanced, node_resources_fit as fit,
-    taint_toleration, volume_binding,
+    node_volume_limits, taint_toleration, volume_binding, volume_restrictions, volume_zone,
 };
 use crate::scheduler::profile::Profile;
 use rustc_hash::FxHashMap;
+
+/// The plugins that look at volumes. The filters behind them have nothing to say about a pod of the fast path.
+const VOLUME_PLUGINS: &[PluginName] =
+    &[volume_restrictions::NAME, node_volume_limits::NAME, volume_binding::NAME, volume_zone::NAME];
 
 /// Verdicts: feasible, not there, or one more than an index of `Class::kinds`.
 const FEASIBLE: u16 = 0;
@@ -59,6 +63,8 @@ pub(super) struct Class {
     native_kinds: [u16; 64],
     counts: Vec<u32>,
     native: Option<Native>,
+    /// Volumes are left out: for pods whose volumes are bound, which are asked about their own node only.
+    without_volumes: bool,
     /// Active Score plugins (index in the profile).
     scorers: Vec<usize>,
     /// What plugins add to every node alike.
@@ -133,7 +139,7 @@ const UNRESOLVABLE: u8 = 32;
 impl Class {
     /// Learns how the pods of the class are judged. `state` is what PreFilter left for one of them. `None` if some plugin looks at
     /// more than the node itself.
-    pub fn new(eyes: &Eyes<'_>, state: &mut CycleState) -> Option<Class> {
+    pub fn new(eyes: &Eyes<'_>, state: &mut CycleState, without_volumes: bool) -> Option<Class> {
         let cluster = eyes.view.cluster;
         let (mut scorers, mut constant) = (Vec::new(), 0);
         for (i, entry) in eyes.profile.score.iter().enumerate() {
@@ -160,6 +166,7 @@ impl Class {
             native_kinds: [ABSENT; 64],
             counts: Vec::new(),
             native: None,
+            without_volumes,
             scorers,
             constant,
             failed: None,
@@ -177,6 +184,7 @@ impl Class {
         }
         let claims: Vec<_> = cluster.claim_names_of(eyes.pod).flatten().collect();
         let claim = match claims[..] {
+            _ if self.without_volumes => None,
             [] => None,
             [name] => {
                 let claim = cluster.claim_by_name(spec.namespace, name)?;
@@ -317,7 +325,8 @@ impl Class {
 
     /// Through the plugins themselves: filter, then the active scores. `None` if a score is out of range.
     fn generic_eval(&mut self, eyes: &Eyes<'_>, state: &mut CycleState, id: NodeId) -> Option<Eval> {
-        match eyes.profile.filter(eyes.view, eyes.pod, state, eyes.view.node(id)) {
+        let without = if self.without_volumes { VOLUME_PLUGINS } else { &[] };
+        match eyes.profile.filter_except(eyes.view, eyes.pod, state, eyes.view.node(id), without) {
             Err(rejection) if rejection.code == Code::Error => None,
             Err(rejection) => Some(Eval::Kind(self.kind(rejection))),
             Ok(()) => {

@@ -18,13 +18,14 @@ use super::cycle::{Unschedulable, nodes_to_find};
 use super::cycle_state::CycleState;
 use super::framework::*;
 use super::node_order::NodeOrder;
+use super::plugins::volume_binding;
 use super::profile::{NodesToScore, PreFiltered, Profile};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{NodeId, PodId};
 use crate::model::names::sym;
 use crate::model::pod::PodOwner;
 use crate::model::spec::PodVolume;
-use crate::model::volume::{AccessModes, BindingMode, Claim, ClaimPhase};
+use crate::model::volume::{AccessModes, BindingMode, Claim, ClaimPhase, Volume, VolumeSource};
 use rustc_hash::FxHashMap;
 
 /// What the fast path says about a pod.
@@ -39,6 +40,16 @@ pub(super) enum Decision {
     Again(Unschedulable, Vec<PluginName>),
 }
 
+/// What the fast path makes of a pod's claims.
+enum Claims {
+    /// None, or all wait for a local volume.
+    Waiting,
+    /// All are bound to local volumes.
+    Bound,
+    /// Anything else.
+    Other,
+}
+
 /// Classes and nodes as the fast path knows them.
 #[derive(Debug, Default)]
 pub(super) struct FastPath {
@@ -46,6 +57,8 @@ pub(super) struct FastPath {
     index: FxHashMap<Box<[u32]>, Option<u32>>,
     classes: Vec<Class>,
     key: Vec<u32>,
+    /// Nodes that the bound volumes of the pod at hand allow.
+    homes: Vec<NodeId>,
     wide: Option<(u64, bool)>,
     pub stats: FastStats,
 }
@@ -86,9 +99,14 @@ impl FastPath {
         rejected: &mut Vec<(NodeId, Code)>,
     ) -> Decision {
         let cluster = view.cluster;
-        if !concerns_nodes_alone(cluster, pod) || !self.classify(cluster, number, pod) {
+        if !concerns_nodes_alone(cluster, pod) {
             return Decision::Ask;
         }
+        let pinned = match self.classify(cluster, number, pod) {
+            Claims::Waiting => false,
+            Claims::Bound => true,
+            Claims::Other => return Decision::Ask,
+        };
         if self.table.sync(cluster) {
             self.index.clear();
             self.classes.clear();
@@ -102,7 +120,7 @@ impl FastPath {
             Some(Some(class)) => *class as usize,
             None => {
                 let made = match profile.pre_filter(view, pod, state) {
-                    PreFiltered::AllNodes => Class::new(&eyes, state),
+                    PreFiltered::AllNodes => Class::new(&eyes, state, pinned),
                     _ => None,
                 };
                 if (self.classes.len() + 1).saturating_mul(self.table.len()) > MAX_CACHED_VERDICTS {
@@ -117,12 +135,18 @@ impl FastPath {
             }
         };
         let class = &mut self.classes[class];
-        if let Some((position, failure)) = &class.failed {
+        if let Some((position, failure)) = class.failed.as_ref().filter(|_| !pinned) {
             if *position == self.table.end() {
                 return Decision::Again(failure.result.clone(), failure.rejectors.clone());
             }
         }
         prepare(profile, view, pod, state);
+        if pinned {
+            if !class.sync(&eyes, state, &mut self.stats) {
+                return Decision::Ask;
+            }
+            return stay(class, &eyes, state, &self.homes, rejected);
+        }
         if let NodesToScore::Percentage(percentage) = profile.percentage {
             let enough = nodes_to_find(percentage, cluster.node_count());
             if enough < cluster.node_count() {
@@ -144,26 +168,41 @@ impl FastPath {
         }
     }
 
-    /// Writes the key of the pod's class, or says that it has none here.
-    fn classify(&mut self, cluster: &Cluster, profile: usize, pod: PodId) -> bool {
+    /// Writes the key of the pod's class, and where its volumes are if they are bound.
+    fn classify(&mut self, cluster: &Cluster, profile: usize, pod: PodId) -> Claims {
         let row = cluster.pod(pod);
         self.key.clear();
         self.key.extend([profile as u32, row.spec.0]);
         let spec = cluster.spec(row.spec);
         for volume in &spec.volumes {
             if !matches!(volume, PodVolume::Claim { .. } | PodVolume::ClaimTemplate { .. }) {
-                return false;
+                return Claims::Other;
             }
         }
+        let (mut waiting, mut bound) = (0, 0);
+        self.homes.clear();
         for name in cluster.claim_names_of(pod) {
             let claim = name.and_then(|name| cluster.claim_by_name(spec.namespace, name));
-            let Some(claim) = claim.map(|id| cluster.claim(id)) else { return false };
-            if !waits_for_local_volume(cluster, claim) {
-                return false;
+            let Some(claim) = claim.map(|id| cluster.claim(id)) else { return Claims::Other };
+            if waits_for_local_volume(cluster, claim) {
+                waiting += 1;
+                self.key.push(claim.spec.0);
+            } else if let Some(volume) = bound_local_volume(cluster, claim) {
+                note_home(cluster, volume, bound == 0, &mut self.homes);
+                bound += 1;
+            } else {
+                return Claims::Other;
             }
-            self.key.push(claim.spec.0);
         }
-        spec.volumes.is_empty() || !self.has_free_wide_volumes(cluster)
+        match (waiting, bound) {
+            (0, 0) => Claims::Waiting,
+            (_, 0) if !self.has_free_wide_volumes(cluster) => Claims::Waiting,
+            (0, _) => {
+                self.key.push(u32::MAX);
+                Claims::Bound
+            }
+            _ => Claims::Other,
+        }
     }
 
     /// Volumes that several nodes can reach make the choice on one node depend on the others.
@@ -182,6 +221,80 @@ impl FastPath {
             }
         }
     }
+}
+
+/// The volume of a bound claim, if it is a local one and says nothing about zones.
+fn bound_local_volume<'c>(cluster: &'c Cluster, claim: &Claim) -> Option<&'c Volume> {
+    let usable = claim.phase == ClaimPhase::Bound
+        && claim.bind_completed
+        && claim.deletion.is_none()
+        && !cluster.claim_spec(claim.spec).modes.contains(AccessModes::RWOP);
+    let volume = cluster.volume(cluster.volume_by_name(claim.volume_name.filter(|_| usable)?)?);
+    let labels = cluster.label_set(volume.labels);
+    let zoned = [sym::ZONE, sym::REGION, sym::ZONE_BETA, sym::REGION_BETA];
+    let plain = volume.source == VolumeSource::Local && zoned.iter().all(|key| labels.get(*key).is_none());
+    plain.then_some(volume)
+}
+
+/// Narrows the nodes that all volumes of a pod allow. The volumes of the fast path are pinned to one host.
+fn note_home(cluster: &Cluster, volume: &Volume, first: bool, homes: &mut Vec<NodeId>) {
+    if first {
+        let host = cluster.pinned_host(volume.node_affinity);
+        homes.extend(host.map_or(&[][..], |host| cluster.nodes_of_host(host)));
+    }
+    homes.retain(|node| cluster.volume_allows_node(volume, *node));
+}
+
+/// The choice for a pod whose volumes are bound: the node where they are, or none.
+fn stay(
+    class: &mut Class,
+    eyes: &Eyes<'_>,
+    state: &mut CycleState,
+    homes: &[NodeId],
+    rejected: &mut Vec<(NodeId, Code)>,
+) -> Decision {
+    let cluster = eyes.view.cluster;
+    let mut verdicts: Vec<(NodeId, Rejection)> = Vec::new();
+    let mut feasible = None;
+    for &home in homes {
+        match eyes.profile.filter(eyes.view, eyes.pod, state, eyes.view.node(home)) {
+            Ok(()) if feasible.is_some() => return Decision::Ask, // two homes: they are to be scored
+            Ok(()) => feasible = Some(home),
+            Err(rejection) => verdicts.push((home, rejection)),
+        }
+    }
+    if let Some(node) = feasible {
+        return Decision::Node(node);
+    }
+    let elsewhere = Rejection::text(
+        volume_binding::NAME,
+        Code::UnschedulableAndUnresolvable,
+        volume_binding::NODE_CONFLICT,
+    );
+    let mut counts: Vec<(&Rejection, u32)> = class.rejections().collect();
+    let met: u32 = counts.iter().map(|(_, count)| count).sum();
+    let mut passing = cluster.node_count() as u32 - met;
+    for (home, verdict) in &verdicts {
+        match class.rejection(*home) {
+            Some(general) => {
+                if let Some((_, count)) = counts.iter_mut().find(|(r, _)| *r == general) {
+                    *count -= 1;
+                }
+            }
+            None => passing -= 1,
+        }
+        counts.push((verdict, 1));
+    }
+    counts.push((&elsewhere, passing));
+    rejected.clear();
+    // PostFilter asks only for nodes where preemption might help: codes of the others are the default.
+    let curable = cluster.nodes().ids().filter_map(|id| {
+        let own = verdicts.iter().find(|(home, _)| *home == id).map(|(_, r)| r);
+        let code = own.or_else(|| class.rejection(id)).map(|r| r.code)?;
+        (code != Code::UnschedulableAndUnresolvable).then_some((id, code))
+    });
+    rejected.extend(curable);
+    none_feasible(cluster, counts.into_iter().filter(|(_, count)| *count > 0))
 }
 
 /// Nothing that the pod or others ask for relates it to other pods.

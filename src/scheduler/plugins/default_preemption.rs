@@ -255,6 +255,9 @@ impl PostFilterPlugin for DefaultPreemption {
                 clear_nomination: false,
             };
         }
+        if cluster.lowest_placed_priority().is_none_or(|lowest| lowest >= cluster.spec_of(pod).priority) {
+            return no_victims_anywhere(cluster, rejections);
+        }
         let potential = potential_nodes(cluster, rejections);
         let wanted = self.wanted_candidates(potential.len());
         let offset = view.choose("preemption-offset", pod, 0, potential.len());
@@ -291,6 +294,20 @@ impl PostFilterPlugin for DefaultPreemption {
         let candidates = candidates.into_iter().map(|c| (c.node, c.victims, c.violations)).collect();
         PostFilter::Nominate(Nomination { node, victims, candidates })
     }
+}
+
+/// The usual case, without a look at any node: nobody is less important than the pod.
+fn no_victims_anywhere(cluster: &Cluster, rejections: Rejections<'_>) -> PostFilter {
+    let tried = if rejections.others == Code::Unschedulable {
+        potential_nodes(cluster, rejections).len()
+    } else {
+        rejections.nodes.iter().filter(|(_, code)| *code == Code::Unschedulable).count()
+    };
+    let mut error = FitError { nodes: cluster.node_count() as u32, ..FitError::default() };
+    if tried > 0 {
+        error.count_nodes(Reason::Text(NO_VICTIMS), tried as u32);
+    }
+    no_candidates(cluster, error, tried, &[])
 }
 
 /// What is said when no node can be freed.
