@@ -45,19 +45,19 @@ pub fn page(run: &RunOutput, origin: &Origin) -> Result<String, PlotError> {
     };
     let summary = &run.summary;
     let sections = [
-        ("verdict", "Verdict", verdicts(&summary.variants)),
-        ("comparison", "Comparison", comparison(run)),
-        ("stuck", "When and why pods got stuck", stuck(run, &figure(PlotKind::Stuck))),
-        ("stranding", "What full disks strand", figure(PlotKind::Stranding)),
-        ("nodes", "Which node ran out of what", nodes(run, &figure(PlotKind::Nodes))),
-        ("resources", "CPU, memory and disk over time", figure(PlotKind::Resources)),
-        ("storage", "Where the disk is", storage(&pictures, &figure)),
-        ("availability", "Failures and recovery", availability(run, &figure)),
-        ("assumptions", "Assumptions", assumptions(run, origin)),
-        ("numbers", "Every number", numbers(&summary.variants)),
-        ("provenance", "Where this comes from", provenance(run, origin)),
+        ("verdict", "Verdict", "Verdict", verdicts(&summary.variants)),
+        ("comparison", "Comparison", "Comparison", comparison(run)),
+        ("stuck", "Stuck", "When and why pods got stuck", stuck(run, &figure(PlotKind::Stuck))),
+        ("stranding", "Stranding", "What full disks strand", figure(PlotKind::Stranding)),
+        ("nodes", "Nodes", "Which node ran out of what", nodes(run, &figure(PlotKind::Nodes))),
+        ("resources", "Over time", "CPU, memory and disk over time", figure(PlotKind::Resources)),
+        ("storage", "Storage", "Where the disk is", storage(&pictures, &figure)),
+        ("availability", "Failures", "Failures and recovery", availability(run, &figure)),
+        ("assumptions", "Assumptions", "Assumptions", assumptions(run, origin)),
+        ("numbers", "Numbers", "Every number", numbers(&summary.variants)),
+        ("provenance", "Origin", "Where this comes from", provenance(run, origin)),
     ];
-    let sections: Vec<_> = sections.into_iter().filter(|s| !s.2.is_empty()).collect();
+    let sections: Vec<_> = sections.into_iter().filter(|s| !s.3.is_empty()).collect();
     let mut html = head(&summary.scenario);
     let _ = write!(
         html,
@@ -66,11 +66,11 @@ pub fn page(run: &RunOutput, origin: &Origin) -> Result<String, PlotError> {
         escaped(&summary.scenario),
         escaped(&subtitle(run)),
     );
-    for (id, name, _) in &sections {
-        let _ = write!(html, "<li><a href=\"#{id}\">{}</a></li>", escaped(name));
+    for (id, short, ..) in &sections {
+        let _ = write!(html, "<li><a href=\"#{id}\">{short}</a></li>");
     }
     html.push_str("</ul></nav>\n<main id=\"main\">\n");
-    for (id, name, body) in &sections {
+    for (id, _, name, body) in &sections {
         let _ = write!(
             html,
             "<section id=\"{id}\" aria-labelledby=\"h-{id}\"><h2 id=\"h-{id}\">{name}</h2>\n{body}</section>\n"
@@ -416,5 +416,7 @@ fn shell(words: &[String]) -> String {
     words.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
+#[cfg(test)]
+mod browser;
 #[cfg(test)]
 mod tests;

@@ -236,7 +236,7 @@
       return make("div", { class: "strip", role: "img", "aria-label": words, title: words, style: `background:linear-gradient(90deg,${stops.join(",")})` });
     };
     const redraw = grid(host, [
-      { name: "Node", by: (r) => r.name, cell: (r) => r.name },
+      { name: "Node", className: "name", by: (r) => r.name, cell: (r) => r.name },
       { name: "Zone", by: (r) => r.zone, cell: (r) => r.zone },
       { name: "First out of", by: (r) => (r.first ? r.first : null), cell: (r) => (r.first ? data.states[r.first].text : "-") },
       { name: "When", number: true, by: (r) => r.at, cell: (r) => (r.at === null ? "-" : span(r.at)) },
@@ -257,7 +257,7 @@
     host.append(make("div", { class: "bar" }, variantLabel, reasonLabel, nameLabel));
     const rows = data.pods.map((p) => ({ v: p[0], name: p[1], cause: p[2], binding: p[3], pending: p[4], reason: p[5] }));
     const redraw = grid(host, [
-      { name: "Pod", by: (r) => r.name, cell: (r) => r.name },
+      { name: "Pod", className: "name", by: (r) => r.name, cell: (r) => r.name },
       { name: "Variant", by: (r) => r.v, cell: (r) => data.variants[r.v] },
       { name: "Cause", by: (r) => r.cause, cell: (r) => r.cause },
       { name: "By binding", by: (r) => r.binding, cell: (r) => (r.binding ? "yes" : "no") },
