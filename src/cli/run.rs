@@ -3,6 +3,7 @@
 use super::output;
 use super::{Answer, Failure};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
+use crate::report::html::{self, Origin};
 use crate::report::plot;
 use crate::report::table::{self, Look, Next};
 use crate::results::disk::RealDisk;
@@ -47,7 +48,7 @@ pub struct Args {
     /// Print summary.json on standard output, and nothing else there.
     #[arg(long)]
     json: bool,
-    /// Do not draw pictures.
+    /// Draw no pictures and write no report.html.
     #[arg(long)]
     no_plots: bool,
     /// Write everything that happened to events.jsonl.
@@ -187,9 +188,10 @@ pub fn run(args: Args) -> Answer {
     let simulated = begun.elapsed();
     let run = RunOutput::new(summary(&request, &prepared)?, outputs);
     let plots = if args.no_plots { Vec::new() } else { draw(&run)? };
-    let extras = Extras { plots, files: Vec::new(), command: command(&args) };
+    let files = if args.no_plots { Vec::new() } else { vec![page(&args, &run, &prepared)?] };
+    let extras = Extras { plots, files, command: command(&args) };
     let folder = write_run(&target, &run, &extras, &RealDisk)?;
-    show(&args, &run, &folder, !extras.plots.is_empty())?;
+    show(&args, &run, &folder, !args.no_plots)?;
     if args.stats {
         stats(&run, simulated, begun.elapsed());
     }
@@ -243,6 +245,20 @@ fn draw(run: &RunOutput) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     plot::draw_all(run).map_err(|error| Failure::Other(3, format!("cannot draw: {error}")))
 }
 
+/// The page that shows everything.
+fn page(args: &Args, run: &RunOutput, prepared: &[Prepared]) -> Result<(String, Vec<u8>), Failure> {
+    let mut warnings: Vec<String> = Vec::new();
+    for warning in prepared.iter().flat_map(|p| &p.warnings) {
+        if !warnings.contains(&warning.message) {
+            warnings.push(warning.message.clone());
+        }
+    }
+    let origin = Origin { command: command(args), warnings };
+    let page =
+        html::page(run, &origin).map_err(|error| Failure::Other(3, format!("cannot draw: {error}")))?;
+    Ok(("report.html".to_owned(), page.into_bytes()))
+}
+
 /// The command line for the provenance: only what can change the results, so that equal runs give equal bytes.
 fn command(args: &Args) -> Vec<String> {
     let mut words = vec!["stowplan".to_owned(), "run".to_owned()];
@@ -284,7 +300,7 @@ fn show(args: &Args, run: &RunOutput, folder: &Path, plots: bool) -> Result<(), 
     }
     let mut look = Look { colour: output::colour_on_stdout(), ..Look::default() };
     look.width = output::width().unwrap_or(look.width);
-    let next = Next { folder: Some(folder), plots, report: false };
+    let next = Next { folder: Some(folder), plots, report: plots };
     Ok(output::say(&table::render(run, &next, &look))?)
 }
 

@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 mod data;
+mod sweep;
+
+pub use sweep::sweep_page;
 
 const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
@@ -39,32 +42,38 @@ pub fn page(run: &RunOutput, origin: &Origin) -> Result<String, PlotError> {
         figures.insert(kind.name(), drawn.panels);
         pictures.insert(kind, themed(&drawn.svg));
     }
-    let figure = |kind: PlotKind| {
-        let svg = pictures.get(&kind).map_or("", String::as_str);
-        format!("<figure data-figure=\"{}\">{svg}<figcaption></figcaption></figure>\n", kind.name())
-    };
+    let picture_of = |kind: PlotKind| figure(kind.name(), pictures.get(&kind).map_or("", String::as_str));
     let summary = &run.summary;
     let sections = [
         ("verdict", "Verdict", "Verdict", verdicts(&summary.variants)),
         ("comparison", "Comparison", "Comparison", comparison(run)),
-        ("stuck", "Stuck", "When and why pods got stuck", stuck(run, &figure(PlotKind::Stuck))),
-        ("stranding", "Stranding", "What full disks strand", figure(PlotKind::Stranding)),
-        ("nodes", "Nodes", "Which node ran out of what", nodes(run, &figure(PlotKind::Nodes))),
-        ("resources", "Over time", "CPU, memory and disk over time", figure(PlotKind::Resources)),
-        ("storage", "Storage", "Where the disk is", storage(&pictures, &figure)),
-        ("availability", "Failures", "Failures and recovery", availability(run, &figure)),
+        ("stuck", "Stuck", "When and why pods got stuck", stuck(run, &picture_of(PlotKind::Stuck))),
+        ("stranding", "Stranding", "What full disks strand", picture_of(PlotKind::Stranding)),
+        ("nodes", "Nodes", "Which node ran out of what", nodes(run, &picture_of(PlotKind::Nodes))),
+        ("resources", "Over time", "CPU, memory and disk over time", picture_of(PlotKind::Resources)),
+        ("storage", "Storage", "Where the disk is", storage(&pictures, &picture_of)),
+        ("availability", "Failures", "Failures and recovery", availability(run, &picture_of)),
         ("assumptions", "Assumptions", "Assumptions", assumptions(run, origin)),
         ("numbers", "Numbers", "Every number", numbers(&summary.variants)),
         ("provenance", "Origin", "Where this comes from", provenance(run, origin)),
     ];
-    let sections: Vec<_> = sections.into_iter().filter(|s| !s.3.is_empty()).collect();
-    let mut html = head(&summary.scenario);
+    let json = data::json(run, &figures);
+    Ok(assembled(&summary.scenario, &subtitle(run), &sections, &json))
+}
+
+/// A section: its id, its name in the navigation, its heading, its content.
+type Section<'a> = (&'a str, &'a str, &'a str, String);
+
+/// A whole page; sections without content are left out.
+fn assembled(title: &str, subtitle: &str, sections: &[Section<'_>], json: &str) -> String {
+    let sections: Vec<&Section<'_>> = sections.iter().filter(|s| !s.3.is_empty()).collect();
+    let mut html = head(title);
     let _ = write!(
         html,
         "<header><div><h1>{}</h1><p class=\"soft\">{}</p></div><button id=\"theme\" type=\"button\">Dark</button></header>\n\
          <nav aria-label=\"Sections\"><ul>",
-        escaped(&summary.scenario),
-        escaped(&subtitle(run)),
+        escaped(title),
+        escaped(subtitle),
     );
     for (id, short, ..) in &sections {
         let _ = write!(html, "<li><a href=\"#{id}\">{short}</a></li>");
@@ -76,13 +85,17 @@ pub fn page(run: &RunOutput, origin: &Origin) -> Result<String, PlotError> {
             "<section id=\"{id}\" aria-labelledby=\"h-{id}\"><h2 id=\"h-{id}\">{name}</h2>\n{body}</section>\n"
         );
     }
-    let json = data::json(run, &figures);
     let _ = write!(
         html,
         "</main>\n<footer class=\"soft\">Written by {TOOL}.</footer>\n\
          <script type=\"application/json\" id=\"data\">{json}</script>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
     );
-    Ok(html)
+    html
+}
+
+/// A picture with the values behind it, under its name in the page's data.
+fn figure(name: &str, svg: &str) -> String {
+    format!("<figure data-figure=\"{}\">{svg}<figcaption></figcaption></figure>\n", escaped(name))
 }
 
 fn head(title: &str) -> String {

@@ -2,7 +2,7 @@
 
 use super::plots::canvas::PlotError;
 use super::plots::hover::Picture;
-use super::plots::{availability, nodes, resources, sizes, storage, stranding, stuck, sweep};
+use super::plots::{availability, nodes, resources, sizes, storage, stranding, stuck, sweep, sweep_map};
 use crate::results::summary::VariantSummary;
 use crate::results::sweep::SweepTable;
 use crate::results::{RunOutput, VariantOutput};
@@ -154,7 +154,8 @@ pub fn draw_all(run: &RunOutput) -> Result<Vec<(String, Vec<u8>)>, PlotError> {
     PlotKind::ALL.into_iter().filter(|k| k.applies(run)).map(one).collect()
 }
 
-/// Draws the pictures of a sweep: one per axis, each with `metrics` (dotted paths) that some run has. File name and SVG.
+/// Draws the pictures of a sweep: one per axis, each with `metrics` (dotted paths) that some run has; where two axes vary, a
+/// map of the first metric over both. File name and SVG.
 ///
 /// # Errors
 /// [`PlotError`] if the drawing backend fails.
@@ -165,7 +166,12 @@ pub fn draw_sweep(table: &SweepTable, metrics: &[&str]) -> Result<Vec<(String, V
         let name = format!("sweep-{i}-{}.svg", crate::results::write::safe_name(axis));
         Ok((name, sweep::svg(table, i, &metrics)?.svg.into_bytes()))
     };
-    table.axes.iter().enumerate().map(one).collect()
+    let mut drawn: Vec<(String, Vec<u8>)> =
+        table.axes.iter().enumerate().map(one).collect::<Result<_, PlotError>>()?;
+    if let ([across, down, ..], Some(metric)) = (&sweep_map::varying(table)[..], metrics.first()) {
+        drawn.push(("sweep-map.svg".into(), sweep_map::svg(table, *across, *down, metric)?.svg.into_bytes()));
+    }
+    Ok(drawn)
 }
 
 #[cfg(test)]

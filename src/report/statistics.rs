@@ -102,15 +102,17 @@ pub fn t_quantile(p: f64, freedom: f64) -> f64 {
     while t_distribution(high, freedom) < p && high < 1e12 {
         high *= 2.0;
     }
-    for _ in 0..200 {
+    loop {
         let middle = (low + high) / 2.0;
+        if middle <= low || middle >= high {
+            return middle;
+        }
         if t_distribution(middle, freedom) < p {
             low = middle;
         } else {
             high = middle;
         }
     }
-    (low + high) / 2.0
 }
 
 /// The probability that a t-distributed number is at most `t`, for t of 0 or more.
@@ -132,17 +134,25 @@ fn incomplete_beta(x: f64, a: f64, b: f64) -> f64 {
     front / fraction(x, a, b)
 }
 
-/// 1 + d1/(1 + d2/(1 + ...)), from the back, deep enough for every degree of freedom that has a use.
+/// 1 + d1/(1 + d2/(1 + ...)) from the front (modified Lentz), until nothing changes any more.
 fn fraction(x: f64, a: f64, b: f64) -> f64 {
-    let mut value = 1.0;
-    for n in (1..=600).rev() {
+    const TINY: f64 = 1e-300;
+    let away = |v: f64| if v.abs() < TINY { TINY } else { v };
+    let (mut value, mut above, mut below) = (1.0, 1.0, 0.0);
+    for n in 1..=10_000 {
         let m = f64::from(n / 2);
         let d = if n % 2 == 0 {
             m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m))
         } else {
             -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0))
         };
-        value = 1.0 + d / value;
+        below = 1.0 / away(1.0 + d * below);
+        above = away(1.0 + d / above);
+        let factor = above * below;
+        value *= factor;
+        if (factor - 1.0).abs() < 1e-15 {
+            break;
+        }
     }
     value
 }

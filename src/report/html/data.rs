@@ -46,7 +46,11 @@ pub fn json(run: &RunOutput, figures: &BTreeMap<&'static str, Vec<HoverPanel>>) 
         "reasons": reasons,
         "pods": pods(run, &reasons),
     });
-    // Inside a script element only `<` could begin anything; the escapes are JSON's own.
+    harmless(&data)
+}
+
+/// JSON for a script element: inside one only `<` could begin anything; the escapes are JSON's own.
+pub fn harmless(data: &Value) -> String {
     data.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }
 

@@ -277,6 +277,28 @@
     redraw();
   }
 
+  // Estimates of a sweep.
+  if ($("estimate-table")) {
+    const host = $("estimate-table");
+    const named = new Map(data.estimates.map((r) => [r[2], r[3]]));
+    const [variantLabel, variant] = choice("Variant", [["", "all"], ...data.variants.map((v) => [v, v])]);
+    const [metricLabel, metric] = choice("Metric", [["", "all"], ...named]);
+    const [pointLabel, point] = search("Point");
+    host.append(make("div", { class: "bar" }, variantLabel, metricLabel, pointLabel));
+    const short = (x) => (x === null || x === undefined ? "-" : Math.abs(x) >= 1e6 ? x.toExponential(3) : String(+x.toPrecision(6)));
+    const half = (x) => (x === null || x === undefined ? "" : ` ± ${short(x)}`);
+    const redraw = grid(host, [
+      { name: "Point", by: (r) => r[0], cell: (r) => r[0] },
+      { name: "Variant", by: (r) => r[1], cell: (r) => r[1] },
+      { name: "Metric", by: (r) => r[2], cell: (r) => r[2] },
+      { name: "Mean", number: true, by: (r) => r[4], cell: (r) => short(r[4]) + half(r[5]) },
+      { name: "Difference", number: true, by: (r) => r[6], cell: (r) => short(r[6]) + half(r[7]) },
+    ], data.estimates, (r) => (!variant.value || r[1] === variant.value) && (!metric.value || r[2] === metric.value) && r[0].includes(point.value.trim()));
+    for (const control of [variant, metric, point]) control.addEventListener("input", redraw);
+    if (named.has("pods.stuck")) metric.value = "pods.stuck";
+    redraw();
+  }
+
   // Filters of tables that are in the page already.
   for (const input of document.querySelectorAll("input[data-filters]")) {
     const rows = [...$(input.dataset.filters).tBodies[0].rows];

@@ -13,6 +13,7 @@ pub mod storage;
 pub mod stranding;
 pub mod stuck;
 pub mod sweep;
+pub mod sweep_map;
 
 /// Width of a whole picture in units (half pixels).
 pub const WIDTH: f64 = 1920.0;

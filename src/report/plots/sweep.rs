@@ -29,10 +29,18 @@ const PLOT_HEIGHT: f64 = 330.0;
 const MOST_LINES: usize = 12;
 
 /// The places of an axis' values: numbers where they are, else one after another.
-struct Places {
-    measure: Option<Measure>,
+pub struct Places {
+    /// What they measure; `None` if they are names.
+    pub measure: Option<Measure>,
     /// Value as written, and where it is, in the order of the places.
-    values: Vec<(String, f64)>,
+    pub values: Vec<(String, f64)>,
+}
+
+impl Places {
+    /// Which place a value as written has.
+    pub fn index(&self, value: &str) -> Option<usize> {
+        self.values.iter().position(|v| v.0 == value)
+    }
 }
 
 /// Draws `metrics` (dotted paths, at most four are wise) against the axis at position `axis` of `table.axes`.
@@ -166,7 +174,8 @@ fn number(value: &str) -> Option<(f64, Measure)> {
     Quantity::parse(value).ok().map(|q| (q.ceil() as f64, Measure::Bytes))
 }
 
-fn places(table: &SweepTable, axis: usize) -> Places {
+/// The places of the values of the axis at that position.
+pub fn places(table: &SweepTable, axis: usize) -> Places {
     let mut seen: Vec<&String> = Vec::new();
     for row in &table.rows {
         if let Some(value) = row.axis_values.get(axis)
@@ -223,7 +232,7 @@ fn named_places(c: &mut Canvas<'_>, places: &Places, panel: &Panel<'_>, x_name: 
 }
 
 /// Which runs make a line.
-struct Lines {
+pub struct Lines {
     /// The names of the lines in the order in which they appear.
     names: Vec<String>,
     /// The other axes whose values set lines apart.
@@ -256,6 +265,17 @@ impl Lines {
         Lines { names: Vec::new(), apart: Vec::new(), averaged: Vec::new() }
     }
 
+    /// The variants, in the order in which they appear.
+    pub fn variants(table: &SweepTable) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for row in &table.rows {
+            if !names.contains(&row.variant) {
+                names.push(row.variant.clone());
+            }
+        }
+        names
+    }
+
     /// The line that a run belongs to.
     fn name(&self, row: &SweepRow) -> String {
         let others = self.apart.iter().filter_map(|i| row.axis_values.get(*i).map(String::as_str));
@@ -268,7 +288,7 @@ fn series(table: &SweepTable, axis: usize, metric: &str, places: &Places, runs: 
     let mut values: BTreeMap<(usize, usize), Vec<f64>> = BTreeMap::new();
     for row in table.rows.iter().filter(|r| !r.metrics.is_empty()) {
         let line = runs.names.iter().position(|n| *n == runs.name(row));
-        let place = row.axis_values.get(axis).and_then(|v| places.values.iter().position(|p| p.0 == *v));
+        let place = row.axis_values.get(axis).and_then(|v| places.index(v));
         let value = match row.metrics.get(metric) {
             Some(leaf) => leaf.as_f64(),
             None => Some(0.0),
