@@ -1,5 +1,6 @@
 //! The API server: what a write does to the objects, with its rules of deletion (grace periods, finalizers).
 
+use super::node_lifecycle::condition_taints;
 use crate::engine::time::SimTime;
 use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, JobId, NodeId, PodId, ReplicaSetId, StatefulSetId, Uid, VolumeId};
@@ -97,6 +98,13 @@ pub enum Write {
         /// Its uid.
         uid: Uid,
     },
+    /// Brings a node's NoSchedule taints in line with its condition.
+    SetNodeTaints {
+        /// The node.
+        node: NodeId,
+        /// Ready is Unknown, not False.
+        unknown: bool,
+    },
     /// Removes the finalizer of a volume that is not bound.
     UnprotectVolume {
         /// The volume.
@@ -173,6 +181,11 @@ pub fn apply(cluster: &mut Cluster, write: Write, now: SimTime) -> Result<(), Re
             } else {
                 cluster.update_claim(claim, |c| c.protected = false);
             }
+            Ok(())
+        }
+        Write::SetNodeTaints { node, unknown } => {
+            let taints = condition_taints(cluster, node, unknown);
+            cluster.set_node_taints(node, taints);
             Ok(())
         }
         Write::DeleteVolume { volume, uid } => {

@@ -30,7 +30,7 @@ pub fn duty(cluster: &Cluster, pod: PodId, alive: bool) -> Duty {
     }
     match row.phase {
         PodPhase::Pending if volumes_mount(cluster, pod) => Duty::Start,
-        PodPhase::Running | PodPhase::Unknown if !row.ready => Duty::Report,
+        PodPhase::Running | PodPhase::Unknown if !row.ready && volumes_mount(cluster, pod) => Duty::Report,
         _ => Duty::None,
     }
 }

@@ -7,6 +7,7 @@
 pub mod api;
 pub mod job;
 pub mod kubelet;
+pub mod node_lifecycle;
 pub mod protection;
 pub mod provisioner;
 pub mod pv;

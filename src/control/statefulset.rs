@@ -39,12 +39,6 @@ enum Next {
     Fail(Retry),
 }
 
-impl Default for Retry {
-    fn default() -> Self {
-        Retry::NameTaken
-    }
-}
-
 /// The next write of a pass over the set. `pods` are all pods that the set owns.
 pub fn step(
     cluster: &mut Cluster,

@@ -1,7 +1,7 @@
 //! From a scenario to a plan: classes, generated nodes with their disks, generators, timeline, timers.
 
 use super::plan::{Action, ClaimPlan, GeneratorPlan, Kind, Plan, WipedVolume};
-use super::{arrivals, lower_trace};
+use super::{arrivals, failures, lower_trace};
 use crate::control::provisioner::lvm::{GroupChoice, LvmTiming};
 use crate::control::timing::{self, Timing};
 use crate::engine::time::{SimDuration, SimTime};
@@ -83,6 +83,7 @@ pub fn plan(
         generators,
         trace,
         timeline,
+        failures: scenario.failures.clone(),
         timing,
         profiles: vec![profile(&scenario.scheduler, timing.bind_timeout)],
         first_of_ties: scenario.scheduler.tie_break == written::TieBreak::First,
@@ -99,11 +100,11 @@ pub fn plan(
 
 /// The default profile with the scenario's own settings on top.
 fn profile(from: &written::SchedulerSettings, bind_timeout: SimDuration) -> ProfileConfig {
-    let mut profile = ProfileConfig::default();
-    profile.nodes_to_score = match from.percentage_of_nodes_to_score {
+    let nodes_to_score = match from.percentage_of_nodes_to_score {
         None | Some(100) => NodesToScore::All,
         Some(percentage) => NodesToScore::Percentage(percentage),
     };
+    let mut profile = ProfileConfig { nodes_to_score, ..ProfileConfig::default() };
     profile.volume_binding.bind_timeout = bind_timeout;
     profile.volume_binding.storage_capacity_scoring =
         from.feature_gates.get("StorageCapacityScoring").copied().unwrap_or(false);
@@ -141,8 +142,44 @@ fn action(cluster: &mut Cluster, from: &written::Action) -> Option<Action> {
             let (namespace, name) = named(name);
             Action::Scale { kind: object_kind(kind)?, namespace, name, replicas: *replicas }
         }
-        _ => return None,
+        written::Action::DeletePv(name) => Action::Delete(Kind::Volume, sym::EMPTY, cluster.names.name(name)),
+        written::Action::NodeDelete(name) => Action::Delete(Kind::Node, sym::EMPTY, cluster.names.name(name)),
+        written::Action::ClearClaimRef(name) => Action::ClearClaimRef(cluster.names.intern(name)),
+        written::Action::NodeDown(name) => Action::NodeDown(cluster.names.intern(name)),
+        written::Action::NodeUp(name) => Action::NodeUp(cluster.names.intern(name)),
+        written::Action::Cordon(name) => Action::Cordon(cluster.names.intern(name), true),
+        written::Action::Uncordon(name) => Action::Cordon(cluster.names.intern(name), false),
+        written::Action::Drain(name) => Action::Drain(cluster.names.intern(name)),
+        written::Action::Taint { node, taint: spec, remove } => {
+            Action::Taint { node: cluster.names.intern(node), taint: taint(cluster, spec), remove: *remove }
+        }
+        written::Action::DiskFail { node, disk } => Action::DiskFail(volumes_of_disk(cluster, node, *disk)),
+        written::Action::DiskRepair { node, disk } => {
+            Action::DiskRepair(volumes_of_disk(cluster, node, *disk))
+        }
+        written::Action::SetAllocatable { node, resources } => {
+            let node = cluster.names.intern(node);
+            let amount = |(name, amount): (&String, &Quantity)| {
+                let name = cluster.names.intern(name);
+                (name, if name == sym::CPU { amount.milli_value() } else { amount.value() })
+            };
+            Action::SetAllocatable { node, amounts: resources.iter().map(amount).collect() }
+        }
+        written::Action::ControllerManagerDown(span) => Action::ControllerManagerDown(*span),
+        written::Action::Apply(_) => return None,
     })
+}
+
+/// Volumes of a node's disk: generated ones by their names, else the n-th local volume of the node in order of name.
+fn volumes_of_disk(cluster: &mut Cluster, node: &str, disk: u32) -> Vec<Sym> {
+    let name = format!("{node}-d{disk}");
+    let host = cluster.names.intern(node);
+    let on_node = cluster.pinned_volumes(host).iter().map(|id| cluster.volume(*id).name);
+    let mut volumes: Vec<Sym> = on_node.collect();
+    volumes.sort_by(|a, b| cluster.names.compare(*a, *b));
+    let generated = |v: &&Sym| failures::disk_of(cluster.names.text(**v)) == name;
+    let of_disk: Vec<Sym> = volumes.iter().filter(generated).copied().collect();
+    if of_disk.is_empty() { volumes.get(disk as usize).copied().into_iter().collect() } else { of_disk }
 }
 
 fn object_kind(kind: &str) -> Option<Kind> {

@@ -8,8 +8,10 @@ mod arrivals;
 mod binding;
 mod children;
 mod draw;
+mod failures;
 pub mod lower;
 mod lower_trace;
+mod node_life;
 pub mod plan;
 mod settle;
 mod timeline;
@@ -19,6 +21,7 @@ pub mod trace;
 mod tests;
 
 use crate::control::api::{self, Write};
+use crate::control::node_lifecycle::NodeLifecycle;
 use crate::control::provisioner::local::LocalProvisioner;
 use crate::control::provisioner::lvm::LvmProvisioner;
 use crate::control::pv::{PvController, PvEvent};
@@ -111,6 +114,22 @@ enum Event {
     PvResync,
     /// A controller tries a key again.
     RetryKey(Actor, u32),
+    /// A silent node's grace period is over.
+    NodeFoundOut(NodeId, u32),
+    /// The monitor sees that a node is Ready again.
+    NodeReachable(NodeId, u32),
+    /// A node gets its NoExecute taint.
+    TaintEviction,
+    /// A pod's toleration has run out.
+    Evict(PodId, u32),
+    /// Pod garbage collection.
+    PodGc,
+    /// The controller manager is back.
+    ControllerManagerUp,
+    /// Something fails.
+    Fails(u32),
+    /// Its repair is over.
+    Repaired(u32),
 }
 
 const _: () = assert!(size_of::<Event>() <= 16);
@@ -132,11 +151,13 @@ enum Actor {
     OrphanReplicas,
     /// Garbage collector: pods of Jobs that are gone.
     OrphanJobPods,
+    /// NoSchedule taints by condition.
+    NodeTaints,
 }
 
 impl Actor {
     /// In the order in which they act.
-    const ALL: [Actor; 10] = [
+    const ALL: [Actor; 11] = [
         Actor::StatefulSets,
         Actor::ReplicaSets,
         Actor::Jobs,
@@ -147,6 +168,7 @@ impl Actor {
         Actor::OrphanSetPods,
         Actor::OrphanReplicas,
         Actor::OrphanJobPods,
+        Actor::NodeTaints,
     ];
 }
 
@@ -168,6 +190,8 @@ struct PodState {
     starting: bool,
     /// The kubelet is stopping it.
     stopping: bool,
+    /// When its node's NoExecute taints evict it.
+    evicted_at: Option<SimTime>,
     /// Why it was not scheduled in the last attempt.
     verdict: Option<Box<Verdict>>,
 }
@@ -222,6 +246,15 @@ struct World<'p, O> {
     foreground: u64,
     queue_tick: Option<SimTime>,
     resync_tick: Option<SimTime>,
+    taint_tick: Option<SimTime>,
+    gc_tick: Option<SimTime>,
+    /// Nodes that pod GC has to look at; since when one is known missing.
+    gc_nodes: std::collections::BTreeMap<NodeId, Option<SimTime>>,
+    /// Nodes with NoExecute taints.
+    evicting: std::collections::BTreeSet<NodeId>,
+    node_life: NodeLifecycle,
+    failing: failures::FailingThings,
+    kcm_down_until: Option<SimTime>,
     scheduler_busy: bool,
     last_change: SimTime,
     ended: Option<SimTime>,
@@ -284,7 +317,7 @@ impl<'p, O: Observer> World<'p, O> {
         let mut cluster = plan.cluster.clone();
         cluster.set_volume_tie_break(tie.clone());
         let lvm = LvmProvisioner::start(&mut cluster, plan.lvm.0, plan.lvm.1);
-        let profiles = plan.profiles.iter().map(|config| Profile::new(config));
+        let profiles = plan.profiles.iter().map(Profile::new);
         let scheduler =
             Scheduler::new(profiles.collect::<Result<_, _>>()?, tie.clone()).with_engine(plan.engine);
         let timing = &plan.timing;
@@ -304,6 +337,7 @@ impl<'p, O: Observer> World<'p, O> {
         for wiped in &plan.wiped {
             disks.manage(&cluster, wiped.volume, wiped.node, wiped.bytes_per_second);
         }
+        let failing = failures::FailingThings::new(&plan.failures, &cluster);
         Ok(World {
             cluster,
             observer,
@@ -337,6 +371,13 @@ impl<'p, O: Observer> World<'p, O> {
             foreground: 0,
             queue_tick: None,
             resync_tick: None,
+            taint_tick: None,
+            gc_tick: None,
+            gc_nodes: std::collections::BTreeMap::new(),
+            evicting: std::collections::BTreeSet::new(),
+            node_life: NodeLifecycle::new(timing.node),
+            failing,
+            kcm_down_until: None,
             scheduler_busy: false,
             last_change: SimTime::ZERO,
             ended: None,
@@ -348,9 +389,11 @@ impl<'p, O: Observer> World<'p, O> {
 
     /// The objects of the start are the first arrivals.
     fn start(&mut self) -> Result<(), SimError> {
-        if self.plan.duration.is_none() && self.sources.is_endless() {
+        let endless = self.sources.is_endless() || !self.plan.failures.is_empty();
+        if self.plan.duration.is_none() && endless {
             return Err(SimError::Endless);
         }
+        self.plan_failures();
         self.publish();
         self.settle();
         self.check()
@@ -414,7 +457,7 @@ impl<'p, O: Observer> World<'p, O> {
     }
     /// Does the node's kubelet work?
     fn kubelet_works(&self, node: NodeId) -> bool {
-        self.cluster.node(node).exists
+        self.node_life.works(node) && self.cluster.node(node).exists
     }
 
     fn check(&self) -> Result<(), SimError> {
@@ -531,6 +574,17 @@ impl<O: Observer> World<'_, O> {
                 self.pv.resync(&self.cluster, false);
             }
             Event::RetryKey(actor, key) => self.enqueue(actor, key),
+            Event::NodeFoundOut(node, epoch) => self.node_found_out(node, epoch),
+            Event::NodeReachable(node, epoch) => self.node_reachable(node, epoch),
+            Event::TaintEviction => {
+                self.taint_tick = None;
+                self.taint_evictions();
+            }
+            Event::Evict(pod, epoch) => self.evict(pod, epoch),
+            Event::PodGc => self.pod_gc(),
+            Event::ControllerManagerUp => self.controller_manager_up(),
+            Event::Fails(index) => self.fails(index),
+            Event::Repaired(index) => self.repaired(index),
         }
     }
     fn enqueue(&mut self, actor: Actor, key: u32) {

@@ -7,10 +7,10 @@ use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{LabelSetId, NodeId, SpecId, VolumeId};
 use crate::model::names::{Name, Sym};
-use crate::model::spec::PodSpec;
+use crate::model::spec::{PodSpec, Taint};
 use crate::model::volume::{AccessModes, VolumeMode};
 use crate::model::workload::{ClaimRetention, PodManagement};
-use crate::scenario::{AntiAffinity, Distribution, WorkloadKind};
+use crate::scenario::{AntiAffinity, Distribution, Failures, WorkloadKind};
 use crate::scheduler::cycle::Engine;
 use crate::scheduler::profile::ProfileConfig;
 use std::collections::BTreeMap;
@@ -29,6 +29,8 @@ pub struct Plan {
     pub trace: Option<TracePlan>,
     /// Changes by hand, in order of time.
     pub timeline: Vec<(SimTime, Action)>,
+    /// What fails at random.
+    pub failures: Failures,
     /// How long things take.
     pub timing: Timing,
     /// The scheduler's profiles.
@@ -63,6 +65,7 @@ impl Plan {
             generators: Vec::new(),
             trace: None,
             timeline: Vec::new(),
+            failures: Failures::default(),
             timing: Timing::IDEAL,
             profiles: vec![ProfileConfig::default()],
             first_of_ties: false,
@@ -156,6 +159,38 @@ pub enum Action {
         /// Without grace.
         force: bool,
     },
+    /// A node's kubelet goes silent.
+    NodeDown(Sym),
+    /// It reports again.
+    NodeUp(Sym),
+    /// A node is cordoned (`true`) or uncordoned.
+    Cordon(Sym, bool),
+    /// A node is drained.
+    Drain(Sym),
+    /// A taint is set or removed.
+    Taint {
+        /// Node.
+        node: Sym,
+        /// Taint.
+        taint: Taint,
+        /// Removed.
+        remove: bool,
+    },
+    /// A volume's claimRef is cleared.
+    ClearClaimRef(Sym),
+    /// A node's allocatable changes; only these resources.
+    SetAllocatable {
+        /// Node.
+        node: Sym,
+        /// Its new amounts.
+        amounts: Vec<(Sym, i64)>,
+    },
+    /// A disk dies, with its volumes: their names.
+    DiskFail(Vec<Sym>),
+    /// An empty disk takes its place.
+    DiskRepair(Vec<Sym>),
+    /// kube-controller-manager is away for so long.
+    ControllerManagerDown(SimDuration),
     /// Replicas of a workload change.
     Scale {
         /// StatefulSet, Deployment, ReplicaSet or ReplicationController.
@@ -190,7 +225,10 @@ pub enum Kind {
 
 /// What `apply` does to the cluster: creates objects, changes those that exist. Lowering is the business of whoever made the plan.
 #[derive(Clone)]
-pub struct Applier(pub Arc<dyn Fn(&mut Cluster, SimTime) + Send + Sync>);
+pub struct Applier(pub Arc<Apply>);
+
+/// Changes a cluster at a time.
+pub type Apply = dyn Fn(&mut Cluster, SimTime) + Send + Sync;
 
 impl fmt::Debug for Applier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,12 +4,13 @@ use super::*;
 use crate::control::provisioner::local;
 use crate::control::pv::{self, PvKey, PvOutput, PvWrite};
 use crate::control::timing::{Limiter, RateLimit};
-use crate::control::{Retry, Step, job, kubelet, protection, replicaset};
+use crate::control::{Retry, Step, job, kubelet, node_lifecycle, protection, replicaset};
 use crate::model::cluster::PodDelta;
 use crate::model::ids::{ClaimId, SpecId, VolumeId};
 use crate::model::pod::PodPhase;
 use crate::model::spec::PodVolume;
 use crate::model::volume::{ClaimOwner, ClaimPhase, VolumePhase};
+use crate::observe::AttemptResult;
 use crate::scheduler::hints::ClusterEvent;
 
 /// A key that a worker has in hand.
@@ -104,12 +105,22 @@ impl<O: Observer> World<'_, O> {
     }
     pub(super) fn has_controller_work(&self) -> bool {
         self.watch.front().is_some_and(|(at, _)| *at <= self.now)
-            || self.actors.iter().any(|a| a.idle_workers > 0 && !a.queue.is_empty())
+            || Actor::ALL
+                .iter()
+                .any(|actor| self.can_act(*actor) && !self.actors[*actor as usize].queue.is_empty())
             || self.pv_has_work()
             || self.disks.next_at().is_some_and(|at| at <= self.now)
             || self.lvm.next_at().is_some_and(|at| at <= self.now)
     }
+    /// Has the controller a free worker, and does it run at all? Kubelets do not belong to the controller manager.
+    fn can_act(&self, actor: Actor) -> bool {
+        self.actors[actor as usize].idle_workers > 0
+            && (self.kcm_down_until.is_none() || actor == Actor::Kubelets)
+    }
     fn pv_has_work(&self) -> bool {
+        if self.kcm_down_until.is_some() {
+            return false;
+        }
         let (claims, volumes) = self.pv.queued();
         (claims && !self.pv_clients.claims_busy) || (volumes && !self.pv_clients.volumes_busy)
     }
@@ -190,10 +201,10 @@ impl<O: Observer> World<'_, O> {
 
     fn actor_work(&mut self) -> bool {
         for actor in Actor::ALL {
-            let state = &mut self.actors[actor as usize];
-            if state.idle_workers == 0 {
+            if !self.can_act(actor) {
                 continue;
             }
+            let state = &mut self.actors[actor as usize];
             if let Some(key) = state.queue.take() {
                 state.idle_workers -= 1;
                 self.go_on(Work::Actor(actor, key, Self::new_pass()));
@@ -335,6 +346,17 @@ impl<O: Observer> World<'_, O> {
             Actor::OrphanSetPods => self.orphaned(PodOwner::StatefulSet(StatefulSetId(key))),
             Actor::OrphanReplicas => self.orphaned(PodOwner::ReplicaSet(ReplicaSetId(key))),
             Actor::OrphanJobPods => self.orphaned(PodOwner::Job(JobId(key))),
+            Actor::NodeTaints => self.node_taints_step(NodeId(key)),
+        }
+    }
+    fn node_taints_step(&self, node: NodeId) -> Step {
+        let unknown = self.node_life.is_unknown(node);
+        let taints = node_lifecycle::condition_taints(&self.cluster, node, unknown);
+        let row = self.cluster.node(node);
+        if row.exists && taints != row.taints {
+            Step::Write(Write::SetNodeTaints { node, unknown })
+        } else {
+            Step::Done
         }
     }
     fn orphaned(&self, owner: PodOwner) -> Step {
@@ -562,12 +584,17 @@ impl<O: Observer> World<'_, O> {
                 self.queue.event(&self.cluster, ClusterEvent::VolumeUpdated, self.now);
             }
             Change::VolumeRemoved { .. } | Change::CsiDriverChanged(_) => {}
-            Change::NodeAdded(id) => self.queue.event(&self.cluster, ClusterEvent::NodeAdded(id), self.now),
+            Change::NodeAdded(id) => {
+                self.queue.event(&self.cluster, ClusterEvent::NodeAdded(id), self.now);
+                self.node_changed(id);
+            }
             Change::NodeUpdated(id, delta) => {
                 self.queue.event(&self.cluster, ClusterEvent::NodeUpdated(id, delta), self.now);
+                self.node_changed(id);
             }
             Change::NodeRemoved(id) => {
                 self.queue.event(&self.cluster, ClusterEvent::NodeRemoved(id), self.now);
+                self.plan_pod_gc(id);
             }
             Change::ClassChanged(_) => {
                 self.queue.event(&self.cluster, ClusterEvent::ClassChanged, self.now);
@@ -628,25 +655,30 @@ impl<O: Observer> World<'_, O> {
             self.enqueue_owner(owner);
         }
         match (delta, node) {
-            (None, None) if !finished => {
-                if self.scheduler.profile_of(&self.cluster, id).is_some() {
-                    self.queue.add(&self.cluster, id, self.now);
-                    if self.queue.is_gated(id) {
-                        self.observe(&Observation::Attempt {
-                            pod: id,
-                            result: crate::observe::AttemptResult::Gated,
-                        });
-                    }
-                }
-            }
+            (None, None) if !finished => self.pod_wants_node(id),
             (None | Some(PodDelta::Assigned), Some(_)) => {
                 self.queue.event(&self.cluster, ClusterEvent::PodAssigned(id), self.now);
                 self.enqueue(Actor::Kubelets, id.0);
+                if node.is_some_and(|node| self.evicting.contains(&node)) {
+                    self.consider_eviction(id);
+                }
             }
-            (Some(PodDelta::Terminating), Some(_)) => self.enqueue(Actor::Kubelets, id.0),
+            (Some(PodDelta::Terminating), Some(node)) => {
+                self.enqueue(Actor::Kubelets, id.0);
+                self.plan_pod_gc(node);
+            }
             (Some(PodDelta::Status), Some(_)) => self.pod_status_changed(id, uid, owner, phase),
             (Some(PodDelta::Spec), None) => self.queue.gates_changed(&self.cluster, id),
             _ => {}
+        }
+    }
+    fn pod_wants_node(&mut self, pod: PodId) {
+        if self.scheduler.profile_of(&self.cluster, pod).is_none() {
+            return;
+        }
+        self.queue.add(&self.cluster, pod, self.now);
+        if self.queue.is_gated(pod) {
+            self.observe(&Observation::Attempt { pod, result: AttemptResult::Gated });
         }
     }
     fn pod_status_changed(&mut self, id: PodId, uid: Uid, owner: PodOwner, phase: PodPhase) {

@@ -3,7 +3,9 @@
 use super::plan::{Action, Kind};
 use super::*;
 use crate::control::api::Grace;
-use crate::model::names::Sym;
+use crate::model::names::{Sym, sym};
+use crate::model::pod::PodPhase;
+use crate::model::spec::Taint;
 
 impl<O: Observer> World<'_, O> {
     /// Does the next entry of the timeline.
@@ -19,11 +21,83 @@ impl<O: Observer> World<'_, O> {
             }
             Action::Delete(kind, namespace, name) => self.delete(*kind, *namespace, *name, false),
             Action::DeletePod { namespace, name, force } => self.delete(Kind::Pod, *namespace, *name, *force),
+            Action::NodeDown(name) => self.with_node(*name, Self::node_down),
+            Action::NodeUp(name) => self.with_node(*name, Self::node_up),
+            Action::Cordon(name, cordoned) => self.with_node(*name, |w, node| w.cordon(node, *cordoned)),
+            Action::Drain(name) => self.with_node(*name, Self::drain),
+            Action::Taint { node, taint, remove } => {
+                self.with_node(*node, |w, node| w.set_taint(node, *taint, *remove));
+            }
+            Action::ClearClaimRef(name) => self.clear_claim_ref(*name),
+            Action::SetAllocatable { node, amounts } => {
+                self.with_node(*node, |w, node| w.set_allocatable(node, amounts));
+            }
+            Action::DiskFail(volumes) => self.disk_fails(volumes),
+            Action::DiskRepair(volumes) => {
+                for volume in volumes {
+                    self.disks.set_present(&self.cluster, *volume, true, self.now);
+                }
+            }
+            Action::ControllerManagerDown(span) => self.controller_manager_down(*span),
             Action::Scale { kind, namespace, name, replicas } => {
                 self.scale(*kind, *namespace, *name, *replicas);
             }
         }
         Ok(())
+    }
+
+    fn with_node(&mut self, name: Sym, act: impl FnOnce(&mut Self, NodeId)) {
+        if let Some(node) = self.cluster.node_by_name(name) {
+            act(self, node);
+        }
+    }
+    fn set_taint(&mut self, node: NodeId, taint: Taint, remove: bool) {
+        let same = |t: &Taint| t.key == taint.key && t.effect == taint.effect;
+        let mut taints: Vec<Taint> =
+            self.cluster.node(node).taints.iter().filter(|t| !same(t)).copied().collect();
+        if !remove {
+            taints.push(taint);
+        }
+        self.cluster.set_node_taints(node, taints);
+        self.publish();
+    }
+    fn clear_claim_ref(&mut self, name: Sym) {
+        if let Some(volume) = self.cluster.volume_by_name(name) {
+            self.cluster.update_volume(volume, |v| v.claim_ref = None);
+            self.publish();
+        }
+    }
+    fn set_allocatable(&mut self, node: NodeId, amounts: &[(Sym, i64)]) {
+        let row = self.cluster.node(node);
+        let (mut resources, mut pods) = (row.allocatable.clone(), row.allocatable_pods);
+        for &(name, amount) in amounts {
+            match name {
+                sym::CPU => resources.cpu_milli = amount,
+                sym::MEMORY => resources.memory_bytes = amount,
+                sym::EPHEMERAL_STORAGE => resources.ephemeral_bytes = amount,
+                sym::PODS => pods = amount,
+                other => resources.set_scalar(other, amount),
+            }
+        }
+        self.cluster.set_node_allocatable(node, resources, pods);
+        self.publish();
+    }
+    /// The volumes of a dead disk are gone with their data, whatever their finalizers say; pods that used them are not Ready.
+    pub(super) fn disk_fails(&mut self, volumes: &[Sym]) {
+        for name in volumes {
+            self.disks.set_present(&self.cluster, *name, false, self.now);
+            let Some(volume) = self.cluster.volume_by_name(*name) else { continue };
+            let claim = self.cluster.volume(volume).claim_ref;
+            self.cluster.remove_volume(volume);
+            let users = claim.map_or(&[][..], |c| self.cluster.claim_users(c.namespace, c.name)).to_vec();
+            for pod in users {
+                let row = self.cluster.pod(pod);
+                if row.phase == PodPhase::Running && row.ready {
+                    self.cluster.set_pod_status(pod, PodPhase::Running, false);
+                }
+            }
+            self.publish();
+        }
     }
 
     /// Deletes the object of this name, if there is one.

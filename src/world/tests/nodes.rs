@@ -1,0 +1,166 @@
+//! Node failure, drain and pod garbage collection against what the real v1.36.2 control plane did.
+
+use super::{Log, plan, within};
+use crate::scenario::BindingMode;
+
+/// `count` nodes with two disks of 10Gi each and one StatefulSet of two, every pod on a node of its own.
+fn cluster(count: u32, timeline: &str) -> String {
+    format!(
+        "
+version: 1
+name: nodes
+duration: 20m
+controlPlane: {{preset: kubernetes, kubelet: {{start: 300ms, stop: 500ms}}}}
+cluster:
+  storageClasses:
+    - {{name: local, provisioner: kubernetes.io/no-provisioner, volumeBindingMode: WaitForFirstConsumer}}
+  nodes:
+    - {{name: n, count: {count}, cpu: 4, memory: 16Gi, disks: [{{class: local, count: 2, size: 10Gi, split: whole, reclaim: Retain}}]}}
+workload:
+  generate:
+    - {{name: db, kind: StatefulSet, sets: 1, replicas: 2, cpu: 1, claims: [{{name: data, class: local, size: 5Gi}}]}}
+timeline:
+{timeline}"
+    )
+}
+
+/// The node that the first pod of the set is assigned to, with the tie-break of this seed.
+fn node_of_first(count: u32, seed: u64) -> String {
+    let (log, _) = Log::of(&plan(&cluster(count, "  []\n"), BindingMode::WaitForFirstConsumer, seed));
+    let line = log.lines.iter().find(|(_, line)| line.starts_with("assigned default/db-0-0 "));
+    line.and_then(|(_, line)| line.rsplit(' ').next()).unwrap_or("").to_owned()
+}
+
+fn log(count: u32, timeline: &str) -> Log {
+    let node = node_of_first(count, 1);
+    let timeline = timeline.replace("NODE", &node);
+    Log::of(&plan(&cluster(count, &timeline), BindingMode::WaitForFirstConsumer, 1)).0
+}
+
+#[test]
+fn a_silent_node_is_tainted_and_its_pods_wait_for_ever() {
+    let log = log(4, "  - {at: 60s, nodeDown: NODE}\n");
+    let unknown = log.at("ready=false n-");
+    within("found out", unknown - 60.0, 40.0..=55.1);
+    within("on the tick", (unknown / 5.0).fract().min(1.0 - (unknown / 5.0).fract()), 0.0..=0.01);
+    within("NoSchedule", log.at("taints n-") - unknown, 0.0..=0.05);
+    let evict = log.lines.iter().find(|(_, l)| l.contains("NoExecute")).map_or(0.0, |(at, _)| *at);
+    within("NoExecute", evict - unknown, 0.0..=0.1);
+    within("pod not ready", log.at("Running ready=false default/db-0-0") - unknown, 0.0..=0.05);
+    within("evicted", log.at("terminating default/db-0-0") - evict, 299.99..=300.02);
+    assert!(log.times("gone").is_empty(), "Terminating without end");
+    assert_eq!(log.times("created default/db-0-0").len(), 1, "no replacement");
+}
+
+#[test]
+fn forced_deletion_and_a_deleted_claim_move_the_pod() {
+    let log = log(
+        4,
+        "  - {at: 60s, nodeDown: NODE}\n  - {at: 480s, deletePod: {name: default/db-0-0, force: true}}\n  - {at: 500s, deletePvc: default/data-db-0-0}\n",
+    );
+    let created = log.after(480.0, "created default/db-0-0");
+    within("new pod", created - 480.0, 0.005..=0.03);
+    // It waits for its old disk: one node has it, and is tainted.
+    let message =
+        log.lines.iter().rev().find(|(at, l)| *at < 499.0 && l.starts_with("event FailedScheduling"));
+    assert_eq!(
+        message.map(|(_, l)| l.as_str()),
+        Some(
+            "event FailedScheduling: 0/4 nodes are available: 1 node(s) had untolerated taint(s), 3 node(s) didn't match PersistentVolume's node affinity. no new claims to deallocate, preemption: 0/4 nodes are available: 4 Preemption is not helpful for scheduling."
+        )
+    );
+    // The finalizer goes because the only user is not scheduled; the pod's changed condition wakes the StatefulSet.
+    within("claim gone", log.after(500.0, "claim gone") - 500.0, 0.005..=0.03);
+    within("claim again", log.after(500.0, "claim default/data-db-0-0") - 500.0, 0.01..=0.06);
+    within("assigned elsewhere", log.after(500.0, "assigned default/db-0-0") - 500.0, 1.0..=1.2);
+    assert_eq!(log.times("created default/db-0-0").len(), 2, "the pod stays the same");
+}
+
+#[test]
+fn a_node_that_comes_back_in_time_keeps_its_pods() {
+    let log = log(4, "  - {at: 60s, nodeDown: NODE}\n  - {at: 150s, nodeUp: NODE}\n");
+    assert!(log.times("terminating").is_empty());
+    assert!(log.times("gone").is_empty());
+    let ready = log.at("ready=true");
+    within("ready", ready - 150.0, 0.0..=0.05);
+    within("NoSchedule off", log.after(149.0, "taints") - ready, 0.0..=0.02);
+    let clean = log.lines.iter().rev().find(|(_, l)| l.starts_with("taints") && l.ends_with("[]"));
+    within("NoExecute off at the next tick", clean.map_or(0.0, |(at, _)| *at) - ready, 0.0..=5.02);
+}
+
+#[test]
+fn a_node_that_comes_back_later_gets_its_pod_again() {
+    let log = log(4, "  - {at: 60s, nodeDown: NODE}\n  - {at: 500s, nodeUp: NODE}\n");
+    let gone = log.at("gone");
+    within("stopped by its kubelet", gone - 500.0, 0.5..=0.52);
+    within("new pod", log.after(gone, "created default/db-0-0") - gone, 0.005..=0.03);
+    let nodes: Vec<&str> = log
+        .lines
+        .iter()
+        .filter(|(_, l)| l.starts_with("assigned default/db-0-0"))
+        .filter_map(|(_, l)| l.rsplit(' ').next())
+        .collect();
+    assert_eq!(nodes.len(), 2);
+    assert_eq!(nodes[0], nodes[1], "the same node: the claim has stayed");
+}
+
+#[test]
+fn pods_of_a_deleted_node_are_collected() {
+    let log = log(4, "  - {at: 125s, nodeDown: NODE}\n  - {at: 127s, nodeDelete: NODE}\n");
+    // Missing since the tick at 140 s, quarantined for 40 s.
+    let gone = log.at("gone");
+    within("collected", gone, 180.0..=180.1);
+    within("failed first", log.at("Failed ready=false default/db-0-0"), 180.0..=180.1);
+    within("new pod", log.after(gone, "created default/db-0-0") - gone, 0.005..=0.03);
+}
+
+#[test]
+fn out_of_service_nodes_lose_their_terminating_pods() {
+    let log = log(
+        4,
+        "  - {at: 60s, nodeDown: NODE}\n  - {at: 485s, taint: {node: NODE, taint: \"node.kubernetes.io/out-of-service=nodeshutdown:NoExecute\"}}\n",
+    );
+    // The pod does not tolerate the taint, so it is Terminating at once at the latest; pod GC's next tick is at 500 s.
+    within("collected", log.at("gone"), 500.0..=500.1);
+}
+
+#[test]
+fn most_of_a_zone_gone_stops_evictions() {
+    let down: String = (0..6).map(|i| format!("  - {{at: 60s, nodeDown: n-{i}}}\n")).collect();
+    let log = Log::of(&plan(&cluster(10, &down), BindingMode::WaitForFirstConsumer, 1)).0;
+    let tainted = |effect: &str| {
+        let mut nodes: Vec<&str> = log
+            .lines
+            .iter()
+            .filter(|(_, l)| l.starts_with("taints") && l.contains(effect))
+            .filter_map(|(_, l)| l.split(' ').nth(1))
+            .collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        nodes.len()
+    };
+    assert_eq!(tainted("unreachable:NoSchedule"), 6);
+    // Found out at two ticks: the first gets a token, the others wait until the zone counts as disrupted.
+    assert_eq!(tainted("NoExecute"), 1);
+}
+
+#[test]
+fn all_nodes_gone_evicts_nobody() {
+    let down: String = (0..4).map(|i| format!("  - {{at: 60s, nodeDown: n-{i}}}\n")).collect();
+    let log = Log::of(&plan(&cluster(4, &down), BindingMode::WaitForFirstConsumer, 1)).0;
+    assert!(log.times("terminating").is_empty());
+    assert_eq!(log.times("ready=false n-").len(), 4);
+}
+
+#[test]
+fn a_cordoned_node_takes_its_pod_back_after_uncordon() {
+    let log = log(
+        3,
+        "  - {at: 60s, cordon: NODE}\n  - {at: 61s, deletePod: {name: default/db-0-0}}\n  - {at: 90s, uncordon: NODE}\n",
+    );
+    let failed = log.lines.iter().find(|(at, l)| *at > 61.0 && l.starts_with("event FailedScheduling"));
+    let text = failed.map_or("", |(_, l)| l.as_str());
+    assert!(text.contains("2 node(s) didn't match PersistentVolume's node affinity"), "{text}");
+    assert!(text.contains("1 node(s) were unschedulable"), "{text}");
+    within("assigned", log.after(90.0, "assigned default/db-0-0") - 90.0, 0.0..=0.06);
+}
