@@ -9,7 +9,7 @@ use super::integral::Integral;
 use super::replicas::Replicas;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::Cluster;
-use crate::model::ids::{ClaimId, Id, NodeId, PodId, StatefulSetId, VolumeId};
+use crate::model::ids::{ClaimId, Id, NodeId, PodId, StatefulSetId, VolumeGroupId, VolumeId};
 use crate::model::labels::NodeOperator;
 use crate::model::names::{Sym, sym};
 use crate::model::quantity::Quantity;
@@ -109,6 +109,11 @@ pub struct LastSeen {
 #[derive(Debug, Default)]
 pub struct Storage {
     shares: Vec<Option<Share>>,
+    /// The free bytes of volume groups, each as if it were one free volume.
+    groups: Vec<Option<Share>>,
+    dirty_groups: Vec<VolumeGroupId>,
+    /// Nodes whose groups are to be looked at again.
+    dirty_nodes: Vec<NodeId>,
     histories: FxHashMap<Sym, History>,
     /// Keys of `histories`, in order of appearance.
     names_seen: Vec<Sym>,
@@ -218,6 +223,8 @@ impl Storage {
     pub fn gone(&mut self, volume: VolumeId, name: Sym) {
         if let Some(share) = self.shares.get_mut(volume.index()).and_then(Option::take) {
             self.count(&share, false);
+            // It may have been made of a volume group there, which has room again.
+            self.dirty_nodes.extend(share.node);
         }
         if let Some(history) = self.histories.get_mut(&name) {
             history.bound = false;
@@ -232,6 +239,7 @@ impl Storage {
             }
             self.dirty.extend_from_slice(cluster.pinned_volumes(host));
         }
+        self.dirty_nodes.push(node);
         self.dirty.extend_from_slice(cluster.wide_volumes());
     }
     /// The templates ask for other claims than before.
@@ -239,6 +247,7 @@ impl Storage {
         if self.wants != wants {
             self.wants = wants;
             self.dirty.extend(cluster.volumes().ids());
+            self.dirty_groups.extend(cluster.volume_groups().ids());
         }
     }
 
@@ -256,6 +265,7 @@ impl Storage {
             let old = self.shares[id.index()].replace(share);
             // Other volumes of the node may have changed only by reservation, which no sum shows: filters see it.
             nodes.extend(share.node);
+            self.dirty_nodes.extend(share.node);
             let history = self.histories.entry(volume.name).or_insert_with(|| {
                 self.names_seen.push(volume.name);
                 History::default()
@@ -279,6 +289,44 @@ impl Storage {
         }
         dirty.clear();
         self.dirty = dirty;
+        self.settle_groups(cluster, nodes);
+    }
+    fn settle_groups(&mut self, cluster: &Cluster, nodes: &mut Vec<NodeId>) {
+        let mut dirty = std::mem::take(&mut self.dirty_groups);
+        for node in self.dirty_nodes.drain(..) {
+            dirty.extend_from_slice(cluster.volume_groups_on(cluster.node(node).name));
+        }
+        dirty.sort_unstable();
+        dirty.dedup();
+        for id in dirty.drain(..) {
+            let share = self.assess_group(cluster, id);
+            if self.groups.len() <= id.index() {
+                self.groups.resize(id.index() + 1, None);
+            }
+            if self.groups[id.index()] == Some(share) {
+                continue;
+            }
+            nodes.extend(share.node);
+            if let Some(old) = self.groups[id.index()].replace(share) {
+                self.count(&old, false);
+            }
+            self.count(&share, true);
+        }
+        self.dirty_groups = dirty;
+    }
+    /// What a volume group could still give.
+    fn assess_group(&self, cluster: &Cluster, id: VolumeGroupId) -> Share {
+        let group = &cluster.volume_groups()[id];
+        let node = cluster.node_by_name(group.node);
+        let up = group.healthy && node.is_some_and(|node| causes::node_is_up(cluster, node));
+        let fits = |want: &Want| {
+            let bytes = u64::try_from(want.smallest.ceil().max(0)).unwrap_or(u64::MAX);
+            group.classes.contains(&want.class) && group.fit(bytes).is_some()
+        };
+        let mut share = Share { capacity: u128::from(group.free_bytes()), node, ..Share::default() };
+        share.kind = if up { Kind::Free } else { Kind::Unreachable };
+        share.unusable = up && !self.wants.0.iter().any(fits);
+        share
     }
 
     fn assess(&self, cluster: &Cluster, replicas: &Replicas, volume: &Volume) -> Share {
@@ -403,4 +451,51 @@ fn amounts(t: &StorageBytes) -> [u128; 10] {
         t.unusable_free_bytes,
         t.uncarved_bytes,
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fixture::Fixture;
+    use crate::model::volume_group::{GroupKind, VolumeGroup};
+
+    /// One group of 100 bytes in extents of 10 on one node. A volume of 30 bytes is made of it for a claim of 25, then goes.
+    #[test]
+    fn what_is_left_of_a_volume_group_is_free() {
+        let mut fixture = Fixture::new();
+        let node = fixture.node("n1", &[]);
+        let names = ["n1-vg0", "n1", "imm"].map(|text| fixture.sym(text));
+        let kind = GroupKind::Lvm { extent_bytes: 10, overcommit_permille: 1000 };
+        let group = VolumeGroup::new(names[0], names[1], vec![names[2]], kind, 100);
+        let group = fixture.cluster.add_volume_group(group);
+        let (mut storage, replicas) = (Storage::new(0), Replicas::new(SimDuration::from_secs(300)));
+        let settle = |storage: &mut Storage, cluster: &Cluster| {
+            storage.settle(SimTime::ZERO, cluster, &replicas, &mut Vec::new());
+            let t = storage.totals();
+            [t.capacity_bytes, t.requested_bytes, t.over_size_bytes, t.free_bytes, t.unusable_free_bytes]
+        };
+        storage.node_changed(&fixture.cluster, node);
+        assert_eq!(settle(&mut storage, &fixture.cluster), [100, 0, 0, 100, 100], "no template wants any");
+        let smallest = Quantity::from_int(80);
+        let want = Want { class: names[2], mode: VolumeMode::Filesystem, modes: AccessModes::RWO, smallest };
+        storage.set_wants(&fixture.cluster, Wants(vec![want]));
+        assert_eq!(settle(&mut storage, &fixture.cluster), [100, 0, 0, 100, 0]);
+
+        fixture.claim("c1 25 RWO volume=pv1 completed Bound cap=30");
+        let volume = fixture.volume("pv1 30 RWO host=n1 ref=c1! Bound");
+        let name = fixture.sym("pv1");
+        assert!(fixture.cluster.allocate(group, name, 30));
+        storage.touch(volume);
+        assert_eq!(settle(&mut storage, &fixture.cluster), [100, 25, 5, 70, 70], "80 bytes fit no longer");
+        assert_eq!(storage.free_on(node), 70);
+
+        fixture.cluster.remove_volume(volume);
+        fixture.cluster.release(group, name);
+        storage.gone(volume, name);
+        assert_eq!(settle(&mut storage, &fixture.cluster), [100, 0, 0, 100, 0]);
+        fixture.cluster.set_node_ready(node, false);
+        storage.node_changed(&fixture.cluster, node);
+        let unreachable = settle(&mut storage, &fixture.cluster);
+        assert_eq!((unreachable[3], storage.totals().unreachable_bytes), (0, 100));
+    }
 }

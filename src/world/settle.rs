@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::control::provisioner::local;
+use crate::control::provisioner::lvm::LvmWrite;
 use crate::control::pv::{self, PvKey, PvOutput, PvWrite};
 use crate::control::timing::{Limiter, RateLimit};
 use crate::control::{Retry, Step, job, kubelet, node_lifecycle, protection, replicaset};
-use crate::model::cluster::PodDelta;
+use crate::model::cluster::{NodeDelta, PodDelta};
 use crate::model::ids::{ClaimId, SpecId, VolumeId};
 use crate::model::pod::PodPhase;
 use crate::model::spec::PodVolume;
@@ -190,6 +191,12 @@ impl<O: Observer> World<'_, O> {
         while let Some(write) = self.lvm.due(&self.cluster, self.now) {
             let event = self.lvm.apply(&mut self.cluster, write, self.now);
             self.publish();
+            if let LvmWrite::Publish { node, .. } = write {
+                // What fits on the node may have changed.
+                if let Some(node) = self.cluster.node_by_name(node) {
+                    self.observe(&Observation::NodeChanged(node, NodeDelta::Other));
+                }
+            }
             if let Some(event) = event.filter(|_| self.observer.wants_events()) {
                 let message = self.cluster.names.intern(&event.message);
                 self.observe(&Observation::Event { about: event.about, reason: event.reason, message });

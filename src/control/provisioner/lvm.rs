@@ -54,6 +54,7 @@ enum Work {
     Provision(ClaimId, Uid),
     Resize(ClaimId, Uid),
     Delete(VolumeId, Uid),
+    Release(Sym),
     Publish,
 }
 
@@ -82,6 +83,11 @@ pub enum LvmWrite {
     Delete {
         /// The volume.
         volume: VolumeId,
+    },
+    /// A deleted volume is gone: its bytes are free.
+    Release {
+        /// Its former name.
+        volume: Sym,
     },
     /// Grows a claim's volume.
     Resize {
@@ -127,6 +133,8 @@ pub struct LvmProvisioner {
     waiting: BTreeSet<Work>,
     /// Which group a volume is of.
     placed: FxHashMap<Sym, VolumeGroupId>,
+    /// Volumes that the driver has deleted and whose objects are not gone yet.
+    deleting: FxHashSet<Sym>,
 }
 
 impl LvmProvisioner {
@@ -176,6 +184,10 @@ impl LvmProvisioner {
                     self.queue(Work::Delete(id, volume.uid), now + self.timing.delete);
                 }
             }
+            // One that somebody else removed leaves its bytes behind.
+            Change::VolumeRemoved { name, .. } if self.deleting.remove(&name) => {
+                self.queue(Work::Release(name), now);
+            }
             Change::NodeAdded(_) | Change::NodeUpdated(..) => self.wake(now),
             _ => {}
         }
@@ -199,6 +211,7 @@ impl LvmProvisioner {
                 Work::Provision(claim, uid) => self.provision(cluster, claim, uid),
                 Work::Resize(claim, uid) => self.resize(cluster, claim, uid),
                 Work::Delete(volume, uid) => self.delete(cluster, volume, uid),
+                Work::Release(volume) => Some(LvmWrite::Release { volume }),
             };
             if write.is_some() {
                 return write;
@@ -221,12 +234,14 @@ impl LvmProvisioner {
                 self.no_room(cluster, claim, largest_free_bytes)
             }
             LvmWrite::Delete { volume } => {
-                let name = cluster.volumes().get(volume)?.name;
-                if let Some(group) = self.placed.remove(&name) {
-                    cluster.release(group, name);
-                    self.mark_stale(cluster, group, now);
-                }
+                self.deleting.insert(cluster.volumes().get(volume)?.name);
                 crate::control::api::delete_volume(cluster, volume, now);
+                None
+            }
+            LvmWrite::Release { volume } => {
+                let group = self.placed.remove(&volume)?;
+                cluster.release(group, volume);
+                self.mark_stale(cluster, group, now);
                 self.wake(now);
                 None
             }
