@@ -6,6 +6,7 @@
 pub mod check;
 pub mod conformance;
 pub mod output;
+pub mod plan;
 pub mod run;
 pub mod signals;
 pub mod sweep;
@@ -37,6 +38,8 @@ pub enum Command {
     Sweep(sweep::Args),
     /// Put the parts of a sweep together.
     Merge(sweep::MergeArgs),
+    /// Find the smallest or cheapest cluster that meets the scenario's service levels.
+    Plan(plan::Args),
     /// Replay recorded decisions of the real scheduler and PV controller and compare everything.
     Conformance(conformance::Args),
     /// Look into traces and convert them.
@@ -113,6 +116,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::Merge(args) => sweep::merge(&args),
+        Command::Plan(args) => plan::run(&args),
         Command::Conformance(args) => return conformance::run(&args),
         Command::Trace(args) => return trace::run(&args),
     };

@@ -51,11 +51,15 @@ impl Durations {
     }
     /// Nearest rank: the smallest span that at least `percent` of 100 of all spans do not exceed. `None` if there is none.
     pub fn percentile(&mut self, percent: u64) -> Option<SimDuration> {
+        self.percentile_among(percent, 0)
+    }
+    /// The same, as if there were so many more spans that are infinite. `None` also if it is one of those.
+    pub fn percentile_among(&mut self, percent: u64, infinite: u64) -> Option<SimDuration> {
         self.merge();
-        let total = u128::from(self.len());
+        let total = u128::from(self.len()) + u128::from(infinite);
         let rank = (total * u128::from(percent)).div_ceil(100).max(1);
         let mut seen = u128::from(self.zeros);
-        if total > 0 && rank <= seen {
+        if seen > 0 && rank <= seen {
             return Some(SimDuration::ZERO);
         }
         for (span, count) in &self.runs {

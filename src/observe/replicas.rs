@@ -120,6 +120,8 @@ pub struct Counts {
     pub stuck_by: [u64; 8],
     /// Replicas that were stuck at any time.
     pub stuck_ever: u64,
+    /// StatefulSets and ReplicaSets of which a replica was stuck at any time.
+    pub sets_stuck_ever: u64,
     /// Pods whose PodScheduled condition is False with reason Unschedulable.
     pub unschedulable: u64,
     /// Pods never assigned that are gone.
@@ -224,6 +226,8 @@ impl Replicas {
     pub fn owner_changed(&mut self, at: SimTime, cluster: &Cluster, key: OwnerKey) {
         let wish = owner::wish(cluster, key);
         let owner = self.owners.entry(key);
+        // A row of the model may be used again by another object.
+        owner.ever_stuck &= owner.exists;
         owner.exists = wish.exists;
         let (old, new) = (owner.range(), wish.range());
         (owner.first, owner.target) = (wish.first, wish.target);
@@ -456,7 +460,9 @@ impl Replicas {
             self.counts.stuck_ever += u64::from(!track.clock.ever);
             (track.clock.stuck, track.clock.ever) = (true, true);
             if let Some(key) = track.owner {
-                self.owners.entry(key).stuck_pods += 1;
+                let owner = self.owners.entry(key);
+                owner.stuck_pods += 1;
+                self.counts.sets_stuck_ever += u64::from(owner.first_stuck(key));
             }
             self.moved.push(pod);
             self.doubtful.push(pod);
@@ -465,14 +471,20 @@ impl Replicas {
 
     fn owner_due(&mut self, key: OwnerKey, due_at: SimTime) {
         let after = self.stuck_after;
-        for absent in &mut self.owners.entry(key).absent {
+        let owner = self.owners.entry(key);
+        let mut stuck = false;
+        for absent in &mut owner.absent {
             let due = absent.clock.since.is_some_and(|since| since + after <= due_at);
             if due && !absent.clock.stuck {
                 let count = u64::from(absent.count);
                 self.counts.stuck_ever += if absent.clock.ever { 0 } else { count };
                 (absent.clock.stuck, absent.clock.ever) = (true, true);
                 self.counts.stuck_by[StuckCause::NotCreated as usize] += count;
+                stuck = true;
             }
+        }
+        if stuck {
+            self.counts.sets_stuck_ever += u64::from(owner.first_stuck(key));
         }
     }
 

@@ -4,11 +4,6 @@ use crate::scenario::types::Requirement;
 use crate::sweep::Metrics;
 use crate::sweep::student::Moments;
 
-/// The metric that a [`super::Model`] adds for `pendingP99`: seconds from creation to assignment, nearest rank over all
-/// pods created, those never assigned counting as infinite; `null` if that is what the rank falls on.
-pub const PENDING_P99: &str = "plan.pendingP99Seconds";
-/// Sets that had a stuck replica at any time, where the simulator says so.
-const SETS_STUCK_EVER: &str = "sets.stuckEver";
 /// The time to which `quorumLoss` is scaled.
 const THIRTY_DAYS_SECONDS: f64 = 30.0 * 86_400.0;
 
@@ -50,12 +45,8 @@ impl Level {
         };
         match self.requirement {
             Requirement::Stuck(_) => Some(share(get("pods.stuckEver"), get("pods.wanted"))),
-            Requirement::StuckSets(_) => {
-                let ever = metrics.values.contains_key(SETS_STUCK_EVER);
-                let stuck = get(if ever { SETS_STUCK_EVER } else { "sets.stuck" });
-                Some(share(stuck, get("sets.wanted")))
-            }
-            Requirement::PendingP99(_) => Some(pending_p99(metrics)),
+            Requirement::StuckSets(_) => Some(share(metrics.sets_stuck_ever as f64, get("sets.wanted"))),
+            Requirement::PendingP99(_) => Some(metrics.pending_p99_seconds.unwrap_or(f64::INFINITY)),
             Requirement::QuorumLoss(_) => {
                 let per_group = share(get("recovery.quorumLostSeconds"), get("recovery.groups"));
                 Some(share(per_group * THIRTY_DAYS_SECONDS, get("simulatedSeconds")))
@@ -63,18 +54,6 @@ impl Level {
             Requirement::Survive { .. } => None,
         }
     }
-}
-
-fn pending_p99(metrics: &Metrics) -> f64 {
-    if metrics.values.contains_key(PENDING_P99) {
-        return metrics.get(PENDING_P99).unwrap_or(f64::INFINITY);
-    }
-    let never = metrics.get("pods.neverScheduled").unwrap_or(0.0);
-    let all = metrics.get("pods.created").unwrap_or(0.0);
-    if libm::ceil(0.99 * all) > all - never {
-        return f64::INFINITY;
-    }
-    metrics.get("pendingSecondsWithUnscheduled.p99").unwrap_or(0.0)
 }
 
 /// The smallest upper bound that `total` runs can still have after these, the others being as good as it gets.
@@ -127,32 +106,6 @@ mod tests {
             (Requirement::Stuck(0.01), &[("pods.stuckEver", 3.0), ("pods.wanted", 60.0)][..], 0.05),
             (Requirement::Stuck(0.01), &[("pods.stuckEver", 0.0), ("pods.wanted", 0.0)], 0.0),
             (Requirement::Stuck(0.01), &[("pods.stuckEver", 1.0), ("pods.wanted", 0.0)], f64::INFINITY),
-            (Requirement::StuckSets(0.0), &[("sets.stuck", 1.0), ("sets.wanted", 4.0)], 0.25),
-            (
-                Requirement::StuckSets(0.0),
-                &[("sets.stuck", 1.0), ("sets.stuckEver", 2.0), ("sets.wanted", 4.0)],
-                0.5,
-            ),
-            (Requirement::PendingP99(minute), &[("plan.pendingP99Seconds", 7.0)], 7.0),
-            // 100 pods, 1 never scheduled: rank 99 is the slowest of the others. With 2, it is one of the two.
-            (
-                Requirement::PendingP99(minute),
-                &[
-                    ("pods.created", 100.0),
-                    ("pods.neverScheduled", 1.0),
-                    ("pendingSecondsWithUnscheduled.p99", 4.0),
-                ],
-                4.0,
-            ),
-            (
-                Requirement::PendingP99(minute),
-                &[
-                    ("pods.created", 100.0),
-                    ("pods.neverScheduled", 2.0),
-                    ("pendingSecondsWithUnscheduled.p99", 4.0),
-                ],
-                f64::INFINITY,
-            ),
             // 6 groups without quorum for 720 s together in 60 days: 60 s per group and 30 days.
             (
                 Requirement::QuorumLoss(minute),
@@ -168,8 +121,10 @@ mod tests {
             let level = Level { requirement };
             assert_eq!(level.value(&metrics(values)), Some(want), "{requirement:?} {values:?}");
         }
-        let mut never = metrics(&[]);
-        never.values.insert(PENDING_P99.to_owned(), Leaf::Null);
+        let ever = Metrics { sets_stuck_ever: 2, pending_p99_seconds: Some(7.0), ..metrics(&[("sets.wanted", 4.0)]) };
+        assert_eq!(Level { requirement: Requirement::StuckSets(0.0) }.value(&ever), Some(0.5));
+        assert_eq!(Level { requirement: Requirement::PendingP99(minute) }.value(&ever), Some(7.0));
+        let never = Metrics { pending_p99_seconds: None, ..ever };
         assert_eq!(Level { requirement: Requirement::PendingP99(minute) }.value(&never), Some(f64::INFINITY));
     }
 

@@ -65,7 +65,7 @@ impl Evaluate for Bins {
         let message = format!("0/{nodes} nodes are available: no free volume");
         let reasons =
             if stuck > 0.0 { vec![StuckReason { message, pods: stuck.ceil() as u64 }] } else { vec![] };
-        Ok(Metrics { digest: String::new(), values, reasons })
+        Ok(Metrics { values, reasons, ..Metrics::default() })
     }
 }
 

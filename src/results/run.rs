@@ -94,6 +94,7 @@ pub fn load(folder: &Path) -> Result<RunOutput, ResultsError> {
             stranding: rows(&folder, "stranding")?,
             node_heat: rows(&folder, "node_states")?,
             events_jsonl: None,
+            ..VariantOutput::default()
         });
     }
     Ok(RunOutput { summary, variants })

@@ -29,6 +29,11 @@ pub struct VariantOutput {
     pub node_heat: Vec<NodeHeatRow>,
     /// `events.jsonl`, ready to be written; `None` unless `--events` asked for it.
     pub events_jsonl: Option<Vec<u8>>,
+    /// For the planner, in no file: the 99th percentile of creation to assignment, the never assigned counting as infinite;
+    /// `None`: infinite.
+    pub pending_p99_seconds: Option<f64>,
+    /// For the planner, in no file: sets of which a replica was stuck at any time, also those that are gone.
+    pub sets_stuck_ever: u64,
 }
 
 /// A row of `pods.csv`.

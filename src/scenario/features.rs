@@ -42,7 +42,6 @@ const NOT_YET: &[Feature] = &[
     Feature { path: "timeline", used: unready_verb },
     Feature { path: "failures", used: |s| (!s.failures.is_empty()).then_some(s.name.span) },
     Feature { path: "recovery", used: |s| s.recovery.is_some().then_some(s.name.span) },
-    Feature { path: "plan", used: |s| s.plan.as_ref().map(|_| s.name.span) },
 ];
 
 /// One error for every part that is used and not simulated yet.

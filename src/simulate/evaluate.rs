@@ -1,7 +1,8 @@
 //! The simulator behind sweeps and plans: one job, one run.
 
-use super::{Options, prepare, run};
+use super::{Options, Prepared, prepare, run};
 use crate::diagnostic::{Diagnostics, Severity};
+use crate::results::VariantOutput;
 use crate::scenario::tree::Value;
 use crate::scenario::{Loaded, Override, ScenarioFile, Variant};
 use crate::sweep::job::{Evaluate, Job, Metrics};
@@ -55,15 +56,40 @@ impl Simulator {
     }
 }
 
+impl Simulator {
+    /// The scenario of a job and its plan, errors in one line.
+    pub(super) fn ready(
+        &self,
+        settings: &[Override],
+        variant: &str,
+        seed: u64,
+    ) -> Result<(Loaded, Prepared), String> {
+        let found = self.variants.iter().find(|v| v.name.value == variant);
+        let variant = found.ok_or_else(|| format!("there is no variant {variant}"))?;
+        let loaded = self.resolve(variant, settings, seed).map_err(|d| one_line(&d))?;
+        let prepared = prepare(&loaded, variant.binding_mode, self.options).map_err(|d| one_line(&d))?;
+        Ok((loaded, prepared))
+    }
+
+    /// Runs a plan of [`Simulator::ready`].
+    pub(super) fn measure(&self, prepared: &Prepared, variant: &str) -> Result<VariantOutput, String> {
+        run(&prepared.plan, variant, prepared.sample, self.options).map_err(|e| e.to_string())
+    }
+
+    /// The scenario as written, with the command line's changes.
+    pub(super) fn base(&self) -> Result<Loaded, Diagnostics> {
+        self.file.resolve(&self.sets)
+    }
+}
+
 impl Evaluate for Simulator {
     fn run(&self, job: &Job<'_>) -> Result<Metrics, String> {
-        let variant = self.variants.iter().find(|v| v.name.value == job.variant);
-        let variant = variant.ok_or_else(|| format!("there is no variant {}", job.variant))?;
-        let loaded = self.resolve(variant, job.settings, job.seed).map_err(|d| one_line(&d))?;
-        let prepared = prepare(&loaded, variant.binding_mode, self.options).map_err(|d| one_line(&d))?;
-        let output =
-            run(&prepared.plan, job.variant, prepared.sample, self.options).map_err(|e| e.to_string())?;
-        Ok(Metrics::of(&output.summary))
+        let (_, prepared) = self.ready(job.settings, job.variant, job.seed)?;
+        let output = self.measure(&prepared, job.variant)?;
+        let mut metrics = Metrics::of(&output.summary);
+        metrics.pending_p99_seconds = output.pending_p99_seconds;
+        metrics.sets_stuck_ever = output.sets_stuck_ever;
+        Ok(metrics)
     }
 }
 

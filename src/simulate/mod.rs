@@ -4,6 +4,7 @@
 
 pub mod digest;
 pub mod evaluate;
+pub mod planning;
 pub mod populate;
 pub mod replay;
 

@@ -46,8 +46,12 @@ pub struct Metrics {
     pub digest: String,
     /// Every number by its dotted path. All runs of a sweep have the same paths.
     pub values: BTreeMap<String, Leaf>,
-    /// Why pods are stuck, in Kubernetes' words; for the planner's explanations, not kept by sweeps.
+    /// For the planner, not kept by sweeps: why pods are stuck, in Kubernetes' words.
     pub reasons: Vec<StuckReason>,
+    /// For the planner: see [`crate::results::VariantOutput::pending_p99_seconds`].
+    pub pending_p99_seconds: Option<f64>,
+    /// For the planner: see [`crate::results::VariantOutput::sets_stuck_ever`].
+    pub sets_stuck_ever: u64,
 }
 
 impl Metrics {
@@ -57,7 +61,8 @@ impl Metrics {
         for cause in StuckCause::ALL {
             values.entry(format!("pods.stuckBy.{}", cause.name())).or_insert(Leaf::Integer(0));
         }
-        Metrics { digest: summary.digest.clone(), values, reasons: summary.pods.stuck_reasons.clone() }
+        let reasons = summary.pods.stuck_reasons.clone();
+        Metrics { digest: summary.digest.clone(), values, reasons, ..Metrics::default() }
     }
 
     /// A number as a float; `None` if there is no such metric or nothing was measured.

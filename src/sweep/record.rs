@@ -136,7 +136,7 @@ mod tests {
         let metrics = Metrics {
             digest: "blake3:00".into(),
             values: values.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
-            reasons: Vec::new(),
+            ..Metrics::default()
         };
         Line::Run(Record::new(JobKey { point: 3, replication: 1, variant: 2 }, &Ok(metrics), 7))
     }

@@ -58,6 +58,6 @@ impl Evaluate for Hashed {
         values.insert("utilization.cpu".to_owned(), Leaf::Float(byte(1) / 256.0 / 3.0));
         let onset = if digest.as_bytes()[2] < 128 { Leaf::Null } else { Leaf::Float(byte(3)) };
         values.insert("stranded.onset".to_owned(), onset);
-        Ok(Metrics { digest: format!("blake3:{}", digest.to_hex()), values, reasons: Vec::new() })
+        Ok(Metrics { digest: format!("blake3:{}", digest.to_hex()), values, ..Metrics::default() })
     }
 }

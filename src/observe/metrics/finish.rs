@@ -58,6 +58,7 @@ impl Metrics {
         let by_binding = stuck_by_binding(cluster, self.stranding.filters(), end, &stuck);
         let verdicts = Verdicts { stuck, by_binding: by_binding.into_iter().collect() };
         let messages = self.messages(cluster, ending.message, &verdicts.stuck);
+        let pending_p99_seconds = self.pending_p99();
         let summary = self.summary(cluster, ending, &verdicts, &messages);
         VariantOutput {
             pods: tables::pods(&self, cluster, &verdicts, ending),
@@ -68,6 +69,8 @@ impl Metrics {
             stranding: std::mem::take(&mut self.samples.stranding),
             node_heat: std::mem::take(&mut self.samples.states),
             events_jsonl: None,
+            pending_p99_seconds,
+            sets_stuck_ever: self.replicas.counts().sets_stuck_ever,
             summary,
         }
     }
@@ -75,6 +78,16 @@ impl Metrics {
     /// Rows of pods and claims that were left out of the tables because too many came and went.
     pub fn rows_left_out(&self) -> u64 {
         self.gone.without_row
+    }
+
+    /// The 99th percentile of creation to assignment, the never assigned counting as infinite.
+    fn pending_p99(&mut self) -> Option<f64> {
+        let living = self.replicas.tracks().filter(|(_, t)| !t.was_assigned()).count() as u64;
+        let never = self.replicas.counts().gone_unscheduled + living;
+        if never == 0 && self.pending.is_empty() {
+            return Some(0.0);
+        }
+        self.pending.percentile_among(99, never).map(|d| d.as_secs_f64())
     }
 
     /// One message per stuck replica.

@@ -97,6 +97,8 @@ pub struct Owner {
     pub running: u64,
     /// Those that are stuck.
     pub stuck_pods: u64,
+    /// Some replica was stuck at some time.
+    pub ever_stuck: bool,
 }
 
 impl Owner {
@@ -111,6 +113,12 @@ impl Owner {
     /// Any replica is stuck.
     pub fn is_stuck(&self) -> bool {
         self.stuck_pods > 0 || self.absent.iter().any(|a| a.clock.stuck)
+    }
+    /// Notes that a replica is stuck. True if it is the first of a set (Jobs are no sets).
+    pub(super) fn first_stuck(&mut self, key: OwnerKey) -> bool {
+        let first = !self.ever_stuck && !matches!(key, OwnerKey::Job(_));
+        self.ever_stuck = true;
+        first
     }
     /// Every wanted replica runs.
     pub fn is_whole(&self) -> bool {

@@ -91,6 +91,21 @@ pub struct PlanSpec {
     pub forecast: Vec<Forecast>,
 }
 
+/// Nothing asked, everything else as when it is not said.
+impl Default for PlanSpec {
+    fn default() -> PlanSpec {
+        PlanSpec {
+            require: Vec::new(),
+            confidence: 0.95,
+            vary: Vec::new(),
+            minimize: Minimize::Nodes,
+            replications: 10,
+            fit: Vec::new(),
+            forecast: Vec::new(),
+        }
+    }
+}
+
 /// `plan.forecast[]`: a workload grows from what it is in the scenario.
 #[derive(Clone, Debug)]
 pub struct Forecast {

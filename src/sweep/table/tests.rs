@@ -14,7 +14,7 @@ fn written(write: fn(&StudyFile, &mut Runs, &mut dyn Write) -> io::Result<()>) -
         Ok(Metrics {
             digest: "blake3:aa".into(),
             values: [("n.a".to_owned(), Leaf::Integer(a)), ("n.b".to_owned(), b)].into(),
-            reasons: Vec::new(),
+            ..Metrics::default()
         })
     };
     let key = |point, replication, variant| JobKey { point, replication, variant };
