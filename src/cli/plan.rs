@@ -145,7 +145,7 @@ fn write(args: &Args, base: &Loaded, plan: &PlanFile) -> Result<PathBuf, Failure
 
 /// The command line for the provenance: without what cannot change the results.
 fn command(args: &Args) -> Vec<String> {
-    let mut words = vec!["stowplan".to_owned(), "plan".to_owned(), args.scenario.display().to_string()];
+    let mut words = vec!["stowplan".to_owned(), "plan".to_owned(), super::sweep::file_name(&args.scenario)];
     let mut pairs = |option: &str, values: &[String]| {
         words.extend(values.iter().flat_map(|value| [option.to_owned(), value.clone()]));
     };

@@ -3,9 +3,10 @@
 use super::output;
 use super::signals;
 use super::{Answer, Failure};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::report::plot;
 use crate::results::disk::RealDisk;
+use crate::results::VariantSummary;
 use crate::results::sweep::SweepTable;
 use crate::results::write::{PLOTS_FOLDER, ResultsError, safe_name};
 use crate::scenario::{LoadOptions, Loaded, ScenarioFile};
@@ -14,14 +15,20 @@ use crate::simulate::{self, Options};
 use crate::sweep::design;
 use crate::sweep::execute::{Outcome, Progress};
 use crate::sweep::folder::{self, SWEEP_TABLE, SweepError};
-use crate::sweep::{JobKey, Point, Shard, Study, UntilCi};
+use crate::sweep::until_ci;
+use crate::sweep::{JobKey, Metrics, Point, Shard, Study, UntilCi};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Metrics that the pictures of a sweep show.
 const SHOWN: [&str; 4] =
     ["pods.stuck", "pods.stuckByBinding", "storage.overSizeBytes", "stranded.timeWeighted.cpuMilli"];
+
+/// A table above this size is not drawn.
+const MOST_DRAWN_BYTES: u64 = 500 << 20;
 
 /// Arguments of `sweep`.
 #[derive(Clone, Debug, clap::Args)]
@@ -31,12 +38,23 @@ pub struct Args {
     /// Threads; default: one per core.
     #[arg(short = 'j', long = "jobs", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     jobs: Option<u32>,
-    /// Do only part I of N; `stowplan merge` puts the parts together.
-    #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE, hide_default_value = true)]
-    shard: Shard,
+    /// Do only part I of N; `stowplan merge` puts the parts together. Default: what JOB_COMPLETION_INDEX and JOB_COMPLETIONS
+    /// (Kubernetes) or SLURM_ARRAY_TASK_ID and its like (Slurm) say, else everything; 1/1 is everything in any case.
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
     /// Continue an unfinished sweep.
     #[arg(long)]
     resume: bool,
+    /// Add replications at each point until half the width of the 95 % interval is at most this share of the mean.
+    #[arg(long, value_name = "SHARE", value_parser = until_ci::parse_relative)]
+    until_ci: Option<f64>,
+    /// The metric whose interval counts, such as storage.overSizeBytes; may be repeated. Default: pods.stuck.
+    #[arg(long = "ci-metric", value_name = "METRIC", requires = "until_ci")]
+    ci_metrics: Vec<String>,
+    /// Most replications that are made of a point.
+    #[arg(long, value_name = "N", requires = "until_ci", default_value_t = UntilCi::DEFAULT_MAX_REPLICATIONS,
+          value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    max_replications: u32,
     /// Run only this variant; may be repeated.
     #[arg(long = "variant", value_name = "NAME")]
     variants: Vec<String>,
@@ -86,20 +104,21 @@ impl From<SweepError> for Failure {
 /// # Errors
 /// Bad input, results that cannot be written, or a signal.
 pub fn run(args: &Args) -> Answer {
+    let shard = shard(args)?;
     let (study, simulator) = resolve(args)?;
     let default = format!("{}-sweep", safe_name(&study.scenario));
     let out = args.output.clone().unwrap_or_else(|| Path::new("results").join(default));
     let command = command(args);
-    let options = folder::Options { out: &out, shard: args.shard, resume: args.resume, command: &command };
+    let options = folder::Options { out: &out, shard, resume: args.resume, command: &command };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(args.jobs.unwrap_or(0) as usize).build();
     let pool = pool.map_err(|error| Failure::Other(3, format!("cannot start threads: {error}")))?;
     signals::stop_gently();
     let bar = Bar::new(args.quiet);
     let outcome =
         pool.install(|| folder::run_sweep(&study, options, &simulator, &RealDisk, &bar, &signals::STOP));
-    bar.0.finish_and_clear();
+    bar.bar.finish_and_clear();
     let outcome = outcome?;
-    let whole = args.shard.count == 1;
+    let whole = shard.count == 1;
     if whole && !args.no_plots {
         draw(&out)?;
     }
@@ -134,6 +153,34 @@ fn said(outcome: &Outcome, out: &Path, whole: bool) -> String {
     text
 }
 
+/// The part to be done: as asked, or as a job engine's environment says.
+fn shard(args: &Args) -> Result<Shard, Failure> {
+    if let Some(shard) = args.shard {
+        return Ok(shard);
+    }
+    let found = Shard::from_environment(&|name| std::env::var(name).ok())
+        .map_err(|why| Diagnostic::error(Code::CommandLine, why).help("say which part to do with --shard I/N"))?;
+    let Some((shard, variable)) = found else { return Ok(Shard::WHOLE) };
+    output::complain(&format!("note: this is shard {shard}, by the environment variable {variable}\n"));
+    Ok(shard)
+}
+
+/// The rule by which replications are added.
+fn until_ci(args: &Args) -> Result<Option<UntilCi>, Failure> {
+    let Some(relative) = args.until_ci else { return Ok(None) };
+    let known = Metrics::of(&VariantSummary::default()).values;
+    for metric in &args.ci_metrics {
+        if !known.contains_key(metric) {
+            let message = format!("there is no metric `{}`", crate::diagnostic::escape(metric));
+            let hint = did_you_mean(metric, known.keys().map(String::as_str));
+            return Err(Diagnostic::error(Code::CommandLine, message).maybe_help(hint).into());
+        }
+    }
+    let default = || UntilCi::DEFAULT_METRICS.map(str::to_owned).to_vec();
+    let metrics = if args.ci_metrics.is_empty() { default() } else { args.ci_metrics.clone() };
+    Ok(Some(UntilCi { relative, metrics, max_replications: args.max_replications }))
+}
+
 fn resolve(args: &Args) -> Result<(Study, Simulator), Failure> {
     let mut file = ScenarioFile::read(&args.scenario, &LoadOptions::default())?;
     let mut texts = args.sets.clone();
@@ -141,7 +188,8 @@ fn resolve(args: &Args) -> Result<(Study, Simulator), Failure> {
     let sets = file.parse_sets(&texts)?;
     let base = file.resolve(&sets)?;
     let variants = super::run::chosen(base.scenario.variants.clone(), &args.variants)?;
-    let study = study(&base, variants.iter().map(|v| v.name.value.clone()).collect())?;
+    let mut study = study(&base, variants.iter().map(|v| v.name.value.clone()).collect())?;
+    study.until_ci = until_ci(args)?;
     let simulator = Simulator::new(file, sets, variants, Options::default());
     check_first_point(&study, &simulator, &base)?;
     Ok((study, simulator))
@@ -160,7 +208,7 @@ fn study(base: &Loaded, variants: Vec<String>) -> Result<Study, Failure> {
         scenario_digest,
         seed: scenario.seed,
         replications: scenario.sweep.replications.max(1),
-        until_ci: None::<UntilCi>,
+        until_ci: None,
         axes: axes.iter().map(|a| a.path.value.clone()).collect(),
         variants,
         points,
@@ -187,7 +235,7 @@ fn check_first_point(study: &Study, simulator: &Simulator, base: &Loaded) -> Res
 
 /// The command line for the provenance: without what cannot change the results.
 fn command(args: &Args) -> Vec<String> {
-    let mut words = vec!["stowplan".to_owned(), "sweep".to_owned(), args.scenario.display().to_string()];
+    let mut words = vec!["stowplan".to_owned(), "sweep".to_owned(), file_name(&args.scenario)];
     for variant in &args.variants {
         words.extend(["--variant".into(), variant.clone()]);
     }
@@ -198,9 +246,18 @@ fn command(args: &Args) -> Vec<String> {
     words
 }
 
-/// Adds the pictures to a finished folder.
+/// A scenario's name for the provenance: machines keep it in different folders.
+pub fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// Adds the pictures to a finished folder, unless it is so large that it should not be read into memory.
 fn draw(out: &Path) -> Result<(), Failure> {
     let path = out.join(SWEEP_TABLE);
+    if std::fs::metadata(&path).is_ok_and(|m| m.len() > MOST_DRAWN_BYTES) {
+        output::complain("note: no pictures are drawn of a sweep that large\n");
+        return Ok(());
+    }
     let file = std::fs::File::open(&path).map_err(ResultsError::io(&path, "read"))?;
     let table = SweepTable::read(std::io::BufReader::new(file))
         .map_err(|error| ResultsError::Malformed { path, why: error.to_string() })?;
@@ -215,29 +272,50 @@ fn draw(out: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A bar on standard error, if that is a terminal.
-struct Bar(ProgressBar);
+/// A bar on standard error, if that is a terminal: runs done, time left, points under way.
+struct Bar {
+    bar: ProgressBar,
+    running: Mutex<BTreeMap<u64, u32>>,
+}
 
 impl Bar {
     fn new(quiet: bool) -> Bar {
         let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
         if let Ok(style) =
-            ProgressStyle::with_template("{bar:30} {pos}/{len} runs  {elapsed} (about {eta} left)")
+            ProgressStyle::with_template("{bar:30} {pos}/{len} runs  {elapsed} (about {eta} left)  {msg}")
         {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(500));
-        Bar(bar)
+        Bar { bar, running: Mutex::default() }
+    }
+
+    /// Counts the runs under way at a point up or down and shows the points.
+    fn count(&self, point: u64, begun: bool) {
+        // A panic elsewhere must not stop the counting.
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let runs = running.entry(point).or_insert(0);
+        *runs = if begun { *runs + 1 } else { runs.saturating_sub(1) };
+        if *runs == 0 {
+            running.remove(&point);
+        }
+        let shown: Vec<String> = running.keys().take(5).map(u64::to_string).collect();
+        let more = if running.len() > 5 { ", ..." } else { "" };
+        self.bar.set_message(format!("point {}{more}", shown.join(", ")));
     }
 }
 
 impl Progress for Bar {
     fn planned(&self, total: u64, done: u64) {
-        self.0.set_length(total);
-        self.0.set_position(done);
+        self.bar.set_length(total);
+        self.bar.set_position(done);
     }
-    fn finished(&self, _: JobKey, _: bool) {
-        self.0.inc(1);
+    fn started(&self, key: JobKey) {
+        self.count(key.point, true);
+    }
+    fn finished(&self, key: JobKey, _: bool) {
+        self.bar.inc(1);
+        self.count(key.point, false);
     }
 }
