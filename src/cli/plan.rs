@@ -71,8 +71,13 @@ pub fn run(args: &Args) -> Answer {
     let variants = super::run::chosen(base.scenario.variants.clone(), &args.variants)?;
     let names: Vec<String> = variants.iter().map(|v| v.name.value.clone()).collect();
     let simulator = Simulator::new(file, sets, variants, Options::default());
-    let planning =
-        Planning { spec: &spec, variants: &names, seed: base.scenario.seed, model: &simulator, all: args.all };
+    let planning = Planning {
+        spec: &spec,
+        variants: &names,
+        seed: base.scenario.seed,
+        model: &simulator,
+        all: args.all,
+    };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(args.jobs.unwrap_or(0) as usize).build();
     let pool = pool.map_err(|error| Failure::Other(3, format!("cannot start threads: {error}")))?;
     let mut bar = Bar::new(args.quiet);
@@ -89,7 +94,11 @@ pub fn run(args: &Args) -> Answer {
             .map_err(|error| Failure::Other(3, format!("cannot write the plan: {error}")))?;
         output::say(&(text + "\n"))?;
     } else {
-        output::say(&format!("{}\n  {}\n", table::render(&plan).trim_end(), folder.join(PLAN_FILE).display()))?;
+        output::say(&format!(
+            "{}\n  {}\n",
+            table::render(&plan).trim_end(),
+            folder.join(PLAN_FILE).display()
+        ))?;
     }
     Ok(u8::from(!answered(&plan)))
 }
@@ -101,9 +110,9 @@ fn spec(args: &Args, base: &Loaded) -> Result<PlanSpec, Failure> {
         (Some(spec), _) => spec.clone(),
         (None, false) => PlanSpec::default(),
         (None, true) => {
-            let error = Diagnostic::error(Code::MissingKey, "the scenario has no `plan`")
-                .at(place)
-                .help("say what is required and what may vary, or ask how much more fits with --fit WORKLOAD");
+            let error = Diagnostic::error(Code::MissingKey, "the scenario has no `plan`").at(place).help(
+                "say what is required and what may vary, or ask how much more fits with --fit WORKLOAD",
+            );
             return Err(Diagnostics::new(vec![error], base.sources.clone()).into());
         }
     };
@@ -138,8 +147,7 @@ fn write(args: &Args, base: &Loaded, plan: &PlanFile) -> Result<PathBuf, Failure
     if let Some(svg) = picture {
         staging.bytes(&format!("{PLOTS_FOLDER}/{}", picture::PICTURE), svg.as_bytes())?;
     }
-    let provenance =
-        Provenance::new("plan", &plan.scenario, &plan.scenario_digest, plan.seed, command(args));
+    let provenance = Provenance::new("plan", &plan.scenario, &plan.scenario_digest, plan.seed, command(args));
     Ok(staging.commit(provenance)?)
 }
 

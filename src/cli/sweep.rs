@@ -5,8 +5,8 @@ use super::signals;
 use super::{Answer, Failure};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::report::plot;
-use crate::results::disk::RealDisk;
 use crate::results::VariantSummary;
+use crate::results::disk::RealDisk;
 use crate::results::sweep::SweepTable;
 use crate::results::write::{PLOTS_FOLDER, ResultsError, safe_name};
 use crate::scenario::{LoadOptions, Loaded, ScenarioFile};
@@ -158,8 +158,9 @@ fn shard(args: &Args) -> Result<Shard, Failure> {
     if let Some(shard) = args.shard {
         return Ok(shard);
     }
-    let found = Shard::from_environment(&|name| std::env::var(name).ok())
-        .map_err(|why| Diagnostic::error(Code::CommandLine, why).help("say which part to do with --shard I/N"))?;
+    let found = Shard::from_environment(&|name| std::env::var(name).ok()).map_err(|why| {
+        Diagnostic::error(Code::CommandLine, why).help("say which part to do with --shard I/N")
+    })?;
     let Some((shard, variable)) = found else { return Ok(Shard::WHOLE) };
     output::complain(&format!("note: this is shard {shard}, by the environment variable {variable}\n"));
     Ok(shard)

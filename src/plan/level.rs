@@ -121,7 +121,11 @@ mod tests {
             let level = Level { requirement };
             assert_eq!(level.value(&metrics(values)), Some(want), "{requirement:?} {values:?}");
         }
-        let ever = Metrics { sets_stuck_ever: 2, pending_p99_seconds: Some(7.0), ..metrics(&[("sets.wanted", 4.0)]) };
+        let ever = Metrics {
+            sets_stuck_ever: 2,
+            pending_p99_seconds: Some(7.0),
+            ..metrics(&[("sets.wanted", 4.0)])
+        };
         assert_eq!(Level { requirement: Requirement::StuckSets(0.0) }.value(&ever), Some(0.5));
         assert_eq!(Level { requirement: Requirement::PendingP99(minute) }.value(&ever), Some(7.0));
         let never = Metrics { pending_p99_seconds: None, ..ever };

@@ -30,7 +30,9 @@ impl Model for Simulator {
         let base = self.base().map_err(|d| d.to_string())?;
         let found = base.scenario.workload.generate.iter().find(|g| g.name.value == workload);
         match found.map(|generator| generator.sets) {
-            Some(u32::MAX) => Err(format!("sets of `{workload}` arrive without end, so there is no number of them")),
+            Some(u32::MAX) => {
+                Err(format!("sets of `{workload}` arrive without end, so there is no number of them"))
+            }
             Some(sets) => Ok(u64::from(sets)),
             None => Err(format!("no entry of workload.generate is named `{workload}`")),
         }
