@@ -3,7 +3,8 @@
 use super::output;
 use super::{Answer, Failure};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::scenario::{LoadOptions, ScenarioFile, not_implemented};
+use crate::scenario::{LoadOptions, ScenarioFile};
+use crate::simulate::{self, Options};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `check`.
@@ -44,14 +45,14 @@ fn check(path: &Path, sets: &[String]) -> Result<Diagnostics, Diagnostics> {
     let sets = file.parse_sets(sets)?;
     let base = file.resolve(&sets)?;
     let mut warnings: Vec<Diagnostic> = base.warnings.clone();
+    let mut sources = base.sources.clone();
     for variant in &base.scenario.variants {
         let loaded = file.resolve_point(variant, &[], &sets)?;
-        let missing = not_implemented(&loaded.scenario);
-        if !missing.is_empty() {
-            return Err(Diagnostics::new(missing, loaded.sources));
-        }
-        let new: Vec<Diagnostic> = loaded.warnings.into_iter().filter(|w| !warnings.contains(w)).collect();
+        // All that a run does before it begins: manifests are read, names are looked up.
+        let prepared = simulate::prepare(&loaded, variant.binding_mode, Options::default())?;
+        let new: Vec<Diagnostic> = prepared.warnings.into_iter().filter(|w| !warnings.contains(w)).collect();
         warnings.extend(new);
+        sources = prepared.sources;
     }
-    Ok(Diagnostics::new(warnings, base.sources))
+    Ok(Diagnostics::new(warnings, sources))
 }
