@@ -66,28 +66,55 @@ pub fn stuck(variants: &[VariantSummary]) -> String {
     }
 }
 
-/// The finding about stranded CPU over all variants; `allocatable_milli` is the CPU of the whole cluster, per variant.
-pub fn stranding(variants: &[VariantSummary], allocatable_milli: &[f64]) -> String {
-    let share = |i: usize| match allocatable_milli.get(i) {
-        Some(&all) if all > 0.0 => variants[i].stranded.peak.cpu_milli / all,
-        _ => 0.0,
+/// What full disks did to one variant, for [`stranding`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Filled<'a> {
+    /// The variant's name.
+    pub name: &'a str,
+    /// The largest share of disk that was bound, 0 to 1.
+    pub bound: f64,
+    /// The share of CPU that was stranded when it was.
+    pub stranded: f64,
+    /// The largest share of CPU that was stranded at any time.
+    pub peak: f64,
+}
+
+/// The finding about stranded CPU over all variants.
+///
+/// It tells the state with the most disk bound, not the peak: before the first pods of a workload are known, one template
+/// that fits few volumes strands most of an empty cluster.
+pub fn stranding(variants: &[Filled<'_>]) -> String {
+    let by = |of: fn(&Filled<'_>) -> f64| {
+        let worst = variants.iter().rev().max_by(|a, b| of(a).total_cmp(&of(b)));
+        let best = variants.iter().min_by(|a, b| of(a).total_cmp(&of(b)));
+        worst.zip(best)
     };
-    let worst = (0..variants.len()).max_by(|&a, &b| share(a).total_cmp(&share(b)).then(b.cmp(&a)));
-    let best = (0..variants.len()).min_by(|&a, &b| share(a).total_cmp(&share(b)).then(a.cmp(&b)));
-    let (Some(worst), Some(best)) = (worst, best) else { return "Nothing was run".into() };
-    if share(worst) == 0.0 {
-        return "Local disks strand no CPU".into();
+    let Some((worst, best)) = by(|v| v.stranded) else { return "Nothing was run".into() };
+    if worst.stranded > 0.0 {
+        let head = format!(
+            "{} of the CPU is stranded with {} of the disk bound",
+            percent(worst.stranded),
+            percent(worst.bound)
+        );
+        if variants.len() == 1 {
+            return head;
+        }
+        if percent(worst.stranded) == percent(best.stranded) {
+            return format!("{head}, whatever the variant");
+        }
+        let other = if best.stranded == 0.0 { "none".into() } else { percent(best.stranded) };
+        return format!("{head} ({}), {other} with {} ({})", worst.name, percent(best.bound), best.name);
     }
-    let onset = match variants[worst].stranded.onset {
-        Some(at) => format!(", beginning when {} of the disk is bound", percent(at)),
-        None => String::new(),
-    };
-    let head = format!("Full disks strand up to {} of the CPU", percent(share(worst)));
-    if variants.len() == 1 || share(best) == share(worst) {
-        return format!("{head}{onset}");
+    match by(|v| v.peak) {
+        Some((most, _)) if most.peak > 0.0 => {
+            let with = if variants.len() == 1 { String::new() } else { format!(" with {}", most.name) };
+            format!(
+                "Disks strand no CPU once they are as full as they get; earlier up to {}{with}",
+                percent(most.peak)
+            )
+        }
+        _ => "Local disks strand no CPU".into(),
     }
-    let other = if share(best) == 0.0 { "none".into() } else { percent(share(best)) };
-    format!("{head} with {}{onset}; {other} with {}", variants[worst].name, variants[best].name)
 }
 
 /// `4 cores`, `1 core`.
@@ -130,6 +157,27 @@ mod tests {
         ] {
             assert_eq!(verdict(&variant("x", wanted, stuck, by_binding)), want);
         }
+    }
+
+    #[test]
+    fn stranding_is_told_by_the_fullest_state() {
+        let filled = |name, bound, stranded, peak| Filled { name, bound, stranded, peak };
+        let (a, b) = (filled("a", 0.74, 0.21, 0.67), filled("b", 0.96, 0.045, 0.67));
+        assert_eq!(
+            stranding(&[a, b]),
+            "21 % of the CPU is stranded with 74 % of the disk bound (a), 4.5 % with 96 % (b)"
+        );
+        assert_eq!(stranding(&[a]), "21 % of the CPU is stranded with 74 % of the disk bound");
+        let none = filled("c", 0.5, 0.0, 0.67);
+        assert_eq!(
+            stranding(&[a, none]),
+            "21 % of the CPU is stranded with 74 % of the disk bound (a), none with 50 % (c)"
+        );
+        assert_eq!(
+            stranding(&[none]),
+            "Disks strand no CPU once they are as full as they get; earlier up to 67 %"
+        );
+        assert_eq!(stranding(&[filled("d", 1.0, 0.0, 0.0)]), "Local disks strand no CPU");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Which pictures there are, and drawing them from finished results.
 
+use super::findings::Filled;
 use super::plots::canvas::PlotError;
 use super::plots::hover::Picture;
 use super::plots::{availability, nodes, resources, sizes, storage, stranding, stuck, sweep, sweep_map};
 use crate::results::summary::VariantSummary;
 use crate::results::sweep::SweepTable;
+use crate::results::tables::StrandingRow;
 use crate::results::{RunOutput, VariantOutput};
 
 /// A picture of a run.
@@ -111,12 +113,19 @@ impl<'a> PlotInput<'a> {
         self.variants.iter().map(last).fold(0.0, f64::max)
     }
 
-    /// CPU of all nodes of each variant, at its most, in thousandths of a core.
-    pub fn allocatable_milli(&self) -> Vec<f64> {
-        let most = |v: &VariantOutput| {
-            v.timeseries.iter().map(|r| r.cpu_allocatable_milli).max().unwrap_or(0) as f64
+    /// How full each variant's disks got, and what that stranded.
+    pub fn filled(&self) -> Vec<Filled<'a>> {
+        let of = |v: &'a VariantOutput| {
+            let share = |r: &StrandingRow| r.cpu_stranded_share;
+            let last = v.stranding.last();
+            Filled {
+                name: &v.summary.name,
+                bound: last.map_or(0.0, |r| f64::from(r.bound_percent) / 100.0),
+                stranded: last.map_or(0.0, share),
+                peak: v.stranding.iter().map(share).fold(0.0, f64::max),
+            }
         };
-        self.variants.iter().map(most).collect()
+        self.variants.iter().map(of).collect()
     }
 }
 

@@ -143,7 +143,7 @@ fn overview(out: &mut String, variants: &[VariantSummary], paint: &Paint) {
 
 const LABEL: usize = 26;
 const GAP: usize = 2;
-const DIFFERENCE: usize = 12;
+const DIFFERENCE: usize = 15;
 
 /// As wide as the longest name, but so that two columns (and the difference of a pair) fit the terminal.
 fn cell_width(variants: &[VariantSummary], width: usize) -> usize {
@@ -321,10 +321,13 @@ fn groups(shown: &[&VariantSummary]) -> Vec<Vec<Line>> {
         line("Time to schedule, p50", 0, Seconds, Less, &|v| v.pending_seconds.p50),
         line("Time to schedule, p99", 0, Seconds, Less, &|v| v.pending_seconds.p99),
     ];
-    let recovery = vec![
-        line("Groups without quorum", 1, Seconds, Less, &|v| Some(v.recovery.quorum_lost_seconds)),
-        line("Groups degraded", 1, Seconds, Less, &|v| Some(v.recovery.degraded_seconds)),
-    ];
+    let recovery = match shown.iter().any(|v| v.recovery.groups > 0) {
+        true => vec![
+            line("Groups without quorum", 0, Seconds, Less, &|v| Some(v.recovery.quorum_lost_seconds)),
+            line("Groups degraded", 0, Seconds, Less, &|v| Some(v.recovery.degraded_seconds)),
+        ],
+        false => Vec::new(),
+    };
     vec![pods, sets, storage, stranded, times, recovery]
 }
 

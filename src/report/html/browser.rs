@@ -3,7 +3,9 @@
 //! Debian: `apt-get install chromium chromium-driver`. Where there is no chromedriver the test says so and passes.
 
 use super::{Origin, page};
+use crate::report::plots::nodes::History;
 use crate::report::synthetic;
+use crate::results::tables::NodeState;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::TcpStream;
@@ -193,8 +195,11 @@ fn tables_filter_and_sort(browser: &Browser, run: &crate::results::RunOutput) {
     set("node-table", "input", "db-59");
     assert_eq!(column("node-table", 0), ["db-59"]);
     set("node-table", "input", "");
-    // Only those that ran out of CPU first, by the table of nodes.
-    let cpu = run.variants[0].nodes.iter().filter(|n| n.first_exhausted == "cpu").count();
+    // Only those that are out of CPU for good.
+    let histories = crate::report::plots::nodes::histories(&run.variants[0]);
+    let out_of_cpu = |h: &&History| h.exhausted().is_some_and(|e| e.1 == NodeState::Cpu);
+    let cpu = histories.iter().filter(out_of_cpu).count();
+    assert!(cpu > 0);
     set("node-table", "select", "2");
     assert_eq!(column("node-table", 2), vec!["out of CPU"; cpu]);
     set("node-table", "select", "");

@@ -79,7 +79,7 @@ fn short(x: f64) -> Value {
     }
 }
 
-/// `[name, zone, first state, when, stranded CPU, share of disk bound, [seconds, state, ...]]`, most stranded first.
+/// `[name, zone, state that it ran out of for good, since when, stranded CPU, share of disk bound, [seconds, state, ...]]`, most stranded first.
 fn nodes(variant: &VariantOutput, most: usize) -> Vec<Value> {
     let rows: BTreeMap<&str, &NodeRow> = variant.nodes.iter().map(|n| (n.name.as_str(), n)).collect();
     let mut all: Vec<(History, &NodeRow)> =
@@ -93,7 +93,7 @@ fn nodes(variant: &VariantOutput, most: usize) -> Vec<Value> {
 }
 
 fn node(history: &History, row: &NodeRow) -> Value {
-    let first = history.first();
+    let first = history.exhausted();
     let skip = history.states.len().saturating_sub(MOST_CHANGES);
     let mut changes: Vec<Value> = Vec::new();
     for (i, (at, state)) in history.states.iter().skip(skip).enumerate() {

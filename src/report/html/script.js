@@ -221,7 +221,7 @@
   if ($("node-table")) {
     const host = $("node-table");
     const [variantLabel, variant] = choice("Variant", variants);
-    const [stateLabel, state] = choice("First out of", [["", "anything"], ...data.states.map((s, i) => [String(i), s.text])]);
+    const [stateLabel, state] = choice("Out of", [["", "anything"], ...data.states.map((s, i) => [String(i), s.text])]);
     const [nameLabel, name] = search("Name");
     host.append(make("div", { class: "bar" }, variantLabel, stateLabel, nameLabel));
     const rows = data.nodes.flatMap((v, i) => v.rows.map((r) => ({ v: i, name: r[0], zone: r[1], first: r[2], at: r[3], cpu: r[4], bound: r[5], states: r[6] })));
@@ -238,8 +238,8 @@
     const redraw = grid(host, [
       { name: "Node", className: "name", by: (r) => r.name, cell: (r) => r.name },
       { name: "Zone", by: (r) => r.zone, cell: (r) => r.zone },
-      { name: "First out of", by: (r) => (r.first ? r.first : null), cell: (r) => (r.first ? data.states[r.first].text : "-") },
-      { name: "When", number: true, by: (r) => r.at, cell: (r) => (r.at === null ? "-" : span(r.at)) },
+      { name: "Out of", by: (r) => (r.first ? r.first : null), cell: (r) => (r.first ? data.states[r.first].text : "-") },
+      { name: "Since", number: true, by: (r) => r.at, cell: (r) => (r.at === null ? "-" : span(r.at)) },
       { name: "Stranded CPU", number: true, by: (r) => r.cpu, cell: (r) => show.cores(r.cpu) },
       { name: "Disk bound", number: true, by: (r) => r.bound, cell: (r) => (r.bound === null ? "-" : percent(r.bound)) },
       { name: "Over time", by: (r) => r.at, cell: strip },
@@ -286,13 +286,13 @@
     const [pointLabel, point] = search("Point");
     host.append(make("div", { class: "bar" }, variantLabel, metricLabel, pointLabel));
     const short = (x) => (x === null || x === undefined ? "-" : Math.abs(x) >= 1e6 ? x.toExponential(3) : String(+x.toPrecision(6)));
-    const half = (x) => (x === null || x === undefined ? "" : ` ± ${short(x)}`);
+    const half = (x, middle) => (x === null || x === undefined ? "" : ` ± ${Math.abs(x) < 1e-9 * Math.abs(middle) ? 0 : +x.toPrecision(3)}`);
     const redraw = grid(host, [
       { name: "Point", by: (r) => r[0], cell: (r) => r[0] },
       { name: "Variant", by: (r) => r[1], cell: (r) => r[1] },
       { name: "Metric", by: (r) => r[2], cell: (r) => r[2] },
-      { name: "Mean", number: true, by: (r) => r[4], cell: (r) => short(r[4]) + half(r[5]) },
-      { name: "Difference", number: true, by: (r) => r[6], cell: (r) => short(r[6]) + half(r[7]) },
+      { name: "Mean", number: true, by: (r) => r[4], cell: (r) => short(r[4]) + half(r[5], r[4]) },
+      { name: "Difference", number: true, by: (r) => r[6], cell: (r) => short(r[6]) + half(r[7], r[6]) },
     ], data.estimates, (r) => (!variant.value || r[1] === variant.value) && (!metric.value || r[2] === metric.value) && r[0].includes(point.value.trim()));
     for (const control of [variant, metric, point]) control.addEventListener("input", redraw);
     if (named.has("pods.stuck")) metric.value = "pods.stuck";

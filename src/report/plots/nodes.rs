@@ -1,4 +1,4 @@
-//! The heat map of nodes: what each ran out of, and when; a panel per variant, grouped by what ran out first.
+//! The heat map of nodes: what each ran out of, and when; a panel per variant, grouped by what ran out for good.
 
 use super::axis::Axis;
 use super::canvas::{self, Anchor, Canvas, Frame, HEADING, LABEL, MARGIN, PlotError, Type};
@@ -52,14 +52,17 @@ pub struct History {
 }
 
 impl History {
-    /// When it first had no room, and why.
-    pub fn first(&self) -> Option<(f64, NodeState)> {
-        self.states.iter().copied().find(|s| s.1 != NodeState::Room)
+    /// What it ran out of for good, and when: the beginning of the time without room that lasts to the end of the run.
+    ///
+    /// What passes does not count: until the first pods of a workload are known, one template that fits few volumes makes
+    /// most of an empty cluster look full.
+    pub fn exhausted(&self) -> Option<(f64, NodeState)> {
+        self.states.iter().rev().copied().take_while(|s| s.1 != NodeState::Room).last()
     }
 }
 
-/// The histories of all nodes: grouped by what they ran out of first, in each group the first to do so on top; nodes that
-/// never ran out of anything come last. Nodes that are equal in this stay in the order of the table.
+/// The histories of all nodes: grouped by what they ran out of for good, in each group the first to do so on top; nodes with
+/// room at the end come last. Nodes that are equal in this stay in the order of the table.
 pub fn histories(variant: &VariantOutput) -> Vec<History> {
     let mut all: Vec<History> = variant
         .nodes
@@ -73,7 +76,7 @@ pub fn histories(variant: &VariantOutput) -> Vec<History> {
             all[i].states.push((row.seconds, row.state));
         }
     }
-    let key = |h: &History| h.first().map_or((u8::MAX, f64::INFINITY), |f| (f.1 as u8, f.0));
+    let key = |h: &History| h.exhausted().map_or((u8::MAX, f64::INFINITY), |f| (f.1 as u8, f.0));
     all.sort_by(|a, b| key(a).0.cmp(&key(b).0).then(key(a).1.total_cmp(&key(b).1)));
     all
 }
@@ -95,7 +98,7 @@ pub fn svg(input: &PlotInput<'_>) -> Result<Picture, PlotError> {
         _ => 260.0,
     };
     let title = title(input);
-    let note = "What keeps one more pod of the workload off a node. Grouped by what it ran out of first; the first to do so on top.";
+    let note = "What keeps one more pod of the workload off a node. Grouped by what it ran out of for good; the first to do so on top.";
     let entries = key_entries(input);
     let key_top = canvas::title_height(&title, note, WIDTH);
     let first = key_top + key_height(&entries, WIDTH - 2.0 * MARGIN) + 14.0;
@@ -127,64 +130,57 @@ pub fn svg(input: &PlotInput<'_>) -> Result<Picture, PlotError> {
     })
 }
 
-/// How many nodes ran out of what first.
-fn firsts(variant: &VariantOutput) -> BTreeMap<NodeState, u64> {
-    let mut firsts = BTreeMap::new();
+/// How many nodes ran out of what for good.
+fn outcomes(variant: &VariantOutput) -> BTreeMap<NodeState, u64> {
+    let mut outcomes = BTreeMap::new();
     for history in histories(variant) {
-        *firsts.entry(history.first().map_or(NodeState::Room, |f| f.1)).or_insert(0) += 1;
+        *outcomes.entry(history.exhausted().map_or(NodeState::Room, |f| f.1)).or_insert(0) += 1;
     }
-    firsts
+    outcomes
 }
 
-/// `first out of disk 12, of CPU 3; never 5`.
+/// `12 out of disk, 3 out of CPU, 5 with room`.
 fn counts(variant: &VariantOutput) -> String {
-    let firsts = firsts(variant);
+    let outcomes = outcomes(variant);
     let mut parts: Vec<(u64, String)> = Vec::new();
-    for (state, n) in &firsts {
+    for (state, n) in &outcomes {
         if *state != NodeState::Room {
             parts.push((*n, format!("{} {}", human::count(*n), meaning_of(*state))));
         }
     }
     parts.sort_by_key(|p| std::cmp::Reverse(p.0));
-    if let Some(n) = firsts.get(&NodeState::Room) {
-        parts.push((*n, format!("{} with room all the time", human::count(*n))));
+    if let Some(n) = outcomes.get(&NodeState::Room) {
+        parts.push((*n, format!("{} with room", human::count(*n))));
     }
     let parts: Vec<String> = parts.into_iter().map(|p| p.1).collect();
-    if parts.is_empty() { "no nodes".into() } else { parts.join(", ") }
+    if parts.is_empty() { "no nodes".into() } else { format!("At the end {}", parts.join(", ")) }
 }
 
 fn title(input: &PlotInput<'_>) -> String {
-    let disk = |v: &VariantOutput| firsts(v).get(&NodeState::Disk).copied().unwrap_or(0);
-    let name = |v: &VariantOutput| v.summary.name.clone();
-    match input.variants {
-        [] => "Nothing was run".into(),
-        [one] => match firsts(one).into_iter().filter(|f| f.0 != NodeState::Room).max_by_key(|f| f.1) {
-            None => "No node ever ran out of anything".into(),
-            Some((state, n)) => {
-                let verb = if n == 1 { "is" } else { "are" };
-                let of = human::plural(one.nodes.len() as u64, "node");
-                format!("{} of {of} {verb} first {}", human::count(n), meaning_of(state))
-            }
-        },
-        many => {
-            let worst = many.iter().rev().max_by_key(|v| disk(v));
-            let best = many.iter().min_by_key(|v| disk(v));
-            let (Some(worst), Some(best)) = (worst, best) else { return String::new() };
-            let of = human::plural(worst.nodes.len() as u64, "node");
-            if disk(worst) == disk(best) {
-                return format!(
-                    "Disk is what {} of {of} run out of first, whatever the variant",
-                    human::count(disk(worst))
-                );
-            }
-            format!(
-                "Disk runs out first on {} of {of} with {}, on {} with {}",
-                human::count(disk(worst)),
-                name(worst),
-                crate::report::findings::none_or(disk(best)),
-                name(best)
-            )
-        }
+    let all: Vec<BTreeMap<NodeState, u64>> = input.variants.iter().map(outcomes).collect();
+    // The state that closes the most nodes of any variant is the one to talk about.
+    let most = |s: &NodeState| all.iter().filter_map(|o| o.get(s)).max().copied().unwrap_or(0);
+    let states = NodeState::ALL.into_iter().filter(|s| *s != NodeState::Room);
+    let Some(state) = states.rev().max_by_key(most).filter(|s| most(s) > 0) else {
+        return match all.len() {
+            0 => "Nothing was run".into(),
+            _ => "Every node has room for one more pod at the end".into(),
+        };
+    };
+    let of = |i: usize| all[i].get(&state).copied().unwrap_or(0);
+    let worst = (0..all.len()).rev().max_by_key(|i| of(*i)).unwrap_or(0);
+    let best = (0..all.len()).min_by_key(|i| of(*i)).unwrap_or(0);
+    let nodes = human::plural(input.variants[worst].nodes.len() as u64, "node");
+    let verb = if of(worst) == 1 { "is" } else { "are" };
+    let head = format!("{} of {nodes} {verb} {} at the end", human::count(of(worst)), meaning_of(state));
+    if all.len() == 1 {
+        head
+    } else if of(worst) == of(best) {
+        format!("{head}, whatever the variant")
+    } else {
+        let name = |i: usize| &input.variants[i].summary.name;
+        let other = crate::report::findings::none_or(of(best));
+        format!("{head} with {}, {other} with {}", name(worst), name(best))
     }
 }
 
@@ -289,10 +285,12 @@ mod tests {
             ..VariantOutput::default()
         };
         let order: Vec<String> = histories(&variant).into_iter().map(|h| h.node).collect();
-        assert_eq!(order, ["a", "d", "c", "b"]);
-        assert_eq!(counts(&variant), "2 out of disk, 1 out of CPU, 1 with room all the time");
+        // c has room again at 7, so it counts with b, in the order of the table.
+        assert_eq!(order, ["a", "d", "b", "c"]);
+        assert_eq!(counts(&variant), "At the end 2 out of disk, 2 with room");
         // Two rows of two nodes on ten columns of a second, ties go to the earlier state (room before disk before CPU): a and
-        // d tie from 6 to 8, then both are out of disk; c and b never agree on anything but room.
+        // d tie from 6 to 8, then both are out of disk; b and c
+        // agree on room most of the time.
         let plot = Frame { left: 0.0, top: 0.0, right: 50.0, bottom: 8.0 };
         let x = Axis { measure: super::super::axis::Measure::Seconds, low: 0.0, high: 10.0, ticks: vec![] };
         let rows = cells(&histories(&variant), &x, plot, 1);

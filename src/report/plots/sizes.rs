@@ -1,11 +1,11 @@
 //! Sizes of bound volumes against what their claims ask for: on the diagonal nothing is wasted, above it the rest of the volume.
 
 use super::axis::{Axis, Measure};
-use super::canvas::{self, Anchor, Canvas, Frame, HEADING, MARGIN, PlotError, Type};
+use super::canvas::{self, Anchor, Canvas, Frame, HEADING, LABEL, MARGIN, PlotError, Type};
 use super::hover::Picture;
 use super::lines::{Join, Labels, Panel, axes, axis_room, fitting, tick_room};
 use super::{WIDTH, measure};
-use crate::report::palette::{self, FRAME};
+use crate::report::palette::{self, FRAME, GREY};
 use crate::report::plot::PlotInput;
 use crate::report::statistics::nearest_rank;
 use crate::report::{findings, human};
@@ -28,7 +28,7 @@ pub fn svg(input: &PlotInput<'_>) -> Result<Picture, PlotError> {
                 rest is lost.";
     let all: Vec<(f64, f64)> = input.variants.iter().flat_map(pairs).collect();
     let (low, high) = range(&all);
-    let head = if count > 1 { HEADING * 1.8 } else { HEADING * 0.8 };
+    let head = if count > 1 { HEADING * 1.8 + LABEL * 1.6 } else { LABEL * 1.8 };
     let top = canvas::title_height(&title, note, WIDTH);
     let band = head + panel_height + axis_room("x") + 24.0;
     let description = format!(
@@ -66,6 +66,8 @@ pub fn svg(input: &PlotInput<'_>) -> Result<Picture, PlotError> {
                 labels: Labels::Values,
             };
             axes(c, &panel);
+            let above = (plot.left, plot.top - LABEL * 1.1);
+            c.text("volume size", above, Anchor::Start, Type::plain(LABEL, GREY));
             let corner =
                 |v: f64| (panel.x.place(v, plot.left, plot.right), panel.y.place(v, plot.bottom, plot.top));
             c.line(&[corner(low), corner(high)], FRAME, 3);

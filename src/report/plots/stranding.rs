@@ -29,7 +29,7 @@ const PANELS: [Quantity; 4] = [
 /// # Errors
 /// [`PlotError`] if the backend fails.
 pub fn svg(input: &PlotInput<'_>) -> Result<Picture, PlotError> {
-    let title = findings::stranding(&input.summaries(), &input.allocatable_milli());
+    let title = findings::stranding(&input.filled());
     let note = "When each percent of volume bytes was first bound. Stranded: free, but storage keeps the workload's pods off it.";
     let half = (WIDTH - 2.0 * MARGIN - GAP) / 2.0;
     let lines = PANELS.map(|(_, _, of)| lines_of(input, of));

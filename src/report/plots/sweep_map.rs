@@ -34,8 +34,7 @@ pub fn svg(table: &SweepTable, across: usize, down: usize, metric: &str) -> Resu
         variants.iter().map(|v| cells(table, v, metric, (across, &xs), (down, &ys))).collect();
     let most = maps.iter().flat_map(|m| m.values()).copied().fold(0.0, f64::max);
     let title = title(table, metric, &variants, &maps, (across, &xs), (down, &ys));
-    let note =
-        format!("Mean of {} at each pair of values; the darker the more.", heading(metric).to_lowercase());
+    let note = "Means over the replications at each pair of values; the darker the more.".to_owned();
     let columns = variants.len().clamp(1, 3);
     let rows = variants.len().div_ceil(columns);
     let gutter =
