@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 use super::convert::{self, Converted, Found};
 use super::field::{Check, Field};
 use super::objects::{Kind, Located, Object};
-use super::{defaulting, validate};
+use super::{defaulting, local_storage, validate};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place, Severity, SourceId, Sources, Span, escape};
 use crate::scenario::tree::{Kind as TreeKind, Limits, Value};
 use crate::scenario::{Assumption, ManifestFile, json, read_text, yaml};
@@ -68,6 +68,8 @@ pub struct Loader {
     conversions: BTreeMap<String, (&'static str, u64)>,
     skipped: BTreeMap<String, u64>,
     seen: FxHashMap<(&'static str, String, String), Span>,
+    /// Descriptions of nodes' local storage beside their files, by path without extension.
+    sidecars: BTreeMap<String, String>,
     sources: Sources,
 }
 
@@ -92,6 +94,7 @@ impl Loader {
             conversions: BTreeMap::new(),
             skipped: BTreeMap::new(),
             seen: FxHashMap::default(),
+            sidecars: BTreeMap::new(),
             sources,
         }
     }
@@ -140,6 +143,10 @@ impl Loader {
     pub fn text(&mut self, name: &str, text: String) {
         let is_json =
             name.ends_with(".json") || text.trim_start_matches('\u{feff}').trim_start().starts_with('{');
+        if let Some(stem) = name.strip_suffix(".json").filter(|_| local_storage::is_sidecar(&text)) {
+            self.sidecars.insert(stem.to_owned(), text);
+            return;
+        }
         let source = self.sources.add(name, text);
         if is_json {
             match self.json(source) {
@@ -349,6 +356,7 @@ impl Loader {
             all.extend(self.warnings.into_iter().map(|(w, _)| w));
             return Err(Diagnostics::new(all, self.sources));
         }
+        self.local_storage();
         let mut assumptions: Vec<Assumption> = Vec::new();
         for (form, (now, count)) in &self.conversions {
             assumptions.push(Assumption {
@@ -383,6 +391,39 @@ impl Loader {
             warnings.push(Diagnostic::warning(Code::SkippedKind, message));
         }
         Ok(Manifests { objects: self.objects, skipped, warnings, assumptions, sources: self.sources })
+    }
+
+    /// Nodes get the descriptions of their storage that lie beside their files; those that cannot be read are warned about.
+    fn local_storage(&mut self) {
+        let mut sidecars = std::mem::take(&mut self.sidecars);
+        let mut unreadable = Vec::new();
+        for object in &mut self.objects {
+            let span = object.span;
+            let Object::Node(node) = &mut object.value else { continue };
+            let file = self.sources.get(span.source).map(|source| source.name.clone()).unwrap_or_default();
+            let stem = file.strip_suffix(".yaml").or_else(|| file.strip_suffix(".yml"));
+            if let Some(text) = stem.and_then(|stem| sidecars.remove(stem)) {
+                let annotations = node.metadata.annotations.get_or_insert_default();
+                annotations.entry(local_storage::ANNOTATION.to_owned()).or_insert(text);
+            }
+            let annotations = node.metadata.annotations.as_ref();
+            let Some(text) = annotations.and_then(|all| all.get(local_storage::ANNOTATION)) else { continue };
+            match local_storage::NodeStorage::parse(text) {
+                Ok(_) => {
+                    let form = format!("Node annotation {}", local_storage::ANNOTATION);
+                    self.conversions.entry(form).or_insert(("volume groups and devices", 0)).1 += 1;
+                }
+                Err(why) => unreadable.push((span, escape(&why).to_string())),
+            }
+        }
+        for (span, why) in unreadable {
+            let message = format!("annotation `{}` is left out: {why}", local_storage::ANNOTATION);
+            self.warn(message.clone(), Diagnostic::warning(Code::Unusual, message).at(span));
+        }
+        for stem in sidecars.into_keys() {
+            let message = format!("`{}.json` describes the storage of no node", escape(&stem));
+            self.warn(message.clone(), Diagnostic::warning(Code::Unusual, message));
+        }
     }
 
     /// Admission plugin DefaultStorageClass: claims that name no class get the newest default class.

@@ -10,6 +10,7 @@ mod convert;
 pub mod defaulting;
 mod field;
 mod load;
+pub mod local_storage;
 pub mod lower;
 mod objects;
 mod of_scenario;

@@ -32,6 +32,8 @@ pub struct VolumeGroup {
     pub size_bytes: u64,
     /// Bytes taken by what is no volume of the cluster.
     pub foreign_bytes: u64,
+    /// `hdd` or `ssd` of a device that was imported, empty for an imported volume group.
+    pub medium: Option<Sym>,
     /// The disk works.
     pub healthy: bool,
     allocations: BTreeMap<Sym, u64>,
@@ -48,6 +50,7 @@ impl VolumeGroup {
             kind,
             size_bytes,
             foreign_bytes: 0,
+            medium: None,
             healthy: true,
             allocations: BTreeMap::new(),
             allocated_bytes: 0,

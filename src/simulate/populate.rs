@@ -2,6 +2,7 @@
 
 use crate::diagnostic::{Code, Diagnostic, Span, escape};
 use crate::engine::time::SimTime;
+use crate::manifest::local_storage;
 use crate::manifest::lower::{self, LowerError};
 use crate::manifest::{Located, Object};
 use crate::model::cluster::Cluster;
@@ -23,6 +24,7 @@ pub fn populate(cluster: &mut Cluster, objects: &[Located<Object>], at: SimTime)
         add(cluster, &object.value, &deployments, at)
             .map_err(|error| refused(&object.value, object.span, &error))?;
     }
+    local_storage::add(cluster, objects);
     Ok(())
 }
 

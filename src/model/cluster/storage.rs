@@ -138,6 +138,13 @@ impl Cluster {
     pub fn volume_groups_on(&self, node: Sym) -> &[VolumeGroupId] {
         self.groups_by_node.get(&node).map_or(&[], Vec::as_slice)
     }
+    /// Lets a class draw on a group.
+    pub fn serve_class(&mut self, group: VolumeGroupId, class: Sym) {
+        let classes = &mut self.volume_groups[group].classes;
+        if !classes.contains(&class) {
+            classes.push(class);
+        }
+    }
     /// Gives a volume (by name) bytes of a group; false if they are not there.
     pub fn allocate(&mut self, group: VolumeGroupId, volume: Sym, bytes: u64) -> bool {
         self.volume_groups[group].allocate(volume, bytes)
