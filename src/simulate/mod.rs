@@ -198,3 +198,6 @@ pub fn run(
     output.events_jsonl = log.map(EventLog::into_bytes);
     Ok(output)
 }
+
+#[cfg(test)]
+mod tests;
