@@ -1,3 +1,5 @@
 //! Integration tests: one binary, so that it links once.
 
+mod cli;
 mod conformance;
+mod layers;
