@@ -12,7 +12,7 @@ pub const MAX_VALUES: usize = 1_000_000;
 pub const MAX_POINTS: u64 = 100_000_000;
 
 /// Reads an axis: `{path, values}`, `{path, range: {from, to, step | count}}` or `{path, logRange: {from, to, count}}`.
-pub fn axis(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Axis> {
+pub fn axis(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Axis> {
     let mut map = Map::open(ctx, value, path)?;
     let target = map.require(ctx, "path", spanned);
     if let Some(target) = &target {
@@ -60,7 +60,7 @@ fn split_unit(text: &str) -> Option<(f64, &str)> {
 }
 
 /// The bounds of a range: two numbers with the same unit.
-fn bounds(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> Option<(f64, f64, String)> {
+fn bounds(ctx: &mut Ctx, map: &mut Map<'_>) -> Option<(f64, f64, String)> {
     let mut bound = |key| {
         map.require(ctx, key, |ctx, value, path| {
             let parsed = value.as_text().and_then(split_unit).map(|(n, unit)| (n, unit.to_owned()));
@@ -89,7 +89,7 @@ fn shown(number: f64, unit: &str) -> String {
     format!("{}{unit}", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
-fn range(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Vec<Value>> {
+fn range(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Vec<Value>> {
     let mut map = Map::open(ctx, value, path)?;
     let bounds = bounds(ctx, &mut map);
     let step = map.read(ctx, "step", |ctx, value, path| {
@@ -124,7 +124,7 @@ fn range(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Vec<Value>> {
     )
 }
 
-fn log_range(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Vec<Value>> {
+fn log_range(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Vec<Value>> {
     let mut map = Map::open(ctx, value, path)?;
     let bounds = bounds(ctx, &mut map);
     let count = map.require(ctx, "count", count(2..=MAX_VALUES as u32));

@@ -20,19 +20,6 @@ const NOT_YET: &[Feature] = &[
         path: "controlPlane",
         used: |s| (s.control_plane != ControlPlane::IDEAL).then_some(s.name.span),
     },
-    Feature { path: "scheduler.config", used: |s| s.scheduler.config.as_ref().map(|c| c.span) },
-    Feature {
-        path: "scheduler.featureGates",
-        used: |s| s.scheduler.feature_gates.values().any(|on| *on).then_some(s.name.span),
-    },
-    Feature {
-        path: "scheduler.percentageOfNodesToScore",
-        used: |s| s.scheduler.percentage_of_nodes_to_score.is_some_and(|p| p != 100).then_some(s.name.span),
-    },
-    Feature {
-        path: "scheduler.volumeBindingShape",
-        used: |s| s.scheduler.volume_binding_shape.is_some().then_some(s.name.span),
-    },
     Feature { path: "workload.trace.format", used: unready_trace },
     Feature { path: "workload.trace.group", used: |s| trace(s, |t| t.group != TraceGroup::Pods) },
     Feature {

@@ -48,7 +48,7 @@ pub fn expand_variables(text: &str) -> Result<String, Diagnostic> {
 }
 
 /// Resolves one file that must exist.
-pub fn one_file(ctx: &mut Ctx<'_>, base: &Path, written: &str, span: Span) -> Option<PathBuf> {
+pub fn one_file(ctx: &mut Ctx, base: &Path, written: &str, span: Span) -> Option<PathBuf> {
     let path = expanded(ctx, base, written, span)?;
     match fs::metadata(&path) {
         Ok(meta) if meta.is_file() => Some(path),
@@ -64,7 +64,7 @@ pub fn one_file(ctx: &mut Ctx<'_>, base: &Path, written: &str, span: Span) -> Op
 }
 
 /// Resolves an entry of `manifests`: a file, a folder (its files of a known ending, recursively) or a pattern.
-pub fn manifest_files(ctx: &mut Ctx<'_>, base: &Path, written: &str, span: Span) -> Option<Vec<PathBuf>> {
+pub fn manifest_files(ctx: &mut Ctx, base: &Path, written: &str, span: Span) -> Option<Vec<PathBuf>> {
     if written == "-" {
         return Some(vec![PathBuf::from("-")]);
     }
@@ -93,7 +93,7 @@ pub fn manifest_files(ctx: &mut Ctx<'_>, base: &Path, written: &str, span: Span)
     }
 }
 
-fn expanded(ctx: &mut Ctx<'_>, base: &Path, written: &str, span: Span) -> Option<PathBuf> {
+fn expanded(ctx: &mut Ctx, base: &Path, written: &str, span: Span) -> Option<PathBuf> {
     match expand_variables(written) {
         Ok(text) if text.contains('\0') => {
             ctx.error(Diagnostic::error(Code::BadPath, "a path may not contain a zero byte").at(span));

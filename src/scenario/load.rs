@@ -150,7 +150,7 @@ impl ScenarioFile {
         let mut tree = self.tree.clone();
         let mut errors: Vec<Diagnostic> =
             overrides.iter().filter_map(|change| paths::apply(&mut tree, change).err()).collect();
-        let mut ctx = Ctx { diags: Vec::new(), assumptions: Vec::new(), sources: &self.sources };
+        let mut ctx = Ctx::new(self.sources.clone());
         let env = Env { base: &self.base, check_trace_files: self.options.check_trace_files };
         let scenario = read::scenario(&mut ctx, &tree, &env);
         errors.append(&mut ctx.diags);
@@ -160,7 +160,7 @@ impl ScenarioFile {
                 scenario,
                 warnings: errors,
                 assumptions: ctx.assumptions,
-                sources: self.sources.clone(),
+                sources: ctx.sources,
                 canonical: canonical(&tree),
             }),
             _ => {
@@ -168,7 +168,7 @@ impl ScenarioFile {
                     errors
                         .push(Diagnostic::error(Code::Other, "the scenario could not be read").at(tree.span));
                 }
-                Err(Diagnostics::new(errors, self.sources.clone()))
+                Err(Diagnostics::new(errors, ctx.sources))
             }
         }
     }

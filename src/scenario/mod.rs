@@ -16,6 +16,7 @@ mod load;
 pub mod paths;
 mod read;
 mod reader;
+pub mod schema;
 pub mod tree;
 pub mod types;
 pub mod yaml;

@@ -4,6 +4,7 @@ mod cluster;
 mod control;
 mod distribution;
 mod empirical;
+mod scheduler_config;
 mod study;
 mod timeline;
 mod trace;
@@ -33,7 +34,7 @@ pub struct Env<'a> {
 const MAX_NAME: usize = 100;
 
 /// Reads a whole scenario. Errors are in `ctx`; with errors the result may be incomplete.
-pub fn scenario(ctx: &mut Ctx<'_>, value: &Value, env: &Env<'_>) -> Option<Scenario> {
+pub fn scenario(ctx: &mut Ctx, value: &Value, env: &Env<'_>) -> Option<Scenario> {
     let mut map = Map::open(ctx, value, "")?;
     version(ctx, &mut map);
     let name = map.require(ctx, "name", scenario_name);
@@ -43,8 +44,15 @@ pub fn scenario(ctx: &mut Ctx<'_>, value: &Value, env: &Env<'_>) -> Option<Scena
     if duration.is_none() && map.key_span("duration").is_none() {
         ctx.default(&map, "duration", "none", "until nothing can change any more");
     }
-    let control_plane = control::control_plane(ctx, &mut map);
+    let mut control_plane = control::control_plane(ctx, &mut map);
     let scheduler = control::scheduler(ctx, map.get("scheduler"), value.span, env);
+    let says = value.get("controlPlane").is_some_and(|v| v.get("popFromBackoff").is_some());
+    if let (Some(on), false) = (scheduler.feature_gates.get("SchedulerPopFromBackoffQ"), says) {
+        control_plane.pop_from_backoff = *on;
+    }
+    if let Some(config) = &scheduler.config {
+        control::apply_config(&mut control_plane, config, value.get("controlPlane"));
+    }
     let cluster = cluster::cluster(ctx, map.get("cluster"), value.span, env);
     let workload = workload::workload(ctx, map.get("workload"), value.span, &cluster, env);
     let timeline = timeline::timeline(ctx, &mut map, env);
@@ -78,7 +86,7 @@ pub fn scenario(ctx: &mut Ctx<'_>, value: &Value, env: &Env<'_>) -> Option<Scena
 }
 
 /// What never ends by itself needs an end.
-fn needs_duration(ctx: &mut Ctx<'_>, map: &Map<'_>, workload: &WorkloadSpec, failures: &Failures) {
+fn needs_duration(ctx: &mut Ctx, map: &Map<'_>, workload: &WorkloadSpec, failures: &Failures) {
     let endless = workload.generate.iter().find(|g| g.endless());
     let (what, place) = match endless {
         Some(generator) => (
@@ -97,7 +105,7 @@ fn needs_duration(ctx: &mut Ctx<'_>, map: &Map<'_>, workload: &WorkloadSpec, fai
     );
 }
 
-fn version(ctx: &mut Ctx<'_>, map: &mut Map<'_>) {
+fn version(ctx: &mut Ctx, map: &mut Map<'_>) {
     map.require(ctx, "version", |ctx, value, _| {
         if value.as_text() == Some("1") {
             return Some(());
@@ -112,7 +120,7 @@ fn version(ctx: &mut Ctx<'_>, map: &mut Map<'_>) {
 }
 
 /// Letters, digits, `.`, `_`, `-`: the name becomes a folder, so nothing that leads elsewhere.
-fn scenario_name(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Spanned<String>> {
+fn scenario_name(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Spanned<String>> {
     let name = spanned(ctx, value, path)?;
     let ok = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let starts_well = name.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());

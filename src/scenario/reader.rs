@@ -22,16 +22,29 @@ pub struct Assumption {
 }
 
 /// What reading collects.
-pub struct Ctx<'a> {
+pub struct Ctx {
     /// Errors and warnings.
     pub diags: Vec<Diagnostic>,
     /// Defaults and catalogue values that were used.
     pub assumptions: Vec<Assumption>,
     /// Texts, for places inside notes.
-    pub sources: &'a Sources,
+    pub sources: Sources,
+    /// Which keys each mapping was asked for, by path: the table of the format is compared with it.
+    #[cfg(test)]
+    pub asked: std::collections::BTreeMap<String, std::collections::BTreeSet<&'static str>>,
 }
 
-impl Ctx<'_> {
+impl Ctx {
+    /// Nothing collected yet.
+    pub fn new(sources: Sources) -> Ctx {
+        Ctx {
+            diags: Vec::new(),
+            assumptions: Vec::new(),
+            sources,
+            #[cfg(test)]
+            asked: Default::default(),
+        }
+    }
     /// Records an error.
     pub fn error(&mut self, diagnostic: Diagnostic) {
         self.diags.push(diagnostic);
@@ -83,7 +96,7 @@ pub struct Map<'v> {
 
 impl<'v> Map<'v> {
     /// Opens a mapping; anything else is an error.
-    pub fn open(ctx: &mut Ctx<'_>, value: &'v Value, path: &str) -> Option<Map<'v>> {
+    pub fn open(ctx: &mut Ctx, value: &'v Value, path: &str) -> Option<Map<'v>> {
         match &value.kind {
             Kind::Map(entries) => {
                 Some(Map { entries, span: value.span, path: path.to_owned(), known: Vec::new() })
@@ -119,9 +132,9 @@ impl<'v> Map<'v> {
     /// Reads a key with `read` if it is there.
     pub fn read<T>(
         &mut self,
-        ctx: &mut Ctx<'_>,
+        ctx: &mut Ctx,
         key: &'static str,
-        read: impl FnOnce(&mut Ctx<'_>, &'v Value, &str) -> Option<T>,
+        read: impl FnOnce(&mut Ctx, &'v Value, &str) -> Option<T>,
     ) -> Option<T> {
         let value = self.get(key)?;
         let path = self.at(key);
@@ -130,9 +143,9 @@ impl<'v> Map<'v> {
     /// Reads a key that must be there.
     pub fn require<T>(
         &mut self,
-        ctx: &mut Ctx<'_>,
+        ctx: &mut Ctx,
         key: &'static str,
-        read: impl FnOnce(&mut Ctx<'_>, &'v Value, &str) -> Option<T>,
+        read: impl FnOnce(&mut Ctx, &'v Value, &str) -> Option<T>,
     ) -> Option<T> {
         let Some(value) = self.get(key) else {
             let place = self.key_span(key).unwrap_or(self.span);
@@ -151,10 +164,10 @@ impl<'v> Map<'v> {
     /// Reads a key, or records the default.
     pub fn or_default<T: std::fmt::Display>(
         &mut self,
-        ctx: &mut Ctx<'_>,
+        ctx: &mut Ctx,
         key: &'static str,
         default: T,
-        read: impl FnOnce(&mut Ctx<'_>, &'v Value, &str) -> Option<T>,
+        read: impl FnOnce(&mut Ctx, &'v Value, &str) -> Option<T>,
     ) -> T {
         if self.get(key).is_none() {
             return ctx.default(self, key, default, "");
@@ -162,7 +175,7 @@ impl<'v> Map<'v> {
         self.read(ctx, key, read).unwrap_or(default)
     }
     /// The elements of a list with their paths; an absent key is an empty list.
-    pub fn list(&mut self, ctx: &mut Ctx<'_>, key: &'static str) -> Vec<(String, &'v Value)> {
+    pub fn list(&mut self, ctx: &mut Ctx, key: &'static str) -> Vec<(String, &'v Value)> {
         let Some(value) = self.get(key) else { return Vec::new() };
         let path = self.at(key);
         let Kind::Seq(items) = &value.kind else {
@@ -172,7 +185,7 @@ impl<'v> Map<'v> {
         items.iter().enumerate().map(|(i, item)| (element(&path, i, item), item)).collect()
     }
     /// Which of several keys are there; more than one is an error.
-    pub fn one_of(&mut self, ctx: &mut Ctx<'_>, keys: &[&'static str]) -> Option<&'static str> {
+    pub fn one_of(&mut self, ctx: &mut Ctx, keys: &[&'static str]) -> Option<&'static str> {
         self.known.extend_from_slice(keys);
         let mut found: Option<&'static str> = None;
         for entry in self.entries {
@@ -193,7 +206,9 @@ impl<'v> Map<'v> {
         found
     }
     /// Reports the keys that nobody asked for.
-    pub fn finish(self, ctx: &mut Ctx<'_>) {
+    pub fn finish(self, ctx: &mut Ctx) {
+        #[cfg(test)]
+        ctx.asked.entry(super::schema::pattern(&self.path)).or_default().extend(self.known.iter().copied());
         for entry in self.entries {
             if self.known.contains(&&*entry.key) {
                 continue;
@@ -220,7 +235,7 @@ impl<'v> Map<'v> {
 }
 
 /// The text of a scalar.
-pub fn text<'v>(ctx: &mut Ctx<'_>, value: &'v Value, path: &str) -> Option<&'v str> {
+pub fn text<'v>(ctx: &mut Ctx, value: &'v Value, path: &str) -> Option<&'v str> {
     match value.as_text() {
         Some(text) => Some(text),
         None => {
@@ -231,17 +246,17 @@ pub fn text<'v>(ctx: &mut Ctx<'_>, value: &'v Value, path: &str) -> Option<&'v s
 }
 
 /// A text, owned.
-pub fn string(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<String> {
+pub fn string(ctx: &mut Ctx, value: &Value, path: &str) -> Option<String> {
     text(ctx, value, path).map(str::to_owned)
 }
 
 /// A text and its place.
-pub fn spanned(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Spanned<String>> {
+pub fn spanned(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Spanned<String>> {
     text(ctx, value, path).map(|t| Spanned { value: t.to_owned(), span: value.span })
 }
 
 /// `true` or `false`.
-pub fn boolean(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<bool> {
+pub fn boolean(ctx: &mut Ctx, value: &Value, path: &str) -> Option<bool> {
     match value.as_text() {
         Some("true") => Some(true),
         Some("false") => Some(false),
@@ -253,7 +268,7 @@ pub fn boolean(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<bool> {
 }
 
 /// A whole number in a range.
-pub fn integer(ctx: &mut Ctx<'_>, value: &Value, path: &str, range: RangeInclusive<u64>) -> Option<u64> {
+pub fn integer(ctx: &mut Ctx, value: &Value, path: &str, range: RangeInclusive<u64>) -> Option<u64> {
     let parsed = value.as_text().and_then(|text| {
         text.parse::<u64>().ok().or_else(|| {
             let float: f64 = text.parse().ok()?;
@@ -298,7 +313,7 @@ pub fn integer(ctx: &mut Ctx<'_>, value: &Value, path: &str, range: RangeInclusi
 }
 
 /// A whole number that fits 32 bits, in a range.
-pub fn count(range: RangeInclusive<u32>) -> impl Fn(&mut Ctx<'_>, &Value, &str) -> Option<u32> {
+pub fn count(range: RangeInclusive<u32>) -> impl Fn(&mut Ctx, &Value, &str) -> Option<u32> {
     move |ctx, value, path| {
         let range = u64::from(*range.start())..=u64::from(*range.end());
         integer(ctx, value, path, range).and_then(|n| u32::try_from(n).ok())
@@ -306,7 +321,7 @@ pub fn count(range: RangeInclusive<u32>) -> impl Fn(&mut Ctx<'_>, &Value, &str) 
 }
 
 /// A finite number in a range.
-pub fn number(range: RangeInclusive<f64>) -> impl Fn(&mut Ctx<'_>, &Value, &str) -> Option<f64> {
+pub fn number(range: RangeInclusive<f64>) -> impl Fn(&mut Ctx, &Value, &str) -> Option<f64> {
     move |ctx, value, path| {
         let parsed: Option<f64> =
             value.as_text().and_then(|t| t.parse().ok()).filter(|f: &f64| f.is_finite());
@@ -334,7 +349,7 @@ pub fn number(range: RangeInclusive<f64>) -> impl Fn(&mut Ctx<'_>, &Value, &str)
 }
 
 /// A Kubernetes quantity that is not negative.
-pub fn quantity(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Quantity> {
+pub fn quantity(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Quantity> {
     let Some(text) = value.as_text() else {
         ctx.wrong(value, path, "a quantity such as 500m or 10Gi");
         return None;
@@ -380,7 +395,7 @@ pub fn quantity_hint(text: &str) -> Option<String> {
 }
 
 /// Bytes, at least 1 and at most 2^63-1.
-pub fn bytes(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<u64> {
+pub fn bytes(ctx: &mut Ctx, value: &Value, path: &str) -> Option<u64> {
     let quantity = quantity(ctx, value, path)?;
     let bytes = quantity.ceil();
     if (1..=i128::from(i64::MAX)).contains(&bytes) {
@@ -397,7 +412,7 @@ pub fn bytes(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<u64> {
 }
 
 /// A duration above zero.
-pub fn duration(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<SimDuration> {
+pub fn duration(ctx: &mut Ctx, value: &Value, path: &str) -> Option<SimDuration> {
     let parsed = duration_or_zero(ctx, value, path)?;
     if parsed.is_zero() {
         ctx.error(
@@ -411,7 +426,7 @@ pub fn duration(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<SimDurat
 }
 
 /// A duration.
-pub fn duration_or_zero(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<SimDuration> {
+pub fn duration_or_zero(ctx: &mut Ctx, value: &Value, path: &str) -> Option<SimDuration> {
     let Some(text) = value.as_text() else {
         ctx.wrong(value, path, "a duration such as 90s, 5m or 2d6h");
         return None;
@@ -433,7 +448,7 @@ pub fn duration_or_zero(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<
 }
 
 /// A rate such as `200MB/s`, bytes per second, above zero.
-pub fn rate(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<f64> {
+pub fn rate(ctx: &mut Ctx, value: &Value, path: &str) -> Option<f64> {
     let parsed = value.as_text().and_then(|text| {
         let amount = text.strip_suffix("/s")?.trim_end();
         let amount = amount.strip_suffix('B').unwrap_or(amount);
@@ -455,7 +470,7 @@ pub fn rate(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<f64> {
 }
 
 /// A share such as `20%` or `0.2`, at most `most`.
-pub fn share_up_to(most: f64) -> impl Fn(&mut Ctx<'_>, &Value, &str) -> Option<f64> {
+pub fn share_up_to(most: f64) -> impl Fn(&mut Ctx, &Value, &str) -> Option<f64> {
     move |ctx, value, path| {
         let parsed: Option<f64> = value.as_text().and_then(parse_share);
         match parsed {
@@ -480,7 +495,7 @@ pub fn share_up_to(most: f64) -> impl Fn(&mut Ctx<'_>, &Value, &str) -> Option<f
 }
 
 /// A share of at most 100 %.
-pub fn share(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<f64> {
+pub fn share(ctx: &mut Ctx, value: &Value, path: &str) -> Option<f64> {
     share_up_to(1.0)(ctx, value, path)
 }
 
@@ -494,7 +509,7 @@ pub fn parse_share(text: &str) -> Option<f64> {
 }
 
 /// One of several words.
-pub fn choice<T: Copy>(words: &[(&'static str, T)]) -> impl Fn(&mut Ctx<'_>, &Value, &str) -> Option<T> {
+pub fn choice<T: Copy>(words: &[(&'static str, T)]) -> impl Fn(&mut Ctx, &Value, &str) -> Option<T> {
     move |ctx, value, path| {
         let found = value.as_text();
         if let Some((_, parsed)) = found.and_then(|t| words.iter().find(|(word, _)| *word == t)) {
@@ -516,10 +531,10 @@ pub fn choice<T: Copy>(words: &[(&'static str, T)]) -> impl Fn(&mut Ctx<'_>, &Va
 
 /// Reads the members of a free mapping such as `labels`.
 pub fn string_map<T>(
-    ctx: &mut Ctx<'_>,
+    ctx: &mut Ctx,
     value: &Value,
     path: &str,
-    mut read: impl FnMut(&mut Ctx<'_>, &Value, &str) -> Option<T>,
+    mut read: impl FnMut(&mut Ctx, &Value, &str) -> Option<T>,
 ) -> Option<std::collections::BTreeMap<String, T>> {
     let Kind::Map(entries) = &value.kind else {
         ctx.wrong(value, path, "a mapping");
@@ -534,7 +549,7 @@ pub fn string_map<T>(
 }
 
 /// A text for [`string_map`]: labels may be empty.
-pub fn label_text(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<String> {
+pub fn label_text(ctx: &mut Ctx, value: &Value, path: &str) -> Option<String> {
     match &value.kind {
         Kind::Scalar(scalar) => Some(scalar.text.to_string()),
         _ => {
@@ -545,7 +560,7 @@ pub fn label_text(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<String
 }
 
 /// A DNS-1123 label of at most `longest` characters; dots are allowed where `dots` says so.
-pub fn check_name(ctx: &mut Ctx<'_>, name: &Spanned<String>, path: &str, longest: usize, dots: bool) {
+pub fn check_name(ctx: &mut Ctx, name: &Spanned<String>, path: &str, longest: usize, dots: bool) {
     let ok_char = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || (dots && c == b'.');
     let bytes = name.as_bytes();
     let edge = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
@@ -576,7 +591,7 @@ pub fn check_name(ctx: &mut Ctx<'_>, name: &Spanned<String>, path: &str, longest
 }
 
 /// Reports names that occur twice.
-pub fn check_unique<'n>(ctx: &mut Ctx<'_>, what: &str, names: impl IntoIterator<Item = &'n Spanned<String>>) {
+pub fn check_unique<'n>(ctx: &mut Ctx, what: &str, names: impl IntoIterator<Item = &'n Spanned<String>>) {
     let mut seen: std::collections::BTreeMap<&str, Span> = std::collections::BTreeMap::new();
     for name in names {
         if let Some(first) = seen.get(name.as_str()) {

@@ -3,6 +3,7 @@
 //! The format is described in `docs/SCENARIO.md`; the types here follow it key by key. Sizes are bytes, rates bytes per second,
 //! times [`SimDuration`].
 
+mod scheduler;
 mod study;
 mod trace;
 mod workload;
@@ -12,6 +13,7 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use scheduler::*;
 pub use study::*;
 pub use trace::*;
 pub use workload::*;
@@ -202,8 +204,8 @@ impl ControlPlane {
 /// `scheduler`. What is `None` comes from the configuration file, else from Kubernetes' defaults.
 #[derive(Clone, Debug)]
 pub struct SchedulerSettings {
-    /// A KubeSchedulerConfiguration file.
-    pub config: Option<Spanned<PathBuf>>,
+    /// A KubeSchedulerConfiguration file, read.
+    pub config: Option<Spanned<Arc<SchedulerConfig>>>,
     /// Feature gates that were set.
     pub feature_gates: BTreeMap<String, bool>,
     /// 0 = adaptive, 1..=100 percent.

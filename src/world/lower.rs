@@ -19,8 +19,6 @@ use crate::model::volume::{
 use crate::model::volume_group::{GroupKind, VolumeGroup};
 use crate::model::workload::{ClaimRetention, PodManagement};
 use crate::scenario as written;
-use crate::scheduler::plugins::score::ShapePoint;
-use crate::scheduler::profile::{NodesToScore, ProfileConfig};
 use crate::trace::TraceError;
 use std::collections::BTreeMap;
 
@@ -79,13 +77,14 @@ pub fn plan(
     let timeline = scenario.timeline.iter();
     let timeline =
         timeline.filter_map(|entry| Some((entry.at, action(&mut cluster, &entry.action)?))).collect();
+    let profiles = super::lower_scheduler::profiles(&mut cluster, &scenario.scheduler, timing.bind_timeout)?;
     Ok(Plan {
         generators,
         trace,
         timeline,
         failures: scenario.failures.clone(),
         timing,
-        profiles: vec![profile(&scenario.scheduler, timing.bind_timeout)],
+        profiles,
         first_of_ties: scenario.scheduler.tie_break == written::TieBreak::First,
         seed: scenario.seed,
         replication,
@@ -96,26 +95,6 @@ pub fn plan(
         uncarved_bytes: uncarved,
         ..Plan::new(cluster)
     })
-}
-
-/// The default profile with the scenario's own settings on top.
-fn profile(from: &written::SchedulerSettings, bind_timeout: SimDuration) -> ProfileConfig {
-    let nodes_to_score = match from.percentage_of_nodes_to_score {
-        None | Some(100) => NodesToScore::All,
-        Some(percentage) => NodesToScore::Percentage(percentage),
-    };
-    let mut profile = ProfileConfig { nodes_to_score, ..ProfileConfig::default() };
-    profile.volume_binding.bind_timeout = bind_timeout;
-    profile.volume_binding.storage_capacity_scoring =
-        from.feature_gates.get("StorageCapacityScoring").copied().unwrap_or(false);
-    if let Some(shape) = &from.volume_binding_shape {
-        let point = |&(utilization, score): &(u32, u32)| ShapePoint {
-            utilization: i64::from(utilization),
-            score: i64::from(score),
-        };
-        profile.volume_binding.shape = shape.iter().map(point).collect();
-    }
-    profile
 }
 
 // ---- timeline ----

@@ -10,6 +10,7 @@ mod children;
 mod draw;
 mod failures;
 pub mod lower;
+mod lower_scheduler;
 mod lower_trace;
 mod node_life;
 pub mod plan;

@@ -21,12 +21,13 @@ fn folder() -> tempfile::TempDir {
         "extra.yaml",
         "workload/w.yml",
         "more.yaml",
-        "kube-scheduler.yaml",
         "openb_pod_list_default.csv",
         "openb_node_list_all_node.csv",
     ] {
         fs::write(dir.path().join(name), "").expect("a file");
     }
+    let config = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n";
+    fs::write(dir.path().join("kube-scheduler.yaml"), config).expect("a file");
     fs::write(dir.path().join("sizes.csv"), "1Gi\n2147483648\n\n3Gi\n").expect("a file");
     dir
 }

@@ -32,12 +32,12 @@ pub const VOLUME_MODES: &[(&str, VolumeMode)] =
 const EFFECTS: &[&str] = &["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
 /// `bindingMode` and `volumeBindingMode`.
-pub fn binding_mode(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<BindingMode> {
+pub fn binding_mode(ctx: &mut Ctx, value: &Value, path: &str) -> Option<BindingMode> {
     choice(BINDING_MODES)(ctx, value, path)
 }
 
 /// `cluster`.
-pub fn cluster(ctx: &mut Ctx<'_>, value: Option<&Value>, span: Span, env: &Env<'_>) -> ClusterSpec {
+pub fn cluster(ctx: &mut Ctx, value: Option<&Value>, span: Span, env: &Env<'_>) -> ClusterSpec {
     let mut spec = ClusterSpec { manifests: Vec::new(), storage_classes: Vec::new(), nodes: Vec::new() };
     let opened = value.and_then(|v| Map::open(ctx, v, "cluster"));
     let mut map = opened.unwrap_or_else(|| Map::empty(span, "cluster"));
@@ -56,7 +56,7 @@ pub fn cluster(ctx: &mut Ctx<'_>, value: Option<&Value>, span: Span, env: &Env<'
 }
 
 /// `manifests`: every file that the entries name.
-pub fn manifests(ctx: &mut Ctx<'_>, map: &mut Map<'_>, base: &Path) -> Vec<ManifestFile> {
+pub fn manifests(ctx: &mut Ctx, map: &mut Map<'_>, base: &Path) -> Vec<ManifestFile> {
     let mut all = Vec::new();
     for (path, item) in map.list(ctx, "manifests") {
         let Some(written) = text(ctx, item, &path) else { continue };
@@ -67,7 +67,7 @@ pub fn manifests(ctx: &mut Ctx<'_>, map: &mut Map<'_>, base: &Path) -> Vec<Manif
     all
 }
 
-fn storage_class(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<StorageClassSpec> {
+fn storage_class(ctx: &mut Ctx, value: &Value, path: &str) -> Option<StorageClassSpec> {
     let mut map = Map::open(ctx, value, path)?;
     let name = map.require(ctx, "name", spanned);
     let provisioner = map.or_default(ctx, "provisioner", "kubernetes.io/no-provisioner".to_owned(), string);
@@ -96,7 +96,7 @@ struct Shape {
     disks: Vec<u64>,
 }
 
-fn shape(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> Option<Shape> {
+fn shape(ctx: &mut Ctx, map: &mut Map<'_>) -> Option<Shape> {
     let name = map.read(ctx, "shape", spanned)?;
     match catalog::find_machine(&name) {
         Ok(machine) => {
@@ -121,7 +121,7 @@ fn shape(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> Option<Shape> {
     }
 }
 
-fn node_group(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<NodeGroup> {
+fn node_group(ctx: &mut Ctx, value: &Value, path: &str) -> Option<NodeGroup> {
     let mut map = Map::open(ctx, value, path)?;
     let name = map.require(ctx, "name", spanned);
     let has_shape = map.key_span("shape").is_some();
@@ -177,7 +177,7 @@ fn node_group(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<NodeGroup>
     })
 }
 
-fn reserved(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> (Quantity, Quantity) {
+fn reserved(ctx: &mut Ctx, map: &mut Map<'_>) -> (Quantity, Quantity) {
     let path = map.at("reserved");
     let Some(value) = map.get("reserved") else {
         ctx.default(map, "reserved", "none", "allocatable = capacity");
@@ -191,7 +191,7 @@ fn reserved(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> (Quantity, Quantity) {
 }
 
 /// A list of texts.
-pub fn string_list(ctx: &mut Ctx<'_>, map: &mut Map<'_>, key: &'static str) -> Vec<String> {
+pub fn string_list(ctx: &mut Ctx, map: &mut Map<'_>, key: &'static str) -> Vec<String> {
     let mut all = Vec::new();
     for (path, item) in map.list(ctx, key) {
         all.extend(string(ctx, item, &path));
@@ -200,7 +200,7 @@ pub fn string_list(ctx: &mut Ctx<'_>, map: &mut Map<'_>, key: &'static str) -> V
 }
 
 /// `taints`: `key=value:Effect`, `key:Effect` or mappings.
-pub fn taints(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> Vec<TaintSpec> {
+pub fn taints(ctx: &mut Ctx, map: &mut Map<'_>) -> Vec<TaintSpec> {
     let mut all = Vec::new();
     for (path, item) in map.list(ctx, "taints") {
         all.extend(taint(ctx, item, &path));
@@ -209,7 +209,7 @@ pub fn taints(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> Vec<TaintSpec> {
 }
 
 /// One taint.
-pub fn taint(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<TaintSpec> {
+pub fn taint(ctx: &mut Ctx, value: &Value, path: &str) -> Option<TaintSpec> {
     let parsed = if value.as_map().is_some() {
         let mut map = Map::open(ctx, value, path)?;
         let key = map.require(ctx, "key", string);
@@ -237,7 +237,7 @@ pub fn taint(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<TaintSpec> 
 
 /// One entry of `disks`. `free` are the shape's disks that no entry has taken yet; `None` where there is no shape.
 pub fn disk(
-    ctx: &mut Ctx<'_>,
+    ctx: &mut Ctx,
     value: &Value,
     path: &str,
     free: Option<&mut Vec<u64>>,
@@ -295,7 +295,7 @@ pub fn disk(
     })
 }
 
-fn carve(ctx: &mut Ctx<'_>, map: &mut Map<'_>, size: Option<u64>, span: Span) -> Option<Carve> {
+fn carve(ctx: &mut Ctx, map: &mut Map<'_>, size: Option<u64>, span: Span) -> Option<Carve> {
     let Some(kind) = map.one_of(ctx, &["split", "sizes", "lvm"]) else {
         ctx.error(
             Diagnostic::error(
@@ -367,7 +367,7 @@ fn carve(ctx: &mut Ctx<'_>, map: &mut Map<'_>, size: Option<u64>, span: Span) ->
     }
 }
 
-fn static_provisioner(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> Option<StaticProvisioner> {
+fn static_provisioner(ctx: &mut Ctx, map: &mut Map<'_>) -> Option<StaticProvisioner> {
     let path = map.at("staticProvisioner");
     match map.get("staticProvisioner") {
         None => {
@@ -387,7 +387,7 @@ fn static_provisioner(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> Option<StaticProv
     }
 }
 
-fn check_volume_count(ctx: &mut Ctx<'_>, groups: &[NodeGroup]) {
+fn check_volume_count(ctx: &mut Ctx, groups: &[NodeGroup]) {
     let mut total = 0u64;
     for group in groups {
         let per_node: u64 = group

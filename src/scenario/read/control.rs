@@ -1,6 +1,7 @@
 //! `controlPlane`, `scheduler`, `report`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Env;
 use crate::diagnostic::{Code, Diagnostic, Span, did_you_mean};
@@ -18,7 +19,7 @@ const PRESETS: &[(&str, ControlPlane)] =
     &[("kubernetes", ControlPlane::KUBERNETES), ("ideal", ControlPlane::IDEAL)];
 
 /// `controlPlane`.
-pub fn control_plane(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> ControlPlane {
+pub fn control_plane(ctx: &mut Ctx, map: &mut Map<'_>) -> ControlPlane {
     let Some(value) = map.get("controlPlane") else {
         let (word, plane, note) = features::default_control_plane();
         return {
@@ -81,12 +82,24 @@ pub fn control_plane(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> ControlPlane {
     plane
 }
 
+/// Timers and limits of a KubeSchedulerConfiguration, where `controlPlane` does not say otherwise.
+pub fn apply_config(plane: &mut ControlPlane, config: &SchedulerConfig, control_plane: Option<&Value>) {
+    let says = |key: &str| control_plane.is_some_and(|v| v.get(key).is_some());
+    if !says("backoff") {
+        set(&mut plane.backoff_initial, config.backoff_initial);
+        set(&mut plane.backoff_max, config.backoff_max);
+    }
+    if !says("scheduler") && !plane.ideal {
+        set(&mut plane.scheduler, config.client);
+    }
+}
+
 /// Reads an inner mapping if it is there.
-fn section(
-    ctx: &mut Ctx<'_>,
+pub fn section(
+    ctx: &mut Ctx,
     map: &mut Map<'_>,
     key: &'static str,
-    read: impl FnOnce(&mut Ctx<'_>, &mut Map<'_>),
+    read: impl FnOnce(&mut Ctx, &mut Map<'_>),
 ) {
     let Some(value) = map.get(key) else { return };
     let path = map.at(key);
@@ -102,12 +115,12 @@ fn set<T>(target: &mut T, value: Option<T>) {
     }
 }
 
-fn rate_limit(ctx: &mut Ctx<'_>, map: &mut Map<'_>, limit: &mut RateLimit) {
+fn rate_limit(ctx: &mut Ctx, map: &mut Map<'_>, limit: &mut RateLimit) {
     set(&mut limit.qps, map.read(ctx, "qps", number(0.0..=1e9)));
     set(&mut limit.burst, map.read(ctx, "burst", count(0..=1_000_000_000)));
 }
 
-fn attempt(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<AttemptTime> {
+fn attempt(ctx: &mut Ctx, value: &Value, path: &str) -> Option<AttemptTime> {
     match value.as_text() {
         Some("zero") => Some(AttemptTime::Zero),
         Some("measured") => Some(AttemptTime::Measured),
@@ -122,15 +135,16 @@ fn attempt(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<AttemptTime> 
 }
 
 /// `scheduler`.
-pub fn scheduler(ctx: &mut Ctx<'_>, value: Option<&Value>, span: Span, env: &Env<'_>) -> SchedulerSettings {
+pub fn scheduler(ctx: &mut Ctx, value: Option<&Value>, span: Span, env: &Env<'_>) -> SchedulerSettings {
     let opened = value.and_then(|v| Map::open(ctx, v, "scheduler"));
     let mut map = opened.unwrap_or_else(|| Map::empty(span, "scheduler"));
+    let feature_gates = map.read(ctx, "featureGates", feature_gates).unwrap_or_default();
     let config = map.read(ctx, "config", |ctx, value, path| {
         let written = text(ctx, value, path)?;
         let file = files::one_file(ctx, env.base, written, value.span)?;
-        Some(Spanned { value: file, span: value.span })
+        let config = super::scheduler_config::read_file(ctx, &file, &feature_gates)?;
+        Some(Spanned { value: Arc::new(config), span: value.span })
     });
-    let feature_gates = map.read(ctx, "featureGates", feature_gates).unwrap_or_default();
     let percentage_of_nodes_to_score = map.read(ctx, "percentageOfNodesToScore", count(0..=100));
     if percentage_of_nodes_to_score.is_none() && config.is_none() {
         let (value, note) = features::default_percentage_of_nodes();
@@ -144,7 +158,7 @@ pub fn scheduler(ctx: &mut Ctx<'_>, value: Option<&Value>, span: Span, env: &Env
     SchedulerSettings { config, feature_gates, percentage_of_nodes_to_score, tie_break, volume_binding_shape }
 }
 
-fn feature_gates(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<BTreeMap<String, bool>> {
+fn feature_gates(ctx: &mut Ctx, value: &Value, path: &str) -> Option<BTreeMap<String, bool>> {
     let gates = string_map(ctx, value, path, boolean)?;
     for (name, entry) in gates.keys().zip(value.as_map().unwrap_or(&[])) {
         let entry = value.as_map().and_then(|m| m.iter().find(|e| &*e.key == name)).unwrap_or(entry);
@@ -164,7 +178,7 @@ fn feature_gates(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<BTreeMa
 }
 
 /// Points (utilization, score) with rising utilization.
-fn shape(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Vec<(u32, u32)>> {
+pub fn shape(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Vec<(u32, u32)>> {
     let Some(items) = value.as_seq().filter(|s| !s.is_empty() && s.len() <= 101) else {
         let message = format!("`{path}`: expected a list of {{utilization, score}}");
         ctx.error(Diagnostic::error(Code::WrongType, message).at(value.span));
@@ -188,7 +202,7 @@ fn shape(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Vec<(u32, u32)>
 }
 
 /// `report`.
-pub fn report(ctx: &mut Ctx<'_>, value: Option<&Value>, span: Span) -> ReportSettings {
+pub fn report(ctx: &mut Ctx, value: Option<&Value>, span: Span) -> ReportSettings {
     let opened = value.and_then(|v| Map::open(ctx, v, "report"));
     let mut map = opened.unwrap_or_else(|| Map::empty(span, "report"));
     let stuck_after = time_or(ctx, &mut map, "stuckAfter", SimDuration::from_secs(300));
@@ -197,6 +211,6 @@ pub fn report(ctx: &mut Ctx<'_>, value: Option<&Value>, span: Span) -> ReportSet
     ReportSettings { stuck_after, sample }
 }
 
-fn time_or(ctx: &mut Ctx<'_>, map: &mut Map<'_>, key: &'static str, default: SimDuration) -> SimDuration {
+fn time_or(ctx: &mut Ctx, map: &mut Map<'_>, key: &'static str, default: SimDuration) -> SimDuration {
     map.or_default(ctx, key, default, duration)
 }

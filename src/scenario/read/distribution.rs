@@ -8,11 +8,11 @@ use crate::scenario::tree::{Kind, Value};
 use crate::scenario::types::Distribution;
 
 /// Reads one parameter of a distribution.
-pub type ReadUnit<'r, T> = &'r dyn Fn(&mut Ctx<'_>, &Value, &str) -> Option<T>;
+pub type ReadUnit<'r, T> = &'r dyn Fn(&mut Ctx, &Value, &str) -> Option<T>;
 
 /// A value that may vary: a constant or one of the distributions, its parameters read by `unit`.
 pub fn distribution<T: Copy + PartialOrd + 'static>(
-    ctx: &mut Ctx<'_>,
+    ctx: &mut Ctx,
     value: &Value,
     path: &str,
     unit: ReadUnit<'_, T>,
@@ -78,7 +78,7 @@ pub fn distribution<T: Copy + PartialOrd + 'static>(
     }
 }
 
-fn ordered(ctx: &mut Ctx<'_>, value: &Value, path: &str, holds: bool, rule: &str) -> Option<()> {
+fn ordered(ctx: &mut Ctx, value: &Value, path: &str, holds: bool, rule: &str) -> Option<()> {
     if !holds {
         ctx.error(Diagnostic::error(Code::BadDistribution, format!("`{path}`: {rule}")).at(value.span));
     }
@@ -86,7 +86,7 @@ fn ordered(ctx: &mut Ctx<'_>, value: &Value, path: &str, holds: bool, rule: &str
 }
 
 fn choices<T: Copy>(
-    ctx: &mut Ctx<'_>,
+    ctx: &mut Ctx,
     value: &Value,
     path: &str,
     unit: ReadUnit<'_, T>,

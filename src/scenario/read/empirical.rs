@@ -16,7 +16,7 @@ const MAX_LINE: u64 = 1000;
 
 /// Reads the values of the file that `value` names; empty lines are skipped.
 pub fn values<T>(
-    ctx: &mut Ctx<'_>,
+    ctx: &mut Ctx,
     value: &Value,
     path: &str,
     base: &Path,

@@ -18,7 +18,7 @@ const MAX_REPLICATIONS: u32 = 10_000_000;
 const MAX_SAMPLE: u32 = 10_000_000;
 
 /// `variants`; both binding modes if there is none.
-pub fn variants(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> Vec<Variant> {
+pub fn variants(ctx: &mut Ctx, map: &mut Map<'_>) -> Vec<Variant> {
     let items = map.list(ctx, "variants");
     if items.len() > MAX_VARIANTS {
         let message = format!("more than {MAX_VARIANTS} variants");
@@ -44,7 +44,7 @@ pub fn variants(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> Vec<Variant> {
     all
 }
 
-fn variant(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Variant> {
+fn variant(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Variant> {
     let mut map = Map::open(ctx, value, path)?;
     let name = map.require(ctx, "name", spanned);
     let binding_mode = map.read(ctx, "bindingMode", binding_mode);
@@ -78,7 +78,7 @@ fn variant(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Variant> {
 }
 
 /// `sweep`.
-pub fn sweep(ctx: &mut Ctx<'_>, value: Option<&Value>) -> Sweep {
+pub fn sweep(ctx: &mut Ctx, value: Option<&Value>) -> Sweep {
     let none = Sweep { replications: 1, ..Sweep::default() };
     let Some(mut map) = value.and_then(|v| Map::open(ctx, v, "sweep")) else { return none };
     let replications = map.or_default(ctx, "replications", 1, count(1..=MAX_REPLICATIONS));
@@ -91,7 +91,7 @@ pub fn sweep(ctx: &mut Ctx<'_>, value: Option<&Value>) -> Sweep {
 }
 
 /// `grid`, or one of `{random: n}`, `{latinHypercube: n}`, `{sobol: n}`.
-fn design(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Design> {
+fn design(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Design> {
     if value.as_text() == Some("grid") {
         return Some(Design::Grid);
     }
@@ -118,7 +118,7 @@ fn design(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Design> {
     points.map(make)
 }
 
-fn axis_list(ctx: &mut Ctx<'_>, map: &mut Map<'_>, key: &'static str) -> Vec<Axis> {
+fn axis_list(ctx: &mut Ctx, map: &mut Map<'_>, key: &'static str) -> Vec<Axis> {
     let mut all: Vec<Axis> = Vec::new();
     for (path, item) in map.list(ctx, key) {
         all.extend(axes::axis(ctx, item, &path));
@@ -133,7 +133,7 @@ fn axis_list(ctx: &mut Ctx<'_>, map: &mut Map<'_>, key: &'static str) -> Vec<Axi
 }
 
 /// `plan`.
-pub fn plan(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<PlanSpec> {
+pub fn plan(ctx: &mut Ctx, value: &Value, path: &str) -> Option<PlanSpec> {
     let mut map = Map::open(ctx, value, path)?;
     let fit = fit(ctx, &mut map);
     let forecast: Vec<Forecast> =
@@ -160,7 +160,7 @@ pub fn plan(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<PlanSpec> {
 }
 
 /// `fit: [shop, [shop, web]]`.
-fn fit(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> Vec<Vec<Spanned<String>>> {
+fn fit(ctx: &mut Ctx, map: &mut Map<'_>) -> Vec<Vec<Spanned<String>>> {
     let mut all = Vec::new();
     for (path, item) in map.list(ctx, "fit") {
         let names: Vec<Spanned<String>> = match &item.kind {
@@ -174,7 +174,7 @@ fn fit(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> Vec<Vec<Spanned<String>>> {
 }
 
 /// `{workload: shop, growth: 10%, every: 30d, horizon: 3y}`.
-fn forecast(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Forecast> {
+fn forecast(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Forecast> {
     let mut map = Map::open(ctx, value, path)?;
     let workload = map.require(ctx, "workload", spanned);
     let growth = map.require(ctx, "growth", |ctx, value, path| {
@@ -195,7 +195,7 @@ fn forecast(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Forecast> {
     Some(Forecast { workload: workload?, growth: growth?, every, horizon })
 }
 
-fn requirements(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Vec<Spanned<Requirement>>> {
+fn requirements(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Vec<Spanned<Requirement>>> {
     let mut map = Map::open(ctx, value, path)?;
     let mut all = Vec::new();
     let mut push = |span, requirement: Option<Requirement>| {
@@ -241,10 +241,10 @@ fn requirements(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Vec<Span
 
 /// `<= 1%`, or the bare value.
 fn at_most<T>(
-    ctx: &mut Ctx<'_>,
+    ctx: &mut Ctx,
     value: &Value,
     path: &str,
-    read: impl Fn(&mut Ctx<'_>, &Value, &str) -> Option<T>,
+    read: impl Fn(&mut Ctx, &Value, &str) -> Option<T>,
 ) -> Option<T> {
     let written = text(ctx, value, path)?;
     let bare = written.trim().strip_prefix("<=").unwrap_or(written.trim()).trim();

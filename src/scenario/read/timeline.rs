@@ -36,7 +36,7 @@ pub const VERBS: &[&str] = &[
 ];
 
 /// `timeline`, ordered by time; equal times as written.
-pub fn timeline(ctx: &mut Ctx<'_>, map: &mut Map<'_>, env: &Env<'_>) -> Vec<TimelineEntry> {
+pub fn timeline(ctx: &mut Ctx, map: &mut Map<'_>, env: &Env<'_>) -> Vec<TimelineEntry> {
     let items = map.list(ctx, "timeline");
     if items.len() > MAX_ENTRIES {
         let message = format!("the timeline has more than {MAX_ENTRIES} entries");
@@ -51,7 +51,7 @@ pub fn timeline(ctx: &mut Ctx<'_>, map: &mut Map<'_>, env: &Env<'_>) -> Vec<Time
     all
 }
 
-fn entry(ctx: &mut Ctx<'_>, value: &Value, path: &str, env: &Env<'_>) -> Option<TimelineEntry> {
+fn entry(ctx: &mut Ctx, value: &Value, path: &str, env: &Env<'_>) -> Option<TimelineEntry> {
     let mut map = Map::open(ctx, value, path)?;
     let at = map.require(ctx, "at", duration_or_zero);
     let Some(verb) = map.one_of(ctx, VERBS) else {
@@ -71,7 +71,7 @@ fn entry(ctx: &mut Ctx<'_>, value: &Value, path: &str, env: &Env<'_>) -> Option<
     Some(TimelineEntry { at, action: Spanned { value: action?, span: inner.span } })
 }
 
-fn action(ctx: &mut Ctx<'_>, verb: &str, value: &Value, path: &str, env: &Env<'_>) -> Option<Action> {
+fn action(ctx: &mut Ctx, verb: &str, value: &Value, path: &str, env: &Env<'_>) -> Option<Action> {
     Some(match verb {
         "nodeDown" => Action::NodeDown(string(ctx, value, path)?),
         "nodeUp" => Action::NodeUp(string(ctx, value, path)?),
@@ -138,7 +138,7 @@ fn action(ctx: &mut Ctx<'_>, verb: &str, value: &Value, path: &str, env: &Env<'_
     })
 }
 
-fn scale(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Action> {
+fn scale(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Action> {
     const KINDS: &[(&str, &str)] = &[
         ("statefulset", "StatefulSet"),
         ("deployment", "Deployment"),
@@ -160,7 +160,7 @@ fn scale(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Action> {
     Some(Action::Scale { kind, name: name?, replicas: replicas? })
 }
 
-fn apply(ctx: &mut Ctx<'_>, value: &Value, path: &str, env: &Env<'_>) -> Option<Vec<ManifestFile>> {
+fn apply(ctx: &mut Ctx, value: &Value, path: &str, env: &Env<'_>) -> Option<Vec<ManifestFile>> {
     let one = std::slice::from_ref(value);
     let mut all = Vec::new();
     for item in value.as_seq().unwrap_or(one) {
@@ -173,7 +173,7 @@ fn apply(ctx: &mut Ctx<'_>, value: &Value, path: &str, env: &Env<'_>) -> Option<
 }
 
 /// `namespace/name`, or a name in `default`.
-fn object_name(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<ObjectName> {
+fn object_name(ctx: &mut Ctx, value: &Value, path: &str) -> Option<ObjectName> {
     let written = text(ctx, value, path)?;
     let (namespace, name) = written.split_once('/').unwrap_or(("default", written));
     if namespace.is_empty() || name.is_empty() || name.contains('/') {
@@ -188,7 +188,7 @@ fn object_name(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<ObjectNam
 }
 
 /// `failures`.
-pub fn failures(ctx: &mut Ctx<'_>, value: &Value, path: &str, env: &Env<'_>) -> Option<Failures> {
+pub fn failures(ctx: &mut Ctx, value: &Value, path: &str, env: &Env<'_>) -> Option<Failures> {
     let mut map = Map::open(ctx, value, path)?;
     let mut read = |key| map.read(ctx, key, |c, v, p| failure(c, v, p, env));
     let all = Failures { node: read("node"), zone: read("zone"), rack: read("rack"), disk: read("disk") };
@@ -196,7 +196,7 @@ pub fn failures(ctx: &mut Ctx<'_>, value: &Value, path: &str, env: &Env<'_>) -> 
     Some(all)
 }
 
-fn failure(ctx: &mut Ctx<'_>, value: &Value, path: &str, env: &Env<'_>) -> Option<FailureProcess> {
+fn failure(ctx: &mut Ctx, value: &Value, path: &str, env: &Env<'_>) -> Option<FailureProcess> {
     let mut map = Map::open(ctx, value, path)?;
     let mtbf = map.require(ctx, "mtbf", |c, v, p| varying_time(c, v, p, env));
     let repair = match map.get("repair") {
@@ -216,7 +216,7 @@ fn failure(ctx: &mut Ctx<'_>, value: &Value, path: &str, env: &Env<'_>) -> Optio
 }
 
 /// `recovery`.
-pub fn recovery(ctx: &mut Ctx<'_>, value: &Value, path: &str, env: &Env<'_>) -> Option<Recovery> {
+pub fn recovery(ctx: &mut Ctx, value: &Value, path: &str, env: &Env<'_>) -> Option<Recovery> {
     let mut map = Map::open(ctx, value, path)?;
     let policy = match map.get("policy") {
         Some(v) => policy(ctx, v, &map.at("policy")),
@@ -267,7 +267,7 @@ pub fn recovery(ctx: &mut Ctx<'_>, value: &Value, path: &str, env: &Env<'_>) -> 
     Some(Recovery { policy: policy?, backup, write_rate, replay_rate, quorum: quorum? })
 }
 
-fn policy(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<RecoveryPolicy> {
+fn policy(ctx: &mut Ctx, value: &Value, path: &str) -> Option<RecoveryPolicy> {
     if value.as_map().is_some() {
         let mut map = Map::open(ctx, value, path)?;
         let after = map.require(ctx, "after", duration_or_zero);
@@ -277,7 +277,7 @@ fn policy(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<RecoveryPolicy
     choice(&[("wait", RecoveryPolicy::Wait), ("immediate", RecoveryPolicy::Immediate)])(ctx, value, path)
 }
 
-fn or_rate(ctx: &mut Ctx<'_>, map: &mut Map<'_>, key: &'static str, default: f64, text: &str) -> f64 {
+fn or_rate(ctx: &mut Ctx, map: &mut Map<'_>, key: &'static str, default: f64, text: &str) -> f64 {
     match map.read(ctx, key, rate) {
         Some(rate) => rate,
         None => {

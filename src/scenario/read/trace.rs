@@ -14,7 +14,7 @@ use crate::scenario::types::*;
 
 /// Reads `workload.trace`.
 pub fn trace(
-    ctx: &mut Ctx<'_>,
+    ctx: &mut Ctx,
     value: &Value,
     path: &str,
     cluster: &ClusterSpec,
@@ -82,7 +82,7 @@ pub fn trace(
     })
 }
 
-fn format(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Spanned<String>> {
+fn format(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Spanned<String>> {
     let name = spanned(ctx, value, path)?;
     if TRACE_FORMATS.contains(&name.as_str()) {
         return Some(name);
@@ -100,7 +100,7 @@ fn format(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Spanned<String
 }
 
 /// One path or a list of them; each must exist.
-fn file_list(ctx: &mut Ctx<'_>, value: &Value, path: &str, env: &Env<'_>) -> Option<Vec<Spanned<PathBuf>>> {
+fn file_list(ctx: &mut Ctx, value: &Value, path: &str, env: &Env<'_>) -> Option<Vec<Spanned<PathBuf>>> {
     let one = std::slice::from_ref(value);
     let items = match &value.kind {
         Kind::Seq(items) => items.as_slice(),
@@ -125,7 +125,7 @@ fn file_list(ctx: &mut Ctx<'_>, value: &Value, path: &str, env: &Env<'_>) -> Opt
     Some(all)
 }
 
-fn nodes(ctx: &mut Ctx<'_>, value: &Value, path: &str, env: &Env<'_>) -> Option<TraceNodes> {
+fn nodes(ctx: &mut Ctx, value: &Value, path: &str, env: &Env<'_>) -> Option<TraceNodes> {
     if value.as_map().is_none() {
         let files = file_list(ctx, value, path, env)?;
         ctx.assume(join(path, "pods"), "110".to_owned(), "default", "");
@@ -146,7 +146,7 @@ fn nodes(ctx: &mut Ctx<'_>, value: &Value, path: &str, env: &Env<'_>) -> Option<
     Some(TraceNodes { files: files?, disks, pods, taints })
 }
 
-fn mode(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<TraceMode> {
+fn mode(ctx: &mut Ctx, value: &Value, path: &str) -> Option<TraceMode> {
     if value.as_map().is_some() {
         let mut map = Map::open(ctx, value, path)?;
         let factor = map.require(ctx, "compress", number(1e-6..=1e12));
@@ -156,7 +156,7 @@ fn mode(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<TraceMode> {
     choice(&[("fill", TraceMode::Fill), ("clock", TraceMode::Clock)])(ctx, value, path)
 }
 
-fn until(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<FillUntil> {
+fn until(ctx: &mut Ctx, value: &Value, path: &str) -> Option<FillUntil> {
     let mut map = Map::open(ctx, value, path)?;
     let words: [(&'static str, FillResource); 4] = [
         ("cpu", FillResource::Cpu),
@@ -177,7 +177,7 @@ fn until(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<FillUntil> {
 }
 
 fn claims(
-    ctx: &mut Ctx<'_>,
+    ctx: &mut Ctx,
     value: &Value,
     path: &str,
     cluster: &ClusterSpec,
@@ -207,7 +207,7 @@ fn claims(
     Some(TraceClaims { share, class: class?, size })
 }
 
-fn window(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<(SimDuration, SimDuration)> {
+fn window(ctx: &mut Ctx, value: &Value, path: &str) -> Option<(SimDuration, SimDuration)> {
     let (from, to) = match &value.kind {
         Kind::Seq(items) => match items.as_slice() {
             [from, to] => (duration_or_zero(ctx, from, path), duration(ctx, to, path)),

@@ -42,7 +42,7 @@ const ACCESS_MODES: &[(&str, &str)] = &[
 
 /// `workload`.
 pub fn workload(
-    ctx: &mut Ctx<'_>,
+    ctx: &mut Ctx,
     value: Option<&Value>,
     span: Span,
     cluster: &ClusterSpec,
@@ -70,7 +70,7 @@ pub fn workload(
     WorkloadSpec { manifests, generate, trace }
 }
 
-fn preset(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> Option<&'static Preset> {
+fn preset(ctx: &mut Ctx, map: &mut Map<'_>) -> Option<&'static Preset> {
     let name = map.read(ctx, "preset", spanned)?;
     match catalog::find_preset(&name) {
         Ok(preset) => {
@@ -91,7 +91,7 @@ fn preset(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> Option<&'static Preset> {
 }
 
 fn generator(
-    ctx: &mut Ctx<'_>,
+    ctx: &mut Ctx,
     value: &Value,
     path: &str,
     cluster: &ClusterSpec,
@@ -178,7 +178,7 @@ fn generator(
 
 /// Combinations that Kubernetes does not have.
 fn check_kind(
-    ctx: &mut Ctx<'_>,
+    ctx: &mut Ctx,
     value: &Value,
     path: &str,
     kind: WorkloadKind,
@@ -210,11 +210,11 @@ fn check_kind(
 
 /// Reads a word, or records its default.
 pub fn read_or<T: Copy>(
-    ctx: &mut Ctx<'_>,
+    ctx: &mut Ctx,
     map: &mut Map<'_>,
     key: &'static str,
     default: (&str, T),
-    read: impl Fn(&mut Ctx<'_>, &Value, &str) -> Option<T>,
+    read: impl Fn(&mut Ctx, &Value, &str) -> Option<T>,
 ) -> T {
     match map.read(ctx, key, read) {
         Some(value) => value,
@@ -228,7 +228,7 @@ pub fn read_or<T: Copy>(
 }
 
 fn claims(
-    ctx: &mut Ctx<'_>,
+    ctx: &mut Ctx,
     map: &mut Map<'_>,
     preset: Option<&'static Preset>,
     cluster: &ClusterSpec,
@@ -272,7 +272,7 @@ fn claims(
 }
 
 fn claim(
-    ctx: &mut Ctx<'_>,
+    ctx: &mut Ctx,
     value: &Value,
     path: &str,
     inherited: (Option<u64>, Option<Spanned<String>>),
@@ -310,12 +310,7 @@ fn claim(
 }
 
 /// The class of a claim that names none: the only one that the scenario defines.
-pub fn only_class(
-    ctx: &mut Ctx<'_>,
-    cluster: &ClusterSpec,
-    span: Span,
-    path: &str,
-) -> Option<Spanned<String>> {
+pub fn only_class(ctx: &mut Ctx, cluster: &ClusterSpec, span: Span, path: &str) -> Option<Spanned<String>> {
     let default = cluster.storage_classes.iter().find(|c| c.is_default);
     match (default, cluster.storage_classes.as_slice()) {
         (Some(class), _) | (None, [class]) => {
@@ -336,7 +331,7 @@ pub fn only_class(
     }
 }
 
-fn retention(ctx: &mut Ctx<'_>, map: &mut Map<'_>, kind: WorkloadKind) -> (Retention, Retention) {
+fn retention(ctx: &mut Ctx, map: &mut Map<'_>, kind: WorkloadKind) -> (Retention, Retention) {
     let Some(value) = map.get("claimRetention") else {
         if kind == WorkloadKind::StatefulSet {
             let note = "Kubernetes' default: claims outlive their set";
@@ -352,7 +347,7 @@ fn retention(ctx: &mut Ctx<'_>, map: &mut Map<'_>, kind: WorkloadKind) -> (Reten
     (deleted, scaled)
 }
 
-fn arrivals(ctx: &mut Ctx<'_>, value: &Value, path: &str, env: &Env<'_>) -> Option<Arrivals> {
+fn arrivals(ctx: &mut Ctx, value: &Value, path: &str, env: &Env<'_>) -> Option<Arrivals> {
     let mut map = Map::open(ctx, value, path)?;
     let every = map.require(ctx, "every", |c, v, p| varying_time(c, v, p, env));
     let start = map.read(ctx, "start", duration_or_zero).unwrap_or(SimDuration::ZERO);
@@ -361,7 +356,7 @@ fn arrivals(ctx: &mut Ctx<'_>, value: &Value, path: &str, env: &Env<'_>) -> Opti
 }
 
 /// A size that may vary.
-pub fn size(ctx: &mut Ctx<'_>, value: &Value, path: &str, env: &Env<'_>) -> Option<Size> {
+pub fn size(ctx: &mut Ctx, value: &Value, path: &str, env: &Env<'_>) -> Option<Size> {
     super::distribution::distribution(ctx, value, path, &bytes, &|c, v, p| {
         super::empirical::values(c, v, p, env.base, |t| {
             Quantity::parse(t).ok().filter(|q| !q.is_negative()).and_then(|q| u64::try_from(q.ceil()).ok())
@@ -370,7 +365,7 @@ pub fn size(ctx: &mut Ctx<'_>, value: &Value, path: &str, env: &Env<'_>) -> Opti
 }
 
 /// A duration that may vary.
-pub fn varying_time(ctx: &mut Ctx<'_>, value: &Value, path: &str, env: &Env<'_>) -> Option<VaryingTime> {
+pub fn varying_time(ctx: &mut Ctx, value: &Value, path: &str, env: &Env<'_>) -> Option<VaryingTime> {
     super::distribution::distribution(ctx, value, path, &duration, &|c, v, p| {
         super::empirical::values(c, v, p, env.base, |t| {
             let seconds = || {
@@ -381,7 +376,7 @@ pub fn varying_time(ctx: &mut Ctx<'_>, value: &Value, path: &str, env: &Env<'_>)
     })
 }
 
-fn tolerations(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> Vec<TolerationSpec> {
+fn tolerations(ctx: &mut Ctx, map: &mut Map<'_>) -> Vec<TolerationSpec> {
     let mut all = Vec::new();
     for (path, item) in map.list(ctx, "tolerations") {
         all.extend(toleration(ctx, item, &path));
@@ -390,7 +385,7 @@ fn tolerations(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> Vec<TolerationSpec> {
 }
 
 /// `key=value:Effect`, `key:Effect`, `key`, or a mapping as in a pod.
-fn toleration(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<TolerationSpec> {
+fn toleration(ctx: &mut Ctx, value: &Value, path: &str) -> Option<TolerationSpec> {
     if value.as_map().is_some() {
         let mut map = Map::open(ctx, value, path)?;
         let key = map.read(ctx, "key", string).unwrap_or_default();
@@ -411,7 +406,7 @@ fn toleration(ctx: &mut Ctx<'_>, value: &Value, path: &str) -> Option<Toleration
     Some(TolerationSpec { key: key.to_owned(), value, effect: effect.to_owned() })
 }
 
-fn priority(ctx: &mut Ctx<'_>, map: &mut Map<'_>) -> i32 {
+fn priority(ctx: &mut Ctx, map: &mut Map<'_>) -> i32 {
     let limit = 1_000_000_000.0;
     map.read(ctx, "priority", number(-2_147_483_648.0..=limit)).map_or(0, |p| p as i32)
 }
