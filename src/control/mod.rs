@@ -8,6 +8,7 @@ pub mod api;
 pub mod job;
 pub mod kubelet;
 pub mod node_lifecycle;
+pub mod operator;
 pub mod protection;
 pub mod provisioner;
 pub mod pv;

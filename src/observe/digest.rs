@@ -107,6 +107,16 @@ impl Observer for Digest {
                 self.id(pod);
                 self.buffer.extend_from_slice(&[phase as u8, u8::from(ready)]);
             }
+            Observation::RebuildStarted { pod, bytes } => {
+                self.begin(at, 21);
+                self.id(pod);
+                self.number(bytes);
+            }
+            Observation::Rebuilt { pod, bytes } => {
+                self.begin(at, 22);
+                self.id(pod);
+                self.number(bytes);
+            }
             Observation::PodTerminating(pod) => {
                 self.begin(at, 5);
                 self.id(pod);

@@ -91,6 +91,14 @@ impl Observer for EventLog {
                 let phase = format!("{phase:?}");
                 self.line(at, "PodStatus", &[("pod", pod), ("phase", json!(phase)), ("ready", json!(ready))]);
             }
+            Observation::RebuildStarted { pod, bytes } => {
+                let pod = self.pod(cluster, pod);
+                self.line(at, "RebuildStarted", &[("pod", pod), ("bytes", json!(bytes))]);
+            }
+            Observation::Rebuilt { pod, bytes } => {
+                let pod = self.pod(cluster, pod);
+                self.line(at, "Rebuilt", &[("pod", pod), ("bytes", json!(bytes))]);
+            }
             Observation::PodTerminating(pod) => {
                 let pod = self.pod(cluster, pod);
                 self.line(at, "PodTerminating", &[("pod", pod)]);

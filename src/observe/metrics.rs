@@ -107,6 +107,7 @@ pub struct Metrics {
     unscheduled: Durations,
     /// How many more attempts Kubernetes would have made.
     decisions: u64,
+    rebuilt_bytes: u128,
     /// Up to here everything is integrated.
     now: SimTime,
     dirty_nodes: Vec<NodeId>,
@@ -133,6 +134,7 @@ impl Metrics {
             pending: Durations::default(),
             unscheduled: Durations::default(),
             decisions: 0,
+            rebuilt_bytes: 0,
             now: SimTime::ZERO,
             dirty_nodes: Vec::new(),
             moved: Vec::new(),
@@ -378,7 +380,8 @@ impl Observer for Metrics {
         self.advance(at);
         self.samples.touch();
         match *what {
-            Observation::PodWanted(_) | Observation::Event { .. } => {}
+            Observation::PodWanted(_) | Observation::Event { .. } | Observation::RebuildStarted { .. } => {}
+            Observation::Rebuilt { bytes, .. } => self.rebuilt_bytes += u128::from(bytes),
             Observation::PodCreated(pod) => self.pod_created(at, cluster, pod),
             Observation::Attempt { pod, result } => self.attempted(pod, result),
             Observation::Repeated { pod, attempts } => {

@@ -103,6 +103,20 @@ pub enum Observation {
         /// What it asked for.
         spec: SpecId,
     },
+    /// The operator begins to copy a backup for a member of a database group; until then the pod is Pending on its node.
+    RebuildStarted {
+        /// The member's pod.
+        pod: PodId,
+        /// Bytes to copy.
+        bytes: u64,
+    },
+    /// The copy is there; the member runs, and is Ready when it has caught up.
+    Rebuilt {
+        /// The member's pod.
+        pod: PodId,
+        /// Bytes copied.
+        bytes: u64,
+    },
     /// A claim was created.
     ClaimCreated(ClaimId),
     /// A claim's phase changed.

@@ -83,6 +83,7 @@ pub fn plan(
         trace,
         timeline,
         failures: scenario.failures.clone(),
+        recovery: scenario.recovery.clone(),
         timing,
         profiles,
         first_of_ties: scenario.scheduler.tie_break == written::TieBreak::First,

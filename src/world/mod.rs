@@ -14,6 +14,7 @@ mod lower_scheduler;
 mod lower_trace;
 mod node_life;
 pub mod plan;
+mod recovery;
 mod settle;
 mod timeline;
 pub mod trace;
@@ -23,6 +24,7 @@ mod tests;
 
 use crate::control::api::{self, Write};
 use crate::control::node_lifecycle::NodeLifecycle;
+use crate::control::operator::Operator;
 use crate::control::provisioner::local::LocalProvisioner;
 use crate::control::provisioner::lvm::LvmProvisioner;
 use crate::control::pv::{PvController, PvEvent};
@@ -131,6 +133,12 @@ enum Event {
     Fails(u32),
     /// Its repair is over.
     Repaired(u32),
+    /// The operator gives up a member whose data is out of reach.
+    GiveUp(StatefulSetId, u32),
+    /// A backup has been copied for a member.
+    Copied(PodId, u32),
+    /// A member follows its group again.
+    CaughtUp(PodId, u32),
 }
 
 const _: () = assert!(size_of::<Event>() <= 16);
@@ -191,6 +199,12 @@ struct PodState {
     starting: bool,
     /// The kubelet is stopping it.
     stopping: bool,
+    /// A backup is being copied for it.
+    restoring: bool,
+    /// When that backup was taken.
+    backup: SimTime,
+    /// It catches up with its group.
+    catching_up: bool,
     /// When its node's NoExecute taints evict it.
     evicted_at: Option<SimTime>,
     /// Why it was not scheduled in the last attempt.
@@ -255,6 +269,7 @@ struct World<'p, O> {
     evicting: std::collections::BTreeSet<NodeId>,
     node_life: NodeLifecycle,
     failing: failures::FailingThings,
+    operator: Option<Operator>,
     kcm_down_until: Option<SimTime>,
     scheduler_busy: bool,
     last_change: SimTime,
@@ -378,6 +393,7 @@ impl<'p, O: Observer> World<'p, O> {
             evicting: std::collections::BTreeSet::new(),
             node_life: NodeLifecycle::new(timing.node),
             failing,
+            operator: plan.recovery.clone().map(Operator::new),
             kcm_down_until: None,
             scheduler_busy: false,
             last_change: SimTime::ZERO,
@@ -586,6 +602,9 @@ impl<O: Observer> World<'_, O> {
             Event::ControllerManagerUp => self.controller_manager_up(),
             Event::Fails(index) => self.fails(index),
             Event::Repaired(index) => self.repaired(index),
+            Event::GiveUp(set, ordinal) => self.give_up(set, ordinal),
+            Event::Copied(pod, epoch) => self.copied(pod, epoch),
+            Event::CaughtUp(pod, epoch) => self.caught_up(pod, epoch),
         }
     }
     fn enqueue(&mut self, actor: Actor, key: u32) {

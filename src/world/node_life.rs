@@ -14,6 +14,9 @@ const QUARANTINE: SimDuration = SimDuration::from_secs(40);
 impl<O: Observer> World<'_, O> {
     /// A node's kubelet goes silent, for one (more) reason.
     pub(super) fn node_down(&mut self, node: NodeId) {
+        for pod in self.cluster.node(node).info.pods.clone() {
+            self.member_stops(pod);
+        }
         let phase = self.lease_phase(node);
         if let Some(at) = self.node_life.goes_silent(node, phase, self.now) {
             let epoch = self.node_life.epoch(node);
@@ -40,7 +43,9 @@ impl<O: Observer> World<'_, O> {
         }
         self.node_life.set_unknown(node);
         self.cluster.set_node_ready(node, false);
-        for pod in self.cluster.node(node).info.pods.clone() {
+        let pods = self.cluster.node(node).info.pods.clone();
+        self.plan_giving_up(&pods);
+        for pod in pods {
             let row = self.cluster.pod(pod);
             if row.ready {
                 let phase = row.phase;

@@ -10,7 +10,7 @@ use crate::model::names::{Name, Sym};
 use crate::model::spec::{PodSpec, Taint};
 use crate::model::volume::{AccessModes, VolumeMode};
 use crate::model::workload::{ClaimRetention, PodManagement};
-use crate::scenario::{AntiAffinity, Distribution, Failures, WorkloadKind};
+use crate::scenario::{AntiAffinity, Distribution, Failures, Recovery, WorkloadKind};
 use crate::scheduler::cycle::Engine;
 use crate::scheduler::profile::ProfileConfig;
 use std::collections::BTreeMap;
@@ -31,6 +31,8 @@ pub struct Plan {
     pub timeline: Vec<(SimTime, Action)>,
     /// What fails at random.
     pub failures: Failures,
+    /// The database operator, if there is one.
+    pub recovery: Option<Recovery>,
     /// How long things take.
     pub timing: Timing,
     /// The scheduler's profiles.
@@ -66,6 +68,7 @@ impl Plan {
             trace: None,
             timeline: Vec::new(),
             failures: Failures::default(),
+            recovery: None,
             timing: Timing::IDEAL,
             profiles: vec![ProfileConfig::default()],
             first_of_ties: false,

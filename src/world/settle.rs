@@ -383,11 +383,21 @@ impl<O: Observer> World<'_, O> {
         let (works, timing) = (self.kubelet_works(node), self.plan.timing);
         let row = self.cluster.pod(pod);
         let (uid, epoch) = (row.uid, epoch_of(row.uid));
-        let running = Step::Write(Write::SetPodStatus { pod, uid, phase: PodPhase::Running, ready: true });
-        match kubelet::duty(&self.cluster, pod, works) {
-            kubelet::Duty::None => Step::Done,
-            kubelet::Duty::Report => running,
-            kubelet::Duty::Start if timing.kubelet_start.is_zero() => running,
+        let duty = kubelet::duty(&self.cluster, pod, works);
+        if duty == kubelet::Duty::Start && !self.member_may_start(pod) {
+            return Step::Done;
+        }
+        let starts = duty == kubelet::Duty::Start && timing.kubelet_start.is_zero();
+        if starts || duty == kubelet::Duty::Report {
+            let ready = self.ready_at_once(pod);
+            let row = self.cluster.pod(pod);
+            if (row.phase, row.ready) == (PodPhase::Running, ready) {
+                return Step::Done;
+            }
+            return Step::Write(Write::SetPodStatus { pod, uid, phase: PodPhase::Running, ready });
+        }
+        match duty {
+            kubelet::Duty::None | kubelet::Duty::Report => Step::Done,
             kubelet::Duty::Start => {
                 if !std::mem::replace(&mut self.pod_state(pod).starting, true) {
                     let at = self.now + timing.kubelet_start;
@@ -414,8 +424,8 @@ impl<O: Observer> World<'_, O> {
         self.pod_state(pod).starting = false;
         let works = self.cluster.pod(pod).node.is_some_and(|node| self.kubelet_works(node));
         if kubelet::duty(&self.cluster, pod, works) == kubelet::Duty::Start {
-            let uid = self.cluster.pod(pod).uid;
-            let _ = self.write(Write::SetPodStatus { pod, uid, phase: PodPhase::Running, ready: true });
+            let (uid, ready) = (self.cluster.pod(pod).uid, self.ready_at_once(pod));
+            let _ = self.write(Write::SetPodStatus { pod, uid, phase: PodPhase::Running, ready });
         }
     }
     pub(super) fn stopped(&mut self, pod: PodId, epoch: u32) {
@@ -510,11 +520,18 @@ impl<O: Observer> World<'_, O> {
             }
             Change::PodRemoved { pod, uid, name, owner, spec, .. } => {
                 self.children.remove(owner, pod);
+                if let (PodOwner::StatefulSet(set), Some(ordinal), Some(operator)) =
+                    (owner, name.ordinal(), &mut self.operator)
+                {
+                    operator.stops_following(set, ordinal, self.now);
+                }
                 if self.pod_state(pod).uid == Some(uid) {
                     *self.pod_state(pod) = PodState::default();
                 }
                 self.mark_orphans(uid, self.claims_by_pod_name(name, spec));
             }
+            Change::PodUpdated(id, PodDelta::Status) => self.member_status_changed(id),
+            Change::PodUpdated(id, PodDelta::Terminating) => self.member_stops(id),
             Change::ClaimRemoved { uid, .. } => {
                 self.orphaned_claims.remove(&uid);
             }
@@ -602,6 +619,8 @@ impl<O: Observer> World<'_, O> {
             Change::NodeRemoved(id) => {
                 self.queue.event(&self.cluster, ClusterEvent::NodeRemoved(id), self.now);
                 self.plan_pod_gc(id);
+                let pods = self.cluster.node(id).info.pods.clone();
+                self.plan_giving_up(&pods);
             }
             Change::ClassChanged(_) => {
                 self.queue.event(&self.cluster, ClusterEvent::ClassChanged, self.now);

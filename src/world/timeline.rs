@@ -90,6 +90,7 @@ impl<O: Observer> World<'_, O> {
             let claim = self.cluster.volume(volume).claim_ref;
             self.cluster.remove_volume(volume);
             let users = claim.map_or(&[][..], |c| self.cluster.claim_users(c.namespace, c.name)).to_vec();
+            self.plan_giving_up(&users);
             for pod in users {
                 let row = self.cluster.pod(pod);
                 if row.phase == PodPhase::Running && row.ready {

@@ -147,7 +147,7 @@ impl Metrics {
                 groups: self.groups.ever,
                 degraded_seconds,
                 quorum_lost_seconds,
-                rebuilt_bytes: 0,
+                rebuilt_bytes: self.rebuilt_bytes,
                 never_recovered: self.groups.degraded,
             },
             events: ending.events,

@@ -124,6 +124,7 @@ impl Observer for Log {
             }
             Observation::PodTerminating(pod) => format!("terminating {}", cluster.pod_key(pod)),
             Observation::PodGone { .. } => "gone".to_owned(),
+            Observation::Rebuilt { pod, .. } => format!("rebuilt {}", cluster.pod_key(pod)),
             Observation::ClaimCreated(claim) => format!("claim {}", cluster.claim_key(claim)),
             Observation::ClaimPhase { claim, phase } => {
                 format!("claim {phase:?} {}", cluster.claim_key(claim))

@@ -164,3 +164,72 @@ fn a_cordoned_node_takes_its_pod_back_after_uncordon() {
     assert!(text.contains("1 node(s) were unschedulable"), "{text}");
     within("assigned", log.after(90.0, "assigned default/db-0-0") - 90.0, 0.0..=0.06);
 }
+
+/// Three database groups of three on five nodes with a spare disk each; one node is lost for good.
+fn recovery(policy: &str, timeline: &str) -> Log {
+    let text = format!(
+        "
+version: 1
+name: recovery
+duration: 12h
+controlPlane: {{preset: kubernetes, kubelet: {{start: 300ms, stop: 500ms}}}}
+cluster:
+  storageClasses:
+    - {{name: local, provisioner: kubernetes.io/no-provisioner, volumeBindingMode: WaitForFirstConsumer}}
+  nodes:
+    - {{name: n, count: 5, cpu: 8, memory: 16Gi, disks: [{{class: local, count: 3, size: 100Gi, split: whole, reclaim: Retain}}]}}
+workload:
+  generate:
+    - {{name: db, kind: StatefulSet, sets: 3, replicas: 3, cpu: 1, antiAffinity: required, group: true,
+       claims: [{{name: data, class: local, size: 100G}}]}}
+timeline:
+{timeline}
+recovery:
+  policy: {policy}
+  backup: {{every: 1h, size: claim, bandwidth: 100MB/s, parallel: 1}}
+  catchUp: {{writeRate: 5MB/s, replayRate: 40MB/s}}
+  quorum: majority
+"
+    );
+    Log::of(&plan(&text, BindingMode::WaitForFirstConsumer, 1)).0
+}
+
+#[test]
+fn members_are_given_up_restored_one_after_the_other_and_caught_up() {
+    let log = recovery("{after: 30m}", "  - {at: 5400s, nodeDown: n-0}");
+    let unknown = log.at("ready=false n-0");
+    let lost =
+        log.times("Running ready=false default/db-").into_iter().filter(|at| *at < unknown + 1.0).count();
+    assert!((1..=3).contains(&lost), "{lost}");
+    // The claims are deleted half an hour later, the pods come elsewhere a little over a second after that.
+    let given_up = log.at("claim gone default/data-db-");
+    within("given up", given_up - unknown, 1800.0..=1801.0);
+    let assigned: Vec<f64> = log.times("assigned").into_iter().filter(|at| *at > given_up).collect();
+    assert_eq!(assigned.len(), lost);
+    within("assigned", assigned[0] - given_up, 1.0..=2.0);
+    // 100 GB at 100 MB/s: 1000 s each, one copy at a time.
+    let rebuilt = log.times("rebuilt");
+    assert_eq!(rebuilt.len(), lost);
+    for (n, at) in rebuilt.iter().enumerate() {
+        within(
+            "rebuilt",
+            at - assigned[0],
+            1000.0 * (n as f64 + 1.0) - 1.0..=1000.0 * (n as f64 + 1.0) + 5.0,
+        );
+    }
+    // The newest backup is of 7200 s; what was written since at 5 MB/s is replayed at 40 - 5.
+    let ready: Vec<f64> = log.times("Running ready=true").into_iter().filter(|at| *at > given_up).collect();
+    assert_eq!(ready.len(), lost);
+    let lag = rebuilt[0] + 0.3 - 7200.0;
+    within("caught up", ready[0] - rebuilt[0] - 0.3, lag / 7.0 - 0.5..=lag / 7.0 + 0.5);
+}
+
+#[test]
+fn whoever_waits_catches_up_on_the_old_data() {
+    let log = recovery("wait", "  - {at: 5400s, nodeDown: n-0}\n  - {at: 12400s, nodeUp: n-0}");
+    assert!(log.times("rebuilt").is_empty());
+    assert!(log.times("claim gone").is_empty());
+    // Evicted 300 s after the taint, so the pods start anew when the node is back; 7000 s of writes take 1000 s.
+    let ready = log.after(12400.0, "Running ready=true default/db-");
+    within("caught up", ready - 12400.0, 1000.0..=1002.5);
+}
