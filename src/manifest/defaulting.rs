@@ -218,7 +218,7 @@ fn pod_level(name: &str) -> bool {
 
 /// `spec.resources.requests`: per resource what the containers ask for together, else the pod's limit.
 fn pod_level_requests(spec: &mut PodSpec) {
-    if !spec.resources.as_ref().is_some_and(|r| r.limits.as_ref().is_some_and(|l| !l.is_empty())) {
+    if spec.resources.as_ref().is_none_or(|r| r.limits.as_ref().is_none_or(|l| l.is_empty())) {
         return;
     }
     let together = container_requests(spec);

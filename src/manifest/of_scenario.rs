@@ -184,15 +184,15 @@ fn references(scenario: &Scenario, objects: &ScenarioObjects, found: &mut Vec<Di
             | Action::Taint { node, .. }
             | Action::DiskFail { node, .. }
             | Action::DiskRepair { node, .. }
-            | Action::SetAllocatable { node, .. } => {
-                if !node_exists(node) {
-                    let groups = scenario.cluster.nodes.iter().map(|g| g.name.as_str());
-                    let hint = did_you_mean(node, nodes.iter().copied()).unwrap_or_else(|| {
-                        let list: Vec<&str> = groups.take(5).collect();
-                        format!("generated nodes are named <group>-<i>; groups: {}", escape(&list.join(", ")))
-                    });
-                    missing(found, &entry.action, &format!("there is no node `{}`", escape(node)), hint);
-                }
+            | Action::SetAllocatable { node, .. }
+                if !node_exists(node) =>
+            {
+                let groups = scenario.cluster.nodes.iter().map(|g| g.name.as_str());
+                let hint = did_you_mean(node, nodes.iter().copied()).unwrap_or_else(|| {
+                    let list: Vec<&str> = groups.take(5).collect();
+                    format!("generated nodes are named <group>-<i>; groups: {}", escape(&list.join(", ")))
+                });
+                missing(found, &entry.action, &format!("there is no node `{}`", escape(node)), hint);
             }
             Action::Scale { kind, name, .. } => {
                 let generated = name.namespace == "default"

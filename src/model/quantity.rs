@@ -132,13 +132,9 @@ impl Quantity {
     }
 
     const fn narrowed(self, wide: i128) -> i64 {
-        if wide >= i64::MIN as i128 && wide <= i64::MAX as i128 {
-            wide as i64
-        } else if self.decimal {
-            wide as i64 // Go's big.Int.Int64 keeps the low 64 bits.
-        } else {
-            0 // Go drops the "ok" of an overflowing int64Amount and takes its zero value.
-        }
+        let fits = wide >= i64::MIN as i128 && wide <= i64::MAX as i128;
+        // Beyond int64, Go's big.Int.Int64 keeps the low 64 bits; of an int64Amount Go drops the "ok" and takes the zero value.
+        if fits || self.decimal { wide as i64 } else { 0 }
     }
 }
 

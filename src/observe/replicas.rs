@@ -333,12 +333,12 @@ impl Replicas {
             // A bare pod that has ended is still wanted, but it waits for nothing.
             self.set_running(at, pod, runs || (owner.is_none() && ended));
         }
-        if ran != runs {
-            if let Some(key) = owner.filter(|_| wanted) {
-                let owner = self.owners.entry(key);
-                owner.running = if runs { owner.running + 1 } else { owner.running - 1 };
-                self.set_moved(key);
-            }
+        if ran != runs
+            && let Some(key) = owner.filter(|_| wanted)
+        {
+            let owner = self.owners.entry(key);
+            owner.running = if runs { owner.running + 1 } else { owner.running - 1 };
+            self.set_moved(key);
         }
         let lost = row.deletion.is_some() || ended;
         match owner {

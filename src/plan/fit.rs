@@ -51,8 +51,7 @@ pub fn grow(
     let mut search = Growing { bench, variant, settings, trials: BTreeMap::new(), good: None, bad: None };
     search.narrow(most);
     // Only screened so far: the last good one must hold in full, and the next three must break.
-    loop {
-        let Some(good) = search.good else { break };
+    while let Some(good) = search.good {
         if !search.does(good, bench.replications()) {
             search.step_back(good);
             search.narrow(most);

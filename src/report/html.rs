@@ -198,9 +198,9 @@ fn comparison(run: &RunOutput) -> String {
     }
     html.push_str("</tbody></table></div>\n");
     if variants.len() > 1 {
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<p class=\"soft\">Differences are to {}. Both runs drew the same random numbers, so they are paired.</p>\n",
+            "<p class=\"soft\">Differences are to {}. Both runs drew the same random numbers, so they are paired.</p>",
             escaped(&variants[0].name)
         );
     }
@@ -211,7 +211,7 @@ fn stuck(run: &RunOutput, figure: &str) -> String {
     let reasons = data::reasons(run);
     let mut html = figure.to_owned();
     for (i, v) in run.summary.variants.iter().enumerate().filter(|v| !v.1.pods.stuck_reasons.is_empty()) {
-        let _ = write!(html, "<h3>With {}</h3><ul class=\"reasons\">\n", escaped(&v.name));
+        let _ = writeln!(html, "<h3>With {}</h3><ul class=\"reasons\">", escaped(&v.name));
         for reason in &v.pods.stuck_reasons {
             let message = if reason.message.is_empty() { "(no message)" } else { &reason.message };
             let pick = match reasons.iter().position(|r| *r == reason.message) {
@@ -221,9 +221,9 @@ fn stuck(run: &RunOutput, figure: &str) -> String {
                 ),
                 None => String::new(),
             };
-            let _ = write!(
+            let _ = writeln!(
                 html,
-                "<li><b>{}</b><span>{}</span>{pick}</li>\n",
+                "<li><b>{}</b><span>{}</span>{pick}</li>",
                 human::plural(reason.pods, "pod"),
                 escaped(message)
             );
@@ -232,9 +232,9 @@ fn stuck(run: &RunOutput, figure: &str) -> String {
     }
     let all: usize = run.variants.iter().map(|v| v.pods.iter().filter(|p| p.stuck).count()).sum();
     if all > 0 {
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<h3>The stuck pods</h3>{}<div id=\"pod-table\"></div>\n",
+            "<h3>The stuck pods</h3>{}<div id=\"pod-table\"></div>",
             cut_note(data::MOST_PODS, all, "pods.csv")
         );
         html.push_str("<noscript><p>The list of pods needs scripts; it is in pods.csv too.</p></noscript>\n");
@@ -295,9 +295,9 @@ fn availability(run: &RunOutput, figure: &dyn Fn(PlotKind) -> String) -> String 
         html.push_str("<div class=\"scroll\"><table><thead><tr><th scope=\"col\">Database groups</th><th scope=\"col\" class=\"n\">watched</th><th scope=\"col\" class=\"n\">degraded</th><th scope=\"col\" class=\"n\">without quorum</th><th scope=\"col\" class=\"n\">copied to rebuild</th><th scope=\"col\" class=\"n\">never recovered</th></tr></thead><tbody>\n");
         for v in &run.summary.variants {
             let r = &v.recovery;
-            let _ = write!(
+            let _ = writeln!(
                 html,
-                "<tr><th scope=\"row\">{}</th><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>\n",
+                "<tr><th scope=\"row\">{}</th><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
                 escaped(&v.name),
                 human::count(r.groups),
                 human::span(r.degraded_seconds),
@@ -316,15 +316,15 @@ fn assumptions(run: &RunOutput, origin: &Origin) -> String {
     if !origin.warnings.is_empty() {
         html.push_str("<h3>Warnings</h3><ul>\n");
         for warning in &origin.warnings {
-            let _ = write!(html, "<li>{}</li>\n", escaped(warning));
+            let _ = writeln!(html, "<li>{}</li>", escaped(warning));
         }
         html.push_str("</ul>\n");
     }
     let all = &run.summary.assumptions;
     let synthetic = all.iter().filter(|a| a.source == AssumptionSource::TraceRule).count() as u64;
-    let _ = write!(
+    let _ = writeln!(
         html,
-        "<p>{} that the scenario did not say{}.</p>\n",
+        "<p>{} that the scenario did not say{}.</p>",
         human::plural(all.len() as u64, "thing"),
         if synthetic > 0 {
             format!("; {} made synthetic objects from a trace", human::plural(synthetic, "rule"))
@@ -344,9 +344,9 @@ fn assumptions(run: &RunOutput, origin: &Origin) -> String {
             AssumptionSource::TraceRule => "trace rule (synthetic)",
             AssumptionSource::Conversion => "conversion",
         };
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<tr><td class=\"path\">{}</td><td>{}</td><td>{source}</td><td>{}</td></tr>\n",
+            "<tr><td class=\"path\">{}</td><td>{}</td><td>{source}</td><td>{}</td></tr>",
             escaped(&a.path),
             escaped(&a.value),
             escaped(&a.note)
@@ -393,9 +393,9 @@ fn provenance(run: &RunOutput, origin: &Origin) -> String {
     let s = &run.summary;
     let mut html = String::from("<div class=\"scroll\"><table><tbody>\n");
     let mut row = |name: &str, value: &str| {
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<tr><th scope=\"row\">{}</th><td class=\"path\">{}</td></tr>\n",
+            "<tr><th scope=\"row\">{}</th><td class=\"path\">{}</td></tr>",
             escaped(name),
             escaped(value)
         );

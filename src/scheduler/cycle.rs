@@ -290,10 +290,10 @@ impl<'a> Cycle<'a> {
             Decision::None(error, rejectors) => {
                 self.rejectors = rejectors;
                 let outcome = self.post_filter(cluster, error, Code::UnschedulableAndUnresolvable);
-                if let Outcome::Unschedulable(result) = &outcome {
-                    if result.nomination.is_none() {
-                        fast.remember_failure(result, &self.rejectors);
-                    }
+                if let Outcome::Unschedulable(result) = &outcome
+                    && result.nomination.is_none()
+                {
+                    fast.remember_failure(result, &self.rejectors);
                 }
                 Some(outcome)
             }
@@ -327,10 +327,10 @@ impl<'a> Cycle<'a> {
             PreFiltered::AllNodes => (None, Vec::new()),
             PreFiltered::Nodes(names, plugins) => (Some(names), plugins),
         };
-        if let Some(nominated) = cluster.pod(pod).nominated.filter(|node| cluster.node(*node).exists) {
-            if self.nominated_fits(cluster, nominated) {
-                return Search::Feasible;
-            }
+        if let Some(nominated) = cluster.pod(pod).nominated.filter(|node| cluster.node(*node).exists)
+            && self.nominated_fits(cluster, nominated)
+        {
+            return Search::Feasible;
         }
         self.list_nodes(cluster, allowed.as_deref());
         if let Err(said) = self.filter_nodes(cluster, &mut error) {

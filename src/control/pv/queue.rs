@@ -152,12 +152,12 @@ impl PvController {
             claims.retain(|claim| *claim != id);
             !claims.is_empty()
         });
-        if let Some((class, arrival)) = self.pending_keys.remove(&id) {
-            if let Some(claims) = self.pending.get_mut(&class) {
-                claims.remove(&arrival);
-                if claims.is_empty() {
-                    self.pending.remove(&class);
-                }
+        if let Some((class, arrival)) = self.pending_keys.remove(&id)
+            && let Some(claims) = self.pending.get_mut(&class)
+        {
+            claims.remove(&arrival);
+            if claims.is_empty() {
+                self.pending.remove(&class);
             }
         }
     }

@@ -24,10 +24,10 @@ impl Cluster {
             }
         }
         for (id, pod) in self.pods.iter() {
-            if let Some(node) = pod.placed().filter(|_| !pod.is_finished()) {
-                if !self.nodes[node].info.pods.contains(&id) {
-                    return Err(format!("{} is placed but not counted on its node", self.pod_key(id)));
-                }
+            if let Some(node) = pod.placed().filter(|_| !pod.is_finished())
+                && !self.nodes[node].info.pods.contains(&id)
+            {
+                return Err(format!("{} is placed but not counted on its node", self.pod_key(id)));
             }
         }
         for (id, claim) in self.claims.iter() {

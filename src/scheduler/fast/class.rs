@@ -254,10 +254,10 @@ impl Class {
 
     /// Pools of volumes that came since the class was made may serve its claim too.
     fn refresh_native(&mut self, eyes: &Eyes<'_>) {
-        if let Some(claim) = self.native.as_ref().and_then(|n| n.claim) {
-            if claim.known_pools != eyes.table.pool_count() {
-                self.native = self.native(eyes);
-            }
+        if let Some(claim) = self.native.as_ref().and_then(|n| n.claim)
+            && claim.known_pools != eyes.table.pool_count()
+        {
+            self.native = self.native(eyes);
         }
     }
 

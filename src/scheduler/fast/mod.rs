@@ -135,10 +135,10 @@ impl FastPath {
             }
         };
         let class = &mut self.classes[class];
-        if let Some((position, failure)) = class.failed.as_ref().filter(|_| !pinned) {
-            if *position == self.table.end() {
-                return Decision::Again(failure.result.clone(), failure.rejectors.clone());
-            }
+        if let Some((position, failure)) = class.failed.as_ref().filter(|_| !pinned)
+            && *position == self.table.end()
+        {
+            return Decision::Again(failure.result.clone(), failure.rejectors.clone());
         }
         prepare(profile, view, pod, state);
         if pinned {

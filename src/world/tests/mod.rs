@@ -52,7 +52,7 @@ fn the_article_runs_only_with_late_binding() {
     for seed in 0..20 {
         let late = end(&plan(ARTICLE, BindingMode::WaitForFirstConsumer, seed));
         assert_eq!(running(&late), 1, "seed {seed}");
-        let pod = late.cluster.pods().iter().next().map(|(_, pod)| pod.node).flatten();
+        let pod = late.cluster.pods().iter().next().and_then(|(_, pod)| pod.node);
         let node = pod.map(|node| late.cluster.names.text(late.cluster.node(node).name).to_owned());
         assert_eq!(node.as_deref(), Some("large-0"));
 
