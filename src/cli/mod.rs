@@ -7,6 +7,7 @@ pub mod check;
 pub mod conformance;
 pub mod output;
 pub mod plan;
+pub mod plot;
 pub mod run;
 pub mod signals;
 pub mod sweep;
@@ -40,6 +41,8 @@ pub enum Command {
     Merge(sweep::MergeArgs),
     /// Find the smallest or cheapest cluster that meets the scenario's service levels.
     Plan(plan::Args),
+    /// Draw the pictures and the page of results again, as SVG or PNG.
+    Plot(plot::Args),
     /// Replay recorded decisions of the real scheduler and PV controller and compare everything.
     Conformance(conformance::Args),
     /// Look into traces and convert them.
@@ -117,6 +120,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Sweep(args) => sweep::run(&args),
         Command::Merge(args) => sweep::merge(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Plot(args) => plot::run(&args),
         Command::Conformance(args) => return conformance::run(&args),
         Command::Trace(args) => return trace::run(&args),
     };

@@ -4,11 +4,10 @@ use super::output;
 use super::signals;
 use super::{Answer, Failure};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
-use crate::report::plot;
 use crate::results::VariantSummary;
 use crate::results::disk::RealDisk;
 use crate::results::sweep::SweepTable;
-use crate::results::write::{PLOTS_FOLDER, ResultsError, safe_name};
+use crate::results::write::{ResultsError, safe_name};
 use crate::scenario::{LoadOptions, Loaded, ScenarioFile};
 use crate::simulate::evaluate::Simulator;
 use crate::simulate::{self, Options};
@@ -262,15 +261,7 @@ fn draw(out: &Path) -> Result<(), Failure> {
     let file = std::fs::File::open(&path).map_err(ResultsError::io(&path, "read"))?;
     let table = SweepTable::read(std::io::BufReader::new(file))
         .map_err(|error| ResultsError::Malformed { path, why: error.to_string() })?;
-    let pictures = plot::draw_sweep(&table, &SHOWN)
-        .map_err(|error| Failure::Other(3, format!("cannot draw: {error}")))?;
-    let folder = out.join(PLOTS_FOLDER);
-    std::fs::create_dir_all(&folder).map_err(ResultsError::io(&folder, "create the folder"))?;
-    for (name, svg) in pictures {
-        let path = folder.join(name);
-        std::fs::write(&path, svg).map_err(ResultsError::io(&path, "write"))?;
-    }
-    Ok(())
+    super::plot::sweep(out, &table, &SHOWN)
 }
 
 /// A bar on standard error, if that is a terminal: runs done, time left, points under way.

@@ -1,49 +1,34 @@
-//! `sweep_summary.csv`: means with intervals, and paired differences to the baseline, per point of a sweep.
+//! Means with intervals, and paired differences to the baseline, per point of a sweep, for its page: as in `summary.csv`.
 
 use super::statistics::{estimate, paired};
 use crate::results::leaves::Leaf;
-use crate::results::number;
 use crate::results::sweep::{SweepRow, SweepTable};
-use crate::results::tables::text;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The file's name in a results folder; its rows are [`EstimateRow`]s.
-pub const SWEEP_SUMMARY_FILE: &str = "sweep_summary.csv";
-
-/// A row of `sweep_summary.csv`: one metric of one variant at one point, over its replications.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// One metric of one variant at one point, over its replications.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EstimateRow {
     /// The point.
     pub point: u64,
     /// The axes' values there, as `path=value` separated by blanks.
-    #[serde(with = "text")]
     pub axes: String,
     /// The variant.
-    #[serde(with = "text")]
     pub variant: String,
     /// Dotted path of the metric.
-    #[serde(with = "text")]
     pub metric: String,
     /// Replications that have a value.
     pub replications: u64,
     /// Their mean.
-    #[serde(with = "number")]
     pub mean: f64,
     /// Lower end of the t-interval; empty with one replication.
-    #[serde(with = "number::option")]
     pub mean_low: Option<f64>,
     /// Upper end of the t-interval.
-    #[serde(with = "number::option")]
     pub mean_high: Option<f64>,
     /// Mean of the paired differences to the first variant; empty for the first variant itself.
-    #[serde(with = "number::option")]
     pub difference: Option<f64>,
     /// Lower end of its t-interval.
-    #[serde(with = "number::option")]
     pub difference_low: Option<f64>,
     /// Upper end of its t-interval.
-    #[serde(with = "number::option")]
     pub difference_high: Option<f64>,
 }
 

@@ -239,6 +239,23 @@ impl Drop for Staging<'_> {
     }
 }
 
+/// Puts one file into a folder that is there already, or replaces it: whole or not at all, and never through a symbolic link.
+///
+/// # Errors
+/// [`ResultsError::Io`]; a former file is then as it was.
+pub fn put_file(path: &Path, bytes: &[u8], disk: &dyn Disk) -> Result<(), ResultsError> {
+    let (parent, name) = split(path)?;
+    disk.create_dir_all(&parent).map_err(ResultsError::io(&parent, "create the folder"))?;
+    let hidden = parent.join(format!(".{name}.tmp-{}", std::process::id()));
+    let _ = fs::remove_file(&hidden);
+    let written = disk.create(&hidden).and_then(|sink| fill_and_sync(sink, |w| w.write_all(bytes)));
+    let placed = written.and_then(|()| disk.rename(&hidden, path));
+    placed.map_err(|e| {
+        let _ = fs::remove_file(&hidden);
+        ResultsError::io(path, "write")(e)
+    })
+}
+
 fn fill_and_sync<F>(sink: Box<dyn Sink>, fill: F) -> io::Result<()>
 where
     F: FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -342,14 +359,12 @@ fn check_is_ours(target: &Path) -> Result<(), ResultsError> {
     }
 }
 
-/// What `stowplan plot` and `stowplan report` add later.
+/// What `stowplan plot` adds later, and what [`put_file`] leaves there if it is killed.
 fn is_picture_or_report(file: &str) -> bool {
-    let picture = file.strip_prefix(PLOTS_FOLDER).is_some_and(|rest| {
-        rest.starts_with('/')
-            && !rest[1..].contains('/')
-            && (rest.ends_with(".svg") || rest.ends_with(".png"))
-    });
-    picture || file == "report.html"
+    let name = file.strip_prefix(PLOTS_FOLDER).and_then(|rest| rest.strip_prefix('/')).unwrap_or(file);
+    let begun = name.starts_with('.') && name.contains(".tmp-");
+    let picture = name.len() < file.len() && (name.ends_with(".svg") || name.ends_with(".png"));
+    !name.contains('/') && (begun || picture || file == "report.html")
 }
 
 /// The files that the provenance in `target` lists; `None` if there is no provenance of ours.

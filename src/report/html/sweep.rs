@@ -70,14 +70,12 @@ fn shown_estimates(table: &SweepTable, metrics: &[&str]) -> (Vec<EstimateRow>, S
     if all.len() > MOST_ESTIMATES {
         all.retain(|r| metrics.contains(&r.metric.as_str()));
         all.truncate(MOST_ESTIMATES);
-        note.push_str(
-            "<p class=\"soft\">Only the metrics of the pictures; all are in sweep_summary.csv.</p>\n",
-        );
+        note.push_str("<p class=\"soft\">Only the metrics of the pictures; all are in summary.csv.</p>\n");
     }
     if all.is_empty() {
         return (all, String::new());
     }
-    note.push_str("<div id=\"estimate-table\"></div>\n<noscript><p>The table needs scripts; it is in sweep_summary.csv too.</p></noscript>\n");
+    note.push_str("<div id=\"estimate-table\"></div>\n<noscript><p>The table needs scripts; it is in summary.csv too.</p></noscript>\n");
     (all, note)
 }
 
@@ -192,6 +190,6 @@ mod tests {
         }
         let (rows, note) = shown_estimates(&table, &["pods.stuck"]);
         assert_eq!(rows.len(), 60 * 8 * 2);
-        assert!(note.contains("sweep_summary.csv"));
+        assert!(note.contains("summary.csv"));
     }
 }

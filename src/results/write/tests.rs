@@ -184,6 +184,27 @@ fn every_failure_leaves_all_or_nothing() {
 }
 
 #[test]
+fn a_single_file_is_replaced_whole() {
+    let home = tempfile::tempdir().expect("temporary folder");
+    let (file, other) = (home.path().join("plots/a.svg"), home.path().join("other"));
+    put_file(&file, b"one", &RealDisk).expect("writes");
+    put_file(&file, b"two", &RealDisk).expect("replaces");
+    let before = content(home.path());
+    for nth in 1..=5 {
+        let disk = Failing { left: Rc::new(Cell::new(nth)) };
+        put_file(&file, b"three", &disk).expect_err("the disk is full");
+        assert_eq!(content(home.path()), before, "operation {nth}");
+    }
+    #[cfg(unix)]
+    {
+        fs::write(&other, "mine").expect("writes");
+        std::os::unix::fs::symlink(&other, home.path().join("link")).expect("links");
+        put_file(&home.path().join("link"), b"ours", &RealDisk).expect("replaces the link");
+        assert_eq!(fs::read(&other).expect("reads"), b"mine");
+    }
+}
+
+#[test]
 fn two_processes_do_not_write_the_same_folder() {
     let home = tempfile::tempdir().expect("temporary folder");
     let target = home.path().join("r");
