@@ -111,6 +111,15 @@ fn volume(name: &str, config: &ProfileConfig) -> Result<PluginPoints, ConfigErro
             let plugin = Arc::new(volume_zone::VolumeZone);
             PluginPoints::new(volume_zone::NAME).pre_filter(plugin.clone()).filter(plugin)
         }
+        // Scores of other projects, only if they are enabled by name.
+        local_storage::TOPO_LVM => local_score(local_storage::Rule::TopoLvm),
+        local_storage::OPEN_LOCAL_BINPACK => local_score(local_storage::Rule::OpenLocalBinpack),
+        local_storage::OPEN_LOCAL_SPREAD => local_score(local_storage::Rule::OpenLocalSpread),
         _ => return Err(ConfigError::UnknownPlugin(name.into())),
     })
+}
+
+fn local_score(rule: local_storage::Rule) -> PluginPoints {
+    let plugin = Arc::new(local_storage::LocalStorage(rule));
+    PluginPoints::new(super::framework::Plugin::name(&*plugin)).score(plugin)
 }
