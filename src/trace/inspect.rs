@@ -162,7 +162,7 @@ impl Inspector {
             self.finished(&life.pod);
         }
         self.sweep.settle();
-        for event in settle_nodes(std::mem::take(&mut self.nodes), reader.tally_mut().0) {
+        for event in settle_nodes(std::mem::take(&mut self.nodes), reader.tally_mut()) {
             self.node(&event);
         }
         Ok(Some(self.finish(&reader)))
@@ -201,9 +201,8 @@ impl Inspector {
     /// False: out of order.
     fn event(&mut self, event: PodEvent, reader: &mut super::TraceReader) -> TraceResult<bool> {
         let at = event.at.map_or(0, |t| t.as_nanos());
-        let file = reader.file_name(event.origin.0).to_owned();
-        let (tally, skip) = reader.tally_mut();
-        match self.lives.apply(event, tally, skip, &file)? {
+        let (file, tally, skip) = reader.blame(event.origin.0);
+        match self.lives.apply(event, tally, skip, file)? {
             Outcome::OutOfOrder => return Ok(false),
             Outcome::Began(pod) => {
                 let (amounts, copies) = (amounts(pod), pod.copies);

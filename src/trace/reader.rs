@@ -77,19 +77,17 @@ impl TraceReader {
         if inputs.is_empty() {
             return Err(TraceError::option("no trace files were given"));
         }
-        let (mut format, mut pending) = (format, Vec::with_capacity(inputs.len()));
         let mut cx = Context { options, ..Context::default() };
-        for input in inputs {
-            let mut lines = Lines::new(input.open()?);
-            let (found, table, first_time) = recognize(format, input, &mut lines, &cx.options)?;
-            format = Some(found);
-            cx.tables.push(table.name());
-            let opened = (!input.is_rereadable()).then_some(lines);
-            let order = (table.rank(), first_time, input.name());
-            pending.push((order, Pending { input: input.clone(), opened, table }));
-        }
-        let format = format.unwrap_or(Format::Openb);
+        let heads = inputs.iter().map(Head::read).collect::<TraceResult<Vec<Head>>>()?;
+        let (format, tables) = recognize(format, &heads)?;
         require_scales(format, &cx.options)?;
+        let mut pending = Vec::with_capacity(inputs.len());
+        for (head, table) in heads.into_iter().zip(tables) {
+            cx.tables.push(table.name());
+            let first_time = first_time(format, &head.sample(), &cx.options);
+            let order = (table.rank(), first_time, head.input.name());
+            pending.push((order, Pending { input: head.input, opened: head.opened, table }));
+        }
         pending.sort_by(|a, b| a.0.cmp(&b.0));
         let pending: Vec<Pending> = pending.into_iter().map(|(_, pending)| pending).collect();
         let names = pending.iter().map(|p| p.input.name()).collect();
@@ -114,16 +112,20 @@ impl TraceReader {
     pub fn tally(&self) -> &super::Tally {
         &self.cx.tally
     }
-    /// The tally, for stages behind the reader that refuse items.
-    pub fn tally_mut(&mut self) -> (&mut super::Tally, Option<u64>) {
-        (&mut self.cx.tally, self.cx.options.skip_bad_rows)
+    /// The tally, for stages behind the reader.
+    pub fn tally_mut(&mut self) -> &mut super::Tally {
+        &mut self.cx.tally
     }
     /// Reports of the files that were read to their end.
     pub fn reports(&self) -> &[FileReport] {
         &self.reports
     }
-    /// Name of a file by the index in [`super::PodEvent::origin`].
-    pub fn file_name(&self, index: u32) -> &str {
+    /// Name of a file by the index in [`super::PodEvent::origin`], tally and limit of bad rows, for the stage that pairs events.
+    pub fn blame(&mut self, file: u32) -> (&str, &mut super::Tally, Option<u64>) {
+        let name = self.names.get(file as usize).map_or("", String::as_str);
+        (name, &mut self.cx.tally, self.cx.options.skip_bad_rows)
+    }
+    fn file_name(&self, index: u32) -> &str {
         self.names.get(index as usize).map_or("", String::as_str)
     }
 
@@ -218,33 +220,74 @@ impl TraceReader {
     }
 }
 
-/// The format and table of a file, and the time of its first item, by which shards are put in order.
-fn recognize(
-    format: Option<Format>,
-    input: &TraceInput,
-    lines: &mut Lines,
-    options: &TraceOptions,
-) -> TraceResult<(Format, Recognized, u64)> {
-    let sample = Sample::new(input.stem(), lines.peek());
+/// The start of a file, read to recognize it.
+struct Head {
+    input: TraceInput,
+    opened: Option<Lines>,
+    bytes: Vec<u8>,
+    /// Why there are no more bytes, if reading failed.
+    fault: Option<Box<TraceError>>,
+}
+
+impl Head {
+    /// Enough for every format; shards are many.
+    const BYTES: usize = 32 << 10;
+
+    fn read(input: &TraceInput) -> TraceResult<Head> {
+        let mut lines = Lines::new(input.open()?);
+        let mut bytes = lines.peek();
+        if bytes.len() > Self::BYTES {
+            // The last line would be cut.
+            bytes = &bytes[..Self::BYTES];
+            bytes = memchr::memrchr(b'\n', bytes).map_or(bytes, |at| &bytes[..=at]);
+        }
+        let bytes = bytes.to_vec();
+        let fault = if bytes.is_empty() {
+            lines.advance().err().map(|fault| line_error(&input.name(), fault))
+        } else {
+            None
+        };
+        // Standard input cannot be opened twice.
+        let opened = (!input.is_rereadable()).then_some(lines);
+        Ok(Head { input: input.clone(), opened, bytes, fault })
+    }
+
+    fn sample(&self) -> Sample<'_> {
+        Sample::new(self.input.stem(), &self.bytes)
+    }
+}
+
+/// The format that knows all files, and the table of each.
+fn recognize(format: Option<Format>, heads: &[Head]) -> TraceResult<(Format, Vec<Recognized>)> {
+    let samples: Vec<Sample<'_>> = heads.iter().map(Head::sample).collect();
     let candidates = match format {
         Some(format) => vec![format],
         None => Format::ALL.to_vec(),
     };
+    // The first file that the best candidate does not know is the one to complain about.
+    let mut best = (0, None);
     for candidate in candidates {
-        let found = match format {
-            Some(_) => candidate.recognize(&sample),
-            None => candidate.recognize_alone(&sample),
-        };
-        if let Some(found) = found {
-            let first_time = first_time(candidate, &sample, options);
-            return Ok((candidate, found, first_time));
+        let found: Vec<Recognized> = samples
+            .iter()
+            .map_while(|sample| match format {
+                Some(_) => candidate.recognize(sample),
+                None => candidate.recognize_alone(sample),
+            })
+            .collect();
+        if found.len() == samples.len() {
+            return Ok((candidate, found));
+        }
+        if found.len() > best.0 || best.1.is_none() {
+            best = (found.len(), Some(candidate));
         }
     }
-    let error = unrecognized(format, input, &sample);
-    match lines.advance() {
-        Err(fault @ LineError::Io(..)) => Err(line_error(&input.name(), fault)),
-        _ => Err(error),
+    let (known, candidate) = best;
+    let wrong = &heads[known];
+    if let Some(fault) = &wrong.fault {
+        return Err(fault.clone());
     }
+    let format = if known > 0 { candidate } else { format };
+    Err(unrecognized(format, &wrong.input, &samples[known]))
 }
 
 fn unrecognized(format: Option<Format>, input: &TraceInput, sample: &Sample<'_>) -> Box<TraceError> {

@@ -242,7 +242,7 @@ impl Gathering {
 
     fn stream(self, reader: TraceReader) -> TraceResult<TraceSource> {
         let mut reader = reader;
-        let nodes = settle_nodes(self.nodes, reader.tally_mut().0);
+        let nodes = settle_nodes(self.nodes, reader.tally_mut());
         Ok(TraceSource {
             format: reader.format(),
             pods: Pods::Stream(self.pods.finish().map_err(disk)?, Box::new(reader)),
@@ -254,9 +254,8 @@ impl Gathering {
 
     /// False: the event is out of order.
     fn apply(&mut self, event: PodEvent, reader: &mut TraceReader) -> TraceResult<bool> {
-        let file = reader.file_name(event.origin.0).to_owned();
-        let (tally, skip) = reader.tally_mut();
-        match self.lives.apply(event, tally, skip, &file)? {
+        let (file, tally, skip) = reader.blame(event.origin.0);
+        match self.lives.apply(event, tally, skip, file)? {
             Outcome::OutOfOrder => return Ok(false),
             Outcome::Ended(life) => self.keep(*life)?,
             Outcome::Began(_) | Outcome::Nothing => {}
@@ -280,7 +279,7 @@ impl Gathering {
         for life in self.lives.remaining() {
             self.keep(life)?;
         }
-        let nodes = settle_nodes(self.nodes, reader.tally_mut().0);
+        let nodes = settle_nodes(self.nodes, reader.tally_mut());
         Ok(Some(TraceSource {
             format: reader.format(),
             pods: Pods::Sorted(self.pods.finish().map_err(disk)?),
@@ -363,7 +362,7 @@ pub fn read_nodes(request: &TraceRequest) -> TraceResult<(Vec<NodeEvent>, Tally)
             nodes.push(event);
         }
     }
-    let nodes = settle_nodes(nodes, reader.tally_mut().0);
+    let nodes = settle_nodes(nodes, reader.tally_mut());
     Ok((nodes, reader.tally().clone()))
 }
 
