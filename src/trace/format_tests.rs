@@ -270,7 +270,10 @@ fn azure_vm_tables() {
     let json = found.to_json();
     assert_eq!(json["vm_hours"], json!(8_233_200.0 / 3600.0));
     assert_eq!(json["core_hours"], json!(90_755_400.0 / 3600.0));
-    for files in [["azure-v2/deployments.sample.csv", "azure-v2/vmtable.sample.csv"], ["azure-v2/vmtable.sample.csv", "azure-v2/deployments.sample.csv"]] {
+    for files in [
+        ["azure-v2/deployments.sample.csv", "azure-v2/vmtable.sample.csv"],
+        ["azure-v2/vmtable.sample.csv", "azure-v2/deployments.sample.csv"],
+    ] {
         assert_eq!(look(&files).format, "azure-v2", "the format that knows all files");
     }
     let found = look(&["azure-v2/vmtable_v1.sample.csv"]);

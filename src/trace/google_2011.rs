@@ -2,7 +2,7 @@
 
 use super::error::RowError;
 use super::lines::{Row, limits, parse_digits};
-use super::record::{NodeChange, NodeEvent, PodEvent, PodVerb, TraceId, TraceItem, TraceNode, TracePod};
+use super::record::{NodeChange, NodeEvent, PodEvent, PodRequest, PodVerb, TraceId, TraceNode};
 use super::table::{Context, Parsed, Recognized, Sample, Table, owned};
 use crate::engine::time::SimTime;
 
@@ -137,7 +137,7 @@ impl Table for Machines {
             b"2" => NodeChange::Capacity(machine),
             _ => return Err(row.unknown(2, "0 (add), 1 (remove) or 2 (update)")),
         };
-        Ok(Some(TraceItem::Node(NodeEvent { at, node, change })))
+        Ok(Some(NodeEvent { at, node, change }.into()))
     }
 }
 
@@ -175,23 +175,16 @@ impl Table for Tasks {
         let machine = row.get(4);
         let placement =
             if machine.is_empty() { None } else { Some(TraceId::Number(row.integer(4, AFTER_END)?)) };
-        let priority = if row.get(8).is_empty() { None } else { Some(row.integer(8, 1000)? as i64) };
+        let priority = if row.get(8).is_empty() { None } else { Some(row.integer(8, 1000)? as i32) };
         let BorgTime::At(at) = at else {
             // The task was alive when the trace ended; that is what no end means.
             return cx.left_out(AFTER_END_RULE);
         };
-        let pod = TracePod {
-            name: TraceId::Task(job, index),
-            cpu_milli: cpu.unwrap_or(0),
-            memory_bytes: memory.unwrap_or(0),
-            disk_bytes,
-            group: Some(TraceId::Number(job)),
-            priority,
-            max_per_node: spread,
-            placement,
-            ..TracePod::default()
-        };
-        Ok(Some(TraceItem::PodEvent(PodEvent { at, verb, pod, strict: false, origin: cx.origin() })))
+        let request =
+            PodRequest { cpu_milli: cpu.unwrap_or(0), memory_bytes: memory.unwrap_or(0), disk_bytes };
+        let name = TraceId::Task(job, index);
+        let event = PodEvent::new(at, name, verb, request, cx.origin());
+        Ok(Some(PodEvent { priority, max_per_node: spread, placement, ..event }.into()))
     }
 }
 

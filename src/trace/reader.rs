@@ -231,11 +231,11 @@ struct Head {
 
 impl Head {
     /// Enough for every format; shards are many.
-    const BYTES: usize = 32 << 10;
+    const BYTES: usize = 31 << 10;
 
     fn read(input: &TraceInput) -> TraceResult<Head> {
         let mut lines = Lines::new(input.open()?);
-        let mut bytes = lines.peek();
+        let mut bytes = lines.peek(Self::BYTES + 1);
         if bytes.len() > Self::BYTES {
             // The last line would be cut.
             bytes = &bytes[..Self::BYTES];

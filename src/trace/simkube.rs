@@ -519,7 +519,7 @@ struct Finished {
 
 impl RecordFile for Finished {
     fn next_item(&mut self, _cx: &mut Context) -> TraceResult<Option<(u64, TraceItem)>> {
-        Ok(self.pods.next().map(|pod| (0, TraceItem::Pod(pod))))
+        Ok(self.pods.next().map(|pod| (0, pod.into())))
     }
 
     fn report(&self) -> FileReport {

@@ -256,7 +256,7 @@ mod database {
                     }
                 }
                 match vm(&cells).and_then(|vm| pod(vm, cx)) {
-                    Ok(Some(pod)) => return Ok(Some((u64::try_from(row).unwrap_or(0), TraceItem::Pod(pod)))),
+                    Ok(Some(pod)) => return Ok(Some((u64::try_from(row).unwrap_or(0), pod.into()))),
                     Ok(None) => {}
                     Err(fault) => {
                         cx.tally.skip(located(&self.name, "vm", row, *fault), cx.options.skip_bad_rows)?;
