@@ -4,9 +4,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::quantity::Quantity;
 use crate::trace::convert::{Encoding, convert};
 use crate::trace::sort::DEFAULT_SORT_MEMORY;
-use crate::trace::{
-    Format, Inspection, TraceError, TraceInput, TraceOptions, TraceRequest, inspect,
-};
+use crate::trace::{Format, Inspection, TraceError, TraceInput, TraceOptions, TraceRequest, inspect};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::{self, Write};

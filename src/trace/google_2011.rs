@@ -5,6 +5,7 @@ use super::lines::{Row, limits, parse_digits};
 use super::record::{NodeChange, NodeEvent, PodEvent, PodRequest, PodVerb, TraceId, TraceNode};
 use super::table::{Context, Parsed, Recognized, Sample, Table, owned};
 use crate::engine::time::SimTime;
+use std::num::NonZeroU32;
 
 const MACHINES: [&str; 6] = ["time", "machine_id", "event_type", "platform_id", "cpus", "memory"];
 const ATTRIBUTES: [&str; 5] =
@@ -168,14 +169,14 @@ impl Table for Tasks {
         let memory = row.optional_share(10, cx.memory_scale(), 1)?;
         let disk_bytes = row.optional_share(11, cx.disk_scale(), 1)?;
         let spread = match row.get(12) {
-            b"1" => Some(1),
+            b"1" => Some(NonZeroU32::MIN),
             b"0" | b"" => None,
             _ => return Err(row.unknown(12, "0 or 1")),
         };
         let machine = row.get(4);
         let placement =
             if machine.is_empty() { None } else { Some(TraceId::Number(row.integer(4, AFTER_END)?)) };
-        let priority = if row.get(8).is_empty() { None } else { Some(row.integer(8, 1000)? as i32) };
+        let priority = if row.get(8).is_empty() { None } else { Some(row.integer(8, 1000)? as i16) };
         let BorgTime::At(at) = at else {
             // The task was alive when the trace ended; that is what no end means.
             return cx.left_out(AFTER_END_RULE);

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 /// What the files look like, for messages.
 pub const EXPECTED: &str = "lines of JSON objects of instance_events, collection_events or machine_events, or CSV with their flattened names as header";
@@ -191,7 +192,7 @@ impl Record<'_> {
         if share > 10.0 {
             return Err(self.fault(name, SkipReason::Absurd, "a share of the largest machine"));
         }
-        Ok(Some(libm::round(share * scale as f64) as u64))
+        Ok(Some(super::lines::nearest(share * scale as f64)))
     }
 
     fn time(&self) -> Result<BorgTime, Box<RowError>> {
@@ -261,7 +262,7 @@ impl Record<'_> {
         let memory = self.share(Name::Memory, cx.memory_scale())?;
         let priority = match self.value(Name::Priority) {
             "" => None,
-            _ => Some(self.integer(Name::Priority, 1000)? as i32),
+            _ => Some(self.integer(Name::Priority, 1000)? as i16),
         };
         let inside = !matches!(self.value(Name::Alloc), "" | "0");
         if inside && !cx.options.inner_tasks {
@@ -274,7 +275,7 @@ impl Record<'_> {
         };
         let request =
             PodRequest { cpu_milli: cpu.unwrap_or(0), memory_bytes: memory.unwrap_or(0), disk_bytes: None };
-        let max_per_node = cx.max_per_machine.get(&collection).copied();
+        let max_per_node = cx.max_per_machine.get(&collection).copied().and_then(NonZeroU32::new);
         let event = PodEvent::new(at, TraceId::Task(collection, index), verb, request, cx.origin());
         Ok(Some(PodEvent { priority, max_per_node, placement, ..event }.into()))
     }

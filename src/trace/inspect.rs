@@ -140,12 +140,12 @@ impl Inspector {
                 TraceItem::Node(event) => self.nodes.push(*event),
                 TraceItem::Pod(pod) => self.whole_pod(&pod),
                 TraceItem::PodEvent(event) if sort_events => {
-                    let key = (event.at.map_or(0, |t| t.as_nanos()), order);
+                    let key = (event.at_nanos, order);
                     order += 1;
                     events.push(key, event).map_err(|e| TraceError::option(e.to_string()))?;
                 }
                 TraceItem::PodEvent(event) => {
-                    if !self.event(event, &mut reader)? {
+                    if !self.event(&event, &mut reader)? {
                         return Ok(None);
                     }
                 }
@@ -154,7 +154,7 @@ impl Inspector {
         self.result.sorted &= events.is_sorted();
         for event in events.finish().map_err(|e| TraceError::option(e.to_string()))? {
             let (_, event) = event.map_err(|e| TraceError::option(e.to_string()))?;
-            if !self.event(event, &mut reader)? {
+            if !self.event(&event, &mut reader)? {
                 return Ok(None);
             }
         }
@@ -199,8 +199,8 @@ impl Inspector {
     }
 
     /// False: out of order.
-    fn event(&mut self, event: PodEvent, reader: &mut super::TraceReader) -> TraceResult<bool> {
-        let at = event.at.map_or(0, |t| t.as_nanos());
+    fn event(&mut self, event: &PodEvent, reader: &mut super::TraceReader) -> TraceResult<bool> {
+        let at = event.at_nanos;
         let (file, tally, skip) = reader.blame(event.origin.0);
         match self.lives.apply(event, tally, skip, file)? {
             Outcome::OutOfOrder => return Ok(false),

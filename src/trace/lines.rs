@@ -429,14 +429,14 @@ impl<'a> Row<'a> {
             };
         }
         let number = self.number(field)?;
-        let value = libm::round(number * scale as f64);
-        if value < 0.0 {
+        if number < 0.0 {
             return Err(self.negative(field));
         }
+        let value = number * scale as f64;
         if value > limit as f64 {
             return Err(self.absurd(field));
         }
-        Ok(value as u64)
+        Ok(nearest(value))
     }
 
     /// A share of `whole` (1 or 100) times `scale`, rounded to the nearest integer.
@@ -452,7 +452,8 @@ impl<'a> Row<'a> {
         if share > (whole * 10) as f64 {
             return Err(self.absurd(field));
         }
-        Ok(libm::round(share * scale as f64 / whole as f64) as u64)
+        let value = share * scale as f64;
+        Ok(nearest(if whole == 1 { value } else { value / whole as f64 }))
     }
     /// A share, or nothing.
     ///
@@ -530,15 +531,24 @@ impl<'a> Row<'a> {
     }
 }
 
+/// The nearest whole number, halves up, of a number of 0 or more.
+#[inline]
+pub fn nearest(value: f64) -> u64 {
+    let whole = value as u64;
+    whole + u64::from(value - whole as f64 >= 0.5)
+}
+
 /// See [`Row::is_missing`].
 #[inline]
 pub fn is_missing(bytes: &[u8]) -> bool {
+    let Some(first) = bytes.first() else { return true };
+    // Nearly all fields are numbers.
+    if first.is_ascii_digit() {
+        return false;
+    }
     match bytes.len() {
-        0 => true,
         1 => bytes == b"-",
-        3 | 4 if !bytes[0].is_ascii_digit() => {
-            ["nan", "null", "none", "n/a"].iter().any(|w| bytes.eq_ignore_ascii_case(w.as_bytes()))
-        }
+        3 | 4 => ["nan", "null", "none", "n/a"].iter().any(|w| bytes.eq_ignore_ascii_case(w.as_bytes())),
         _ => false,
     }
 }

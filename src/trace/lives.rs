@@ -6,14 +6,18 @@
 use super::error::{SkipReason, Tally, TraceError, TraceResult};
 use super::record::{PodEvent, PodRequest, PodVerb, TraceId, TracePod};
 use crate::engine::time::SimTime;
-use rustc_hash::FxHashMap;
-use std::collections::hash_map::Entry;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use std::hash::BuildHasher;
+use std::num::NonZeroU32;
 
 /// Pods in the making.
 #[derive(Default)]
 pub struct Lives {
-    /// Slots of the pods that are alive, by fingerprint of their name.
-    open: FxHashMap<u128, u32>,
+    /// Slots of the pods that are alive, found by the hash of their names. The table holds nothing else, so that it stays in the
+    /// caches; the names are in the slots.
+    open: HashTable<u32>,
     slots: Vec<OpenLife>,
     free: Vec<u32>,
     /// How often an id ended, when names have to be told apart.
@@ -64,23 +68,26 @@ impl Lives {
     /// In strict reading: an id submitted twice, an end without a start. `file` is the name for the message.
     pub fn apply(
         &mut self,
-        event: PodEvent,
+        event: &PodEvent,
         tally: &mut Tally,
         skip: Option<u64>,
         file: &str,
     ) -> TraceResult<Outcome> {
-        let at = event.at.unwrap_or(SimTime::ZERO);
+        let at = SimTime::from_nanos(event.at_nanos);
         if at < self.last {
             return Ok(Outcome::OutOfOrder);
         }
         self.last = at;
         let begins = matches!(event.verb, PodVerb::Submit | PodVerb::Seen | PodVerb::Schedule);
-        match self.open.entry(event.name.fingerprint()) {
+        let slots = &self.slots;
+        let same = |slot: &u32| slots.get(*slot as usize).is_some_and(|life| life.first.name == event.name);
+        let hash_of = |slot: &u32| slots.get(*slot as usize).map_or(0, |life| hash(&life.first.name));
+        match self.open.entry(hash(&event.name), same, hash_of) {
             Entry::Vacant(entry) if begins => {
                 let request = event.request;
                 let slot = self.free.pop().unwrap_or(self.slots.len() as u32);
                 entry.insert(slot);
-                self.begin(slot, event);
+                self.begin(slot, event.clone());
                 Ok(Outcome::Began(request))
             }
             Entry::Vacant(_) => {
@@ -88,14 +95,14 @@ impl Lives {
                     tally.leave_out("event of an unknown pod", 1);
                 } else if event.strict {
                     let message = format!("pod \"{}\" ends and never began", event.name);
-                    tally.skip(located(&event, file, SkipReason::EndWithoutStart, message), skip)?;
+                    tally.skip(located(event, file, SkipReason::EndWithoutStart, message), skip)?;
                 } else {
                     tally.leave_out("end of an unknown pod", 1);
                 }
                 Ok(Outcome::Nothing)
             }
             Entry::Occupied(entry) if event.verb == PodVerb::End => {
-                let slot = entry.remove();
+                let (slot, _) = entry.remove();
                 self.free.push(slot);
                 Ok(match self.finish(slot, Some(at)) {
                     Some(life) => Outcome::Ended(Box::new(life)),
@@ -113,7 +120,7 @@ impl Lives {
     }
 
     fn begin(&mut self, slot: u32, event: PodEvent) {
-        let scheduled = if event.verb == PodVerb::Schedule { event.at } else { None };
+        let scheduled = if event.verb == PodVerb::Schedule { event.at() } else { None };
         let life = OpenLife { order: self.next_order, evicted: false, alive: true, scheduled, first: event };
         self.next_order += 1;
         match self.slots.get_mut(slot as usize) {
@@ -131,7 +138,7 @@ impl Lives {
         let job = if let TraceId::Task(job, _) = first.name { Some(TraceId::Number(job)) } else { None };
         let mut pod = TracePod {
             name: std::mem::take(&mut first.name),
-            arrival: first.at,
+            arrival: first.at(),
             end,
             scheduled: life.scheduled,
             cpu_milli: first.request.cpu_milli,
@@ -140,7 +147,7 @@ impl Lives {
             group: group.or(job),
             role,
             priority: first.priority.map(i64::from),
-            max_per_node: first.max_per_node,
+            max_per_node: first.max_per_node.map(NonZeroU32::get),
             placement: first.placement.take(),
             ..TracePod::default()
         };
@@ -170,7 +177,7 @@ impl OpenLife {
     /// An event of a pod that is alive and stays so.
     fn go_on(
         &mut self,
-        event: PodEvent,
+        event: &PodEvent,
         at: SimTime,
         tally: &mut Tally,
         skip: Option<u64>,
@@ -180,14 +187,14 @@ impl OpenLife {
             PodVerb::Submit if self.evicted => self.evicted = false,
             PodVerb::Submit if event.strict => {
                 let message = format!("pod \"{}\" was created before and did not end", event.name);
-                tally.skip(located(&event, file, SkipReason::DuplicateId, message), skip)?;
+                tally.skip(located(event, file, SkipReason::DuplicateId, message), skip)?;
             }
             PodVerb::Submit => tally.leave_out("submitted while alive", 1),
             PodVerb::Schedule => {
                 self.evicted = false;
                 self.scheduled = self.scheduled.or(Some(at));
                 if event.placement.is_some() {
-                    self.first.placement = event.placement;
+                    self.first.placement.clone_from(&event.placement);
                 }
             }
             PodVerb::Evict => self.evicted = true,
@@ -203,9 +210,13 @@ impl OpenLife {
     }
 }
 
+fn hash(name: &TraceId) -> u64 {
+    FxBuildHasher.hash_one(name)
+}
+
 fn located(event: &PodEvent, file: &str, reason: SkipReason, message: String) -> Box<TraceError> {
     let mut error = TraceError::of_file(file, reason, message);
-    error.line = event.origin.1;
+    error.line = u64::from(event.origin.1);
     error.column = 1;
     error
 }
@@ -218,7 +229,7 @@ mod tests {
     fn event(at: u64, verb: PodVerb, task: u64) -> PodEvent {
         let request = PodRequest { cpu_milli: 100, ..PodRequest::default() };
         let at_time = Some(SimTime::from_secs(at));
-        let event = PodEvent::new(at_time, TraceId::Task(1, task), verb, request, (0, at));
+        let event = PodEvent::new(at_time, TraceId::Task(1, task), verb, request, (0, at as u32));
         PodEvent { strict: true, ..event }
     }
 
@@ -228,7 +239,7 @@ mod tests {
     fn run(events: &[(u64, PodVerb, u64)]) -> TraceResult<Vec<Shown>> {
         let (mut lives, mut tally, mut done) = (Lives::with_names(), Tally::default(), Vec::new());
         for &(at, verb, task) in events {
-            if let Outcome::Ended(life) = lives.apply(event(at, verb, task), &mut tally, None, "f")? {
+            if let Outcome::Ended(life) = lives.apply(&event(at, verb, task), &mut tally, None, "f")? {
                 done.push(*life);
             }
         }
@@ -279,8 +290,8 @@ mod tests {
     #[test]
     fn going_back_in_time_is_told() {
         let (mut lives, mut tally) = (Lives::default(), Tally::default());
-        assert!(lives.apply(event(5, Submit, 0), &mut tally, None, "f").is_ok());
-        let outcome = lives.apply(event(4, Submit, 1), &mut tally, None, "f");
+        assert!(lives.apply(&event(5, Submit, 0), &mut tally, None, "f").is_ok());
+        let outcome = lives.apply(&event(4, Submit, 1), &mut tally, None, "f");
         assert!(matches!(outcome, Ok(Outcome::OutOfOrder)));
     }
 }

@@ -144,8 +144,8 @@ impl TraceReader {
                 continue;
             };
             match current.next_item(&mut self.cx)? {
-                Some((line, item)) => {
-                    if let Some(error) = self.repeated(line, &item) {
+                Some(item) => {
+                    if let Some(error) = self.repeated(&item) {
                         self.cx.tally.skip(error, self.cx.options.skip_bad_rows)?;
                         continue;
                     }
@@ -194,7 +194,7 @@ impl TraceReader {
     }
 
     /// The fault of an id that was seen before. Events repeat ids; their lives are checked when they are paired.
-    fn repeated(&mut self, line: u64, item: &TraceItem) -> Option<Box<TraceError>> {
+    fn repeated(&mut self, item: &TraceItem) -> Option<Box<TraceError>> {
         let (kind, name, salt) = match item {
             TraceItem::Pod(pod) => ("pod", &pod.name, 0),
             TraceItem::Node(event) if self.lists_machines => ("machine", &event.node, 1 << 127),
@@ -205,8 +205,8 @@ impl TraceReader {
         }
         let message = format!("{kind} \"{name}\" was seen before");
         let mut error = TraceError::of_file(self.file_name(self.cx.file), SkipReason::DuplicateId, message);
-        error.line = line;
-        error.column = u64::from(line > 0);
+        error.line = self.cx.line;
+        error.column = u64::from(self.cx.line > 0);
         Some(error)
     }
 
@@ -398,7 +398,7 @@ impl RowFile {
 }
 
 impl RecordFile for RowFile {
-    fn next_item(&mut self, cx: &mut Context) -> TraceResult<Option<(u64, TraceItem)>> {
+    fn next_item(&mut self, cx: &mut Context) -> TraceResult<Option<TraceItem>> {
         loop {
             let span = match self.lines.advance() {
                 Ok(Some(span)) => span,
@@ -429,7 +429,7 @@ impl RecordFile for RowFile {
                         *count += u64::from(is_missing(row.get(field)));
                     }
                     if let Some(item) = item {
-                        return Ok(Some((span.line, item)));
+                        return Ok(Some(item));
                     }
                 }
                 Err(fault) => {

@@ -4,6 +4,7 @@ use crate::engine::time::SimTime;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::num::NonZeroU32;
 
 /// The name of a pod, a group or a machine as the trace writes it. Numbers stay numbers, so that hundreds of millions of
 /// rows cost no allocation.
@@ -246,9 +247,10 @@ impl PodRequest {
 /// One change in a pod's life, for the formats that write events instead of lives. Small, for there are many.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodEvent {
-    /// When; `None`: before the trace began.
-    #[serde(with = "time_serde")]
-    pub at: Option<SimTime>,
+    /// Nanoseconds from the start of the trace.
+    pub at_nanos: u64,
+    /// Before the trace began, at a time of 0.
+    pub before: bool,
     /// Which pod. Those of [`TraceId::Task`] are in the group of their job unless `details` names another.
     pub name: TraceId,
     /// What.
@@ -256,18 +258,21 @@ pub struct PodEvent {
     /// What it asks for.
     pub request: PodRequest,
     /// See [`TracePod::priority`].
-    pub priority: Option<i32>,
+    pub priority: Option<i16>,
     /// See [`TracePod::max_per_node`].
-    pub max_per_node: Option<u32>,
+    pub max_per_node: Option<NonZeroU32>,
     /// See [`TracePod::placement`].
     pub placement: Option<TraceId>,
     /// Group and role, where there are any.
     pub details: Option<Box<PodDetails>>,
     /// Ends of pods that never began are an error, not something that the format's documentation expects.
     pub strict: bool,
-    /// File index and line, for messages.
-    pub origin: (u32, u64),
+    /// File index and line (at most 2^32-1), for messages.
+    pub origin: (u32, u32),
 }
+
+// Events are copied from stage to stage, and there are hundreds of millions in a trace.
+const _: () = assert!(size_of::<PodEvent>() <= 120);
 
 impl PodEvent {
     /// An event that says no more than this, and is not strict.
@@ -276,10 +281,11 @@ impl PodEvent {
         name: TraceId,
         verb: PodVerb,
         request: PodRequest,
-        origin: (u32, u64),
+        origin: (u32, u32),
     ) -> PodEvent {
         PodEvent {
-            at,
+            at_nanos: at.map_or(0, SimTime::as_nanos),
+            before: at.is_none(),
             name,
             verb,
             request,
@@ -290,6 +296,10 @@ impl PodEvent {
             strict: false,
             origin,
         }
+    }
+    /// When; `None`: before the trace began.
+    pub fn at(&self) -> Option<SimTime> {
+        (!self.before).then(|| SimTime::from_nanos(self.at_nanos))
     }
 }
 
@@ -334,7 +344,7 @@ impl TraceItem {
     pub fn at(&self) -> SimTime {
         match self {
             TraceItem::Pod(pod) => pod.arrival,
-            TraceItem::PodEvent(event) => event.at,
+            TraceItem::PodEvent(event) => event.at(),
             TraceItem::Node(event) => event.at,
         }
         .unwrap_or(SimTime::ZERO)

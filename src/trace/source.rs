@@ -119,7 +119,7 @@ impl TraceSource {
                     }
                 }
                 TraceItem::PodEvent(event) if sort_events => {
-                    let key = (event.at.map_or(0, |t| t.as_nanos()), gathering.order);
+                    let key = (event.at_nanos, gathering.order);
                     gathering.order += 1;
                     gathering.events.push(key, event).map_err(disk)?;
                 }
@@ -264,7 +264,7 @@ impl Gathering {
     /// False: the event is out of order.
     fn apply(&mut self, event: PodEvent, reader: &mut TraceReader) -> TraceResult<bool> {
         let (file, tally, skip) = reader.blame(event.origin.0);
-        match self.lives.apply(event, tally, skip, file)? {
+        match self.lives.apply(&event, tally, skip, file)? {
             Outcome::OutOfOrder => return Ok(false),
             Outcome::Ended(life) => self.keep(*life)?,
             Outcome::Began(_) | Outcome::Nothing => {}
