@@ -4,9 +4,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::quantity::Quantity;
 use crate::trace::convert::{Encoding, convert};
 use crate::trace::sort::DEFAULT_SORT_MEMORY;
-use crate::trace::{
-    Format, Inspection, SkipReason, TraceError, TraceInput, TraceOptions, TraceRequest, inspect,
-};
+use crate::trace::{Format, Inspection, TraceError, TraceInput, TraceOptions, TraceRequest, inspect};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -132,8 +130,9 @@ pub fn run(args: &TraceArgs) -> ExitCode {
         },
         Err(error) => {
             let color = io::IsTerminal::is_terminal(&io::stderr());
-            eprint!("{}", Diagnostics::from(Diagnostic::from(&*error)).render(color));
-            ExitCode::from(if error.reason == SkipReason::Unreadable { 3 } else { 2 })
+            let findings = Diagnostics::from(Diagnostic::from(&*error));
+            eprint!("{}", findings.render(color));
+            ExitCode::from(findings.exit_code())
         }
     }
 }

@@ -3,9 +3,6 @@
 use super::types::*;
 use crate::diagnostic::{Code, Diagnostic, Span};
 
-/// Trace formats that can be read.
-const TRACE_FORMATS_READY: &[&str] = &["openb", "alibaba-gpu-v2025", "auto"];
-
 /// A part of the format and whether a scenario uses it.
 struct Feature {
     /// The path in the message.
@@ -20,7 +17,6 @@ const NOT_YET: &[Feature] = &[
         path: "controlPlane",
         used: |s| (s.control_plane != ControlPlane::IDEAL).then_some(s.name.span),
     },
-    Feature { path: "workload.trace.format", used: unready_trace },
     Feature { path: "workload.trace.group", used: |s| trace(s, |t| t.group != TraceGroup::Pods) },
     Feature {
         path: "workload.trace.placement",
@@ -42,10 +38,6 @@ pub fn not_implemented(scenario: &Scenario) -> Vec<Diagnostic> {
 
 fn trace(scenario: &Scenario, test: fn(&TraceSpec) -> bool) -> Option<Span> {
     scenario.workload.trace.as_ref().filter(|t| test(t)).map(|t| t.format.span)
-}
-
-fn unready_trace(scenario: &Scenario) -> Option<Span> {
-    trace(scenario, |t| !TRACE_FORMATS_READY.contains(&t.format.as_str()))
 }
 
 fn unready_verb(scenario: &Scenario) -> Option<Span> {

@@ -2,7 +2,7 @@
 
 use super::error::RowError;
 use super::lines::{Row, limits};
-use super::record::{NodeChange, NodeEvent, TraceId, TraceItem, TraceNode, TracePod};
+use super::record::{NodeChange, NodeEvent, TraceId, TraceNode, TracePod};
 use super::table::{
     BatchLife, Context, Moment, Parsed, Recognized, Sample, Table, ends_after, moment, owned,
 };
@@ -89,7 +89,7 @@ impl Table for Machines {
             gpu_model: row.optional(1)?.filter(|model| &**model != "CPU"),
             ..TraceNode::default()
         };
-        Ok(Some(TraceItem::Node(NodeEvent { at: None, node, change: NodeChange::Appears(machine) })))
+        Ok(Some(NodeEvent { at: None, node, change: NodeChange::Appears(machine) }.into()))
     }
 }
 
@@ -171,22 +171,25 @@ impl Table for Tasks {
             (Some(arrival), Some(launch), Some(end)) => Some(arrival + end.since(launch)),
             _ => end,
         };
-        Ok(Some(TraceItem::Pod(TracePod {
-            name: TraceId::Text(format!("{job}-{task}").into()),
-            copies,
-            arrival,
-            scheduled: launch,
-            end,
-            cpu_milli,
-            memory_bytes,
-            gpu_count,
-            gpu_milli,
-            gpu_models: row.optional(9)?.into_iter().collect(),
-            group: Some(group),
-            role: Some(task.into()),
-            phase: row.optional(3)?,
-            ..TracePod::default()
-        })))
+        Ok(Some(
+            TracePod {
+                name: TraceId::Text(format!("{job}-{task}").into()),
+                copies,
+                arrival,
+                scheduled: launch,
+                end,
+                cpu_milli,
+                memory_bytes,
+                gpu_count,
+                gpu_milli,
+                gpu_models: row.optional_text(9)?.into_iter().collect(),
+                group: Some(group),
+                role: Some(task.into()),
+                phase: row.optional_text(3)?,
+                ..TracePod::default()
+            }
+            .into(),
+        ))
     }
 }
 
@@ -222,16 +225,19 @@ impl Table for Instances {
             Ok(times) => times,
             Err(rule) => return cx.left_out(rule),
         };
-        Ok(Some(TraceItem::Pod(TracePod {
-            name: TraceId::from(instance),
-            arrival: launch,
-            scheduled: launch,
-            end,
-            group: Some(TraceId::from(job)),
-            role: Some(task.into()),
-            phase: row.optional(5)?,
-            placement: row.optional(8)?.map(TraceId::Text),
-            ..TracePod::default()
-        })))
+        Ok(Some(
+            TracePod {
+                name: TraceId::from(instance),
+                arrival: launch,
+                scheduled: launch,
+                end,
+                group: Some(TraceId::from(job)),
+                role: Some(task.into()),
+                phase: row.optional_text(5)?,
+                placement: row.optional_text(8)?.map(TraceId::Text),
+                ..TracePod::default()
+            }
+            .into(),
+        ))
     }
 }

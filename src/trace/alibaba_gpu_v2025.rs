@@ -3,7 +3,7 @@
 use super::error::{RowError, SkipReason};
 use super::inspect::gib;
 use super::lines::{Row, limits};
-use super::record::{TraceId, TraceItem, TracePod};
+use super::record::{TraceId, TracePod};
 use super::table::{Context, Figures, Parsed, Recognized, Sample, Table, whole_seconds};
 use crate::engine::time::SimTime;
 use rustc_hash::FxHashSet;
@@ -123,7 +123,7 @@ impl Table for Instances {
         if cx.options.figures {
             self.figures.count(&pod, times);
         }
-        Ok(Some(TraceItem::Pod(pod)))
+        Ok(Some(pod.into()))
     }
 
     fn figures(&self, into: &mut Figures) {

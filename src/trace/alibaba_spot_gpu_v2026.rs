@@ -2,7 +2,7 @@
 
 use super::alibaba_gpu_v2020::gpus;
 use super::lines::{Row, limits};
-use super::record::{NodeChange, NodeEvent, TraceId, TraceItem, TraceNode, TracePod};
+use super::record::{NodeChange, NodeEvent, TraceId, TraceNode, TracePod};
 use super::table::{Context, Parsed, Recognized, Sample, Table};
 use crate::engine::time::{SimDuration, SimTime};
 
@@ -59,7 +59,7 @@ impl Table for Nodes {
             gpu_model: row.optional(model)?,
             ..TraceNode::default()
         };
-        Ok(Some(TraceItem::Node(NodeEvent { at: None, node, change: NodeChange::Appears(machine) })))
+        Ok(Some(NodeEvent { at: None, node, change: NodeChange::Appears(machine) }.into()))
     }
 }
 
@@ -94,19 +94,22 @@ impl Table for Jobs {
         if copies == 0 {
             return cx.left_out("job without workers");
         }
-        Ok(Some(TraceItem::Pod(TracePod {
-            group: Some(name.clone()),
-            name,
-            copies,
-            arrival: Some(arrival),
-            end: Some(end),
-            cpu_milli,
-            gpu_count,
-            gpu_milli,
-            gpu_models: row.optional(model)?.into_iter().collect(),
-            role: row.optional(kind)?,
-            priority: Some(priority),
-            ..TracePod::default()
-        })))
+        Ok(Some(
+            TracePod {
+                group: Some(name.clone()),
+                name,
+                copies,
+                arrival: Some(arrival),
+                end: Some(end),
+                cpu_milli,
+                gpu_count,
+                gpu_milli,
+                gpu_models: row.optional_text(model)?.into_iter().collect(),
+                role: row.optional_text(kind)?,
+                priority: Some(priority),
+                ..TracePod::default()
+            }
+            .into(),
+        ))
     }
 }

@@ -2,7 +2,9 @@
 
 use super::error::RowError;
 use super::lines::{Row, limits};
-use super::record::{NodeChange, NodeEvent, PodEvent, PodVerb, TraceId, TraceItem, TraceNode, TracePod};
+use super::record::{
+    NodeChange, NodeEvent, PodDetails, PodEvent, PodRequest, PodVerb, TraceId, TraceNode, TracePod,
+};
 use super::table::{
     BatchLife, Context, Moment, Parsed, Recognized, Sample, Table, ends_after, moment, owned,
 };
@@ -84,7 +86,7 @@ impl Table for Servers {
             }
             _ => return Err(row.unknown(2, "add, softerror or harderror")),
         };
-        Ok(Some(TraceItem::Node(NodeEvent { at, node, change })))
+        Ok(Some(NodeEvent { at, node, change }.into()))
     }
 }
 
@@ -106,18 +108,22 @@ impl Table for Containers {
             b"Remove" => PodVerb::End,
             _ => return Err(row.unknown(1, "Create or Remove")),
         };
-        let pod = TracePod {
-            name: TraceId::Number(row.integer(2, limits::COUNT)?),
-            placement: Some(TraceId::Number(row.integer(3, limits::COUNT)?)),
+        let name = TraceId::Number(row.integer(2, limits::COUNT)?);
+        let request = PodRequest {
             cpu_milli: row.scaled_or_zero(4, 1000, limits::CPU_MILLI)?,
             memory_bytes: row.optional_share(5, cx.memory_scale(), 1)?.unwrap_or(0),
             disk_bytes: row.optional_share(6, cx.disk_scale(), 1)?,
-            role: Some("container".into()),
-            ..TracePod::default()
         };
-        // The event is written when it finished, so creation is also the moment of placement.
-        let pod = TracePod { scheduled: at, ..pod };
-        Ok(Some(TraceItem::PodEvent(PodEvent { at, verb, pod, strict: true, origin: cx.origin() })))
+        let details = PodDetails { group: None, role: Some("container".into()) };
+        Ok(Some(
+            PodEvent {
+                placement: Some(TraceId::Number(row.integer(3, limits::COUNT)?)),
+                details: Some(Box::new(details)),
+                strict: true,
+                ..PodEvent::new(at, name, verb, request, cx.origin())
+            }
+            .into(),
+        ))
     }
 }
 
@@ -182,18 +188,21 @@ impl Table for Tasks {
         if copies == 0 {
             return cx.left_out("task without instances");
         }
-        Ok(Some(TraceItem::Pod(TracePod {
-            name: TraceId::Task(job, task),
-            copies,
-            arrival,
-            end,
-            cpu_milli,
-            memory_bytes,
-            group: Some(TraceId::Number(job)),
-            role: Some("batch".into()),
-            phase: row.optional(5)?,
-            ..TracePod::default()
-        })))
+        Ok(Some(
+            TracePod {
+                name: TraceId::Task(job, task),
+                copies,
+                arrival,
+                end,
+                cpu_milli,
+                memory_bytes,
+                group: Some(TraceId::Number(job)),
+                role: Some("batch".into()),
+                phase: row.optional_text(5)?,
+                ..TracePod::default()
+            }
+            .into(),
+        ))
     }
 }
 
@@ -231,18 +240,21 @@ impl Table for Instances {
         let (job, task) = (row.integer(2, limits::COUNT)?, row.integer(3, limits::COUNT)?);
         let placement =
             if row.is_missing(4) { None } else { Some(TraceId::Number(row.integer(4, limits::COUNT)?)) };
-        Ok(Some(TraceItem::Pod(TracePod {
-            name: TraceId::Text(format!("{job}-{task}-{}", self.rows).into()),
-            arrival,
-            end,
-            scheduled: arrival,
-            cpu_milli,
-            memory_bytes,
-            group: Some(TraceId::Number(job)),
-            role: Some("batch".into()),
-            phase: row.optional(5)?,
-            placement,
-            ..TracePod::default()
-        })))
+        Ok(Some(
+            TracePod {
+                name: TraceId::Text(format!("{job}-{task}-{}", self.rows).into()),
+                arrival,
+                end,
+                scheduled: arrival,
+                cpu_milli,
+                memory_bytes,
+                group: Some(TraceId::Number(job)),
+                role: Some("batch".into()),
+                phase: row.optional_text(5)?,
+                placement,
+                ..TracePod::default()
+            }
+            .into(),
+        ))
     }
 }

@@ -2,7 +2,9 @@
 
 use super::error::RowError;
 use super::lines::{Row, limits};
-use super::record::{NodeChange, NodeEvent, PodEvent, PodVerb, TraceId, TraceItem, TraceNode, TracePod};
+use super::record::{
+    NodeChange, NodeEvent, PodDetails, PodEvent, PodRequest, PodVerb, TraceId, TraceNode, TracePod,
+};
 use super::table::{
     BatchLife, Context, Moment, Parsed, Recognized, Sample, Table, ends_after, moment, owned,
 };
@@ -91,7 +93,7 @@ impl Table for Machines {
         if row.required(6)? != "USING" {
             return cx.left_out("machine is being installed");
         }
-        Ok(Some(TraceItem::Node(NodeEvent { at, node, change: NodeChange::Appears(machine) })))
+        Ok(Some(NodeEvent { at, node, change: NodeChange::Appears(machine) }.into()))
     }
 }
 
@@ -114,17 +116,22 @@ impl Table for Containers {
             b"stopped" => PodVerb::End,
             _ => return Err(row.unknown(4, "started, allocated, unknown or stopped")),
         };
-        let pod = TracePod {
-            name,
-            placement: row.optional(1)?.map(TraceId::Text),
+        let request = PodRequest {
             cpu_milli: row.scaled_or_zero(5, 10, limits::CPU_MILLI)?,
             memory_bytes: row.optional_share(7, cx.memory_scale(), 100)?.unwrap_or(0),
-            group: row.optional(3)?.map(TraceId::Text),
-            role: Some("container".into()),
-            ..TracePod::default()
+            disk_bytes: None,
         };
         row.scaled_or_zero(6, 10, limits::CPU_MILLI)?;
-        Ok(Some(TraceItem::PodEvent(PodEvent { at, verb, pod, strict: false, origin: cx.origin() })))
+        let group = row.optional_text(3)?.map(TraceId::Text);
+        let details = PodDetails { group, role: Some("container".into()) };
+        Ok(Some(
+            PodEvent {
+                placement: row.optional_text(1)?.map(TraceId::Text),
+                details: Some(Box::new(details)),
+                ..PodEvent::new(at, name, verb, request, cx.origin())
+            }
+            .into(),
+        ))
     }
 }
 
@@ -170,18 +177,21 @@ impl Table for Tasks {
         if copies == 0 {
             return cx.left_out("task without instances");
         }
-        Ok(Some(TraceItem::Pod(TracePod {
-            name: TraceId::Text(format!("{job}-{task}").into()),
-            copies,
-            arrival,
-            end,
-            cpu_milli,
-            memory_bytes,
-            group: Some(TraceId::from(job)),
-            role: Some("batch".into()),
-            phase: row.optional(4)?,
-            ..TracePod::default()
-        })))
+        Ok(Some(
+            TracePod {
+                name: TraceId::Text(format!("{job}-{task}").into()),
+                copies,
+                arrival,
+                end,
+                cpu_milli,
+                memory_bytes,
+                group: Some(TraceId::from(job)),
+                role: Some("batch".into()),
+                phase: row.optional_text(4)?,
+                ..TracePod::default()
+            }
+            .into(),
+        ))
     }
 }
 
@@ -212,18 +222,21 @@ impl Table for Instances {
             Ok(times) => times,
             Err(rule) => return cx.left_out(rule),
         };
-        Ok(Some(TraceItem::Pod(TracePod {
-            name: TraceId::Text(format!("{job}-{task}-{instance}-{attempt}").into()),
-            arrival,
-            end,
-            scheduled: arrival,
-            cpu_milli,
-            memory_bytes,
-            group: Some(TraceId::from(job)),
-            role: Some("batch".into()),
-            phase: row.optional(4)?,
-            placement: row.optional(7)?.map(TraceId::Text),
-            ..TracePod::default()
-        })))
+        Ok(Some(
+            TracePod {
+                name: TraceId::Text(format!("{job}-{task}-{instance}-{attempt}").into()),
+                arrival,
+                end,
+                scheduled: arrival,
+                cpu_milli,
+                memory_bytes,
+                group: Some(TraceId::from(job)),
+                role: Some("batch".into()),
+                phase: row.optional_text(4)?,
+                placement: row.optional_text(7)?.map(TraceId::Text),
+                ..TracePod::default()
+            }
+            .into(),
+        ))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::error::{RowError, SkipReason};
 use super::lines::{Row, limits};
-use super::record::{TraceClaim, TraceId, TraceItem, TracePod};
+use super::record::{TraceClaim, TraceId, TracePod};
 use super::table::{Context, Parsed, Recognized, Sample, Table, ends_after};
 use crate::engine::time::SimTime;
 use std::collections::BTreeMap;
@@ -215,6 +215,6 @@ impl Table for Vms {
             fault.field = fault.field.map(|field| self.at[field]);
             fault
         })?;
-        Ok(pod.map(TraceItem::Pod))
+        Ok(pod.map(TracePod::into))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::error::RowError;
 use super::lines::{Row, limits};
-use super::record::{TraceId, TraceItem, TracePod};
+use super::record::{TraceId, TracePod};
 use super::table::{Context, Figures, Moment, Parsed, Recognized, Sample, Table, ends_after, moment, owned};
 use crate::engine::time::{SimDuration, SimTime};
 
@@ -117,16 +117,19 @@ impl Table for Vms {
             self.totals[0] += 1;
             self.totals[1] += u64::from(alive);
         }
-        Ok(Some(TraceItem::Pod(TracePod {
-            name: TraceId::from(row.required(0)?),
-            arrival,
-            end: (!alive).then(|| start + life),
-            cpu_milli,
-            memory_bytes,
-            group: row.optional(2)?.map(TraceId::Text),
-            role: row.optional(8)?,
-            ..TracePod::default()
-        })))
+        Ok(Some(
+            TracePod {
+                name: TraceId::from(row.required(0)?),
+                arrival,
+                end: (!alive).then(|| start + life),
+                cpu_milli,
+                memory_bytes,
+                group: row.optional_text(2)?.map(TraceId::Text),
+                role: row.optional_text(8)?,
+                ..TracePod::default()
+            }
+            .into(),
+        ))
     }
 
     fn figures(&self, into: &mut Figures) {

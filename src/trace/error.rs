@@ -35,6 +35,8 @@ pub enum SkipReason {
     Malformed,
     /// A compressed stream that ends too early or is damaged; the rest of its file is lost.
     TruncatedFile,
+    /// There is no such file. Never skipped.
+    FileMissing,
     /// The file cannot be read at all. Never skipped.
     Unreadable,
     /// The header or the first rows do not belong to the format. Never skipped.
@@ -63,6 +65,7 @@ impl SkipReason {
             SkipReason::EndWithoutStart => "end_without_start",
             SkipReason::Malformed => "malformed",
             SkipReason::TruncatedFile => "truncated_file",
+            SkipReason::FileMissing => "file_missing",
             SkipReason::Unreadable => "unreadable",
             SkipReason::WrongFormat => "wrong_format",
             SkipReason::Options => "options",
@@ -74,7 +77,8 @@ impl SkipReason {
     pub const fn can_be_skipped(self) -> bool {
         !matches!(
             self,
-            SkipReason::Unreadable
+            SkipReason::FileMissing
+                | SkipReason::Unreadable
                 | SkipReason::WrongFormat
                 | SkipReason::Options
                 | SkipReason::TooManyBadRows
@@ -112,6 +116,7 @@ impl From<&TraceError> for Diagnostic {
         let code = match error.reason {
             SkipReason::WrongColumns | SkipReason::TornLine | SkipReason::LineTooLong => Code::TraceRow,
             SkipReason::WrongFormat => Code::TraceFormat,
+            SkipReason::FileMissing => Code::FileMissing,
             SkipReason::Unreadable => Code::FileUnreadable,
             SkipReason::NotUtf8 => Code::NotUtf8,
             SkipReason::Options => Code::Conflict,

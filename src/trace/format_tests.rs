@@ -270,6 +270,12 @@ fn azure_vm_tables() {
     let json = found.to_json();
     assert_eq!(json["vm_hours"], json!(8_233_200.0 / 3600.0));
     assert_eq!(json["core_hours"], json!(90_755_400.0 / 3600.0));
+    for files in [
+        ["azure-v2/deployments.sample.csv", "azure-v2/vmtable.sample.csv"],
+        ["azure-v2/vmtable.sample.csv", "azure-v2/deployments.sample.csv"],
+    ] {
+        assert_eq!(look(&files).format, "azure-v2", "the format that knows all files");
+    }
     let found = look(&["azure-v2/vmtable_v1.sample.csv"]);
     assert_eq!((found.pods, sums(&found)), (6, (32_000, 181 << 30, None, 0)));
 }

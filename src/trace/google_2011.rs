@@ -2,9 +2,10 @@
 
 use super::error::RowError;
 use super::lines::{Row, limits, parse_digits};
-use super::record::{NodeChange, NodeEvent, PodEvent, PodVerb, TraceId, TraceItem, TraceNode, TracePod};
+use super::record::{NodeChange, NodeEvent, PodEvent, PodRequest, PodVerb, TraceId, TraceNode};
 use super::table::{Context, Parsed, Recognized, Sample, Table, owned};
 use crate::engine::time::SimTime;
+use std::num::NonZeroU32;
 
 const MACHINES: [&str; 6] = ["time", "machine_id", "event_type", "platform_id", "cpus", "memory"];
 const ATTRIBUTES: [&str; 5] =
@@ -137,7 +138,7 @@ impl Table for Machines {
             b"2" => NodeChange::Capacity(machine),
             _ => return Err(row.unknown(2, "0 (add), 1 (remove) or 2 (update)")),
         };
-        Ok(Some(TraceItem::Node(NodeEvent { at, node, change })))
+        Ok(Some(NodeEvent { at, node, change }.into()))
     }
 }
 
@@ -168,30 +169,23 @@ impl Table for Tasks {
         let memory = row.optional_share(10, cx.memory_scale(), 1)?;
         let disk_bytes = row.optional_share(11, cx.disk_scale(), 1)?;
         let spread = match row.get(12) {
-            b"1" => Some(1),
+            b"1" => Some(NonZeroU32::MIN),
             b"0" | b"" => None,
             _ => return Err(row.unknown(12, "0 or 1")),
         };
         let machine = row.get(4);
         let placement =
             if machine.is_empty() { None } else { Some(TraceId::Number(row.integer(4, AFTER_END)?)) };
-        let priority = if row.get(8).is_empty() { None } else { Some(row.integer(8, 1000)? as i64) };
+        let priority = if row.get(8).is_empty() { None } else { Some(row.integer(8, 1000)? as i16) };
         let BorgTime::At(at) = at else {
             // The task was alive when the trace ended; that is what no end means.
             return cx.left_out(AFTER_END_RULE);
         };
-        let pod = TracePod {
-            name: TraceId::Task(job, index),
-            cpu_milli: cpu.unwrap_or(0),
-            memory_bytes: memory.unwrap_or(0),
-            disk_bytes,
-            group: Some(TraceId::Number(job)),
-            priority,
-            max_per_node: spread,
-            placement,
-            ..TracePod::default()
-        };
-        Ok(Some(TraceItem::PodEvent(PodEvent { at, verb, pod, strict: false, origin: cx.origin() })))
+        let request =
+            PodRequest { cpu_milli: cpu.unwrap_or(0), memory_bytes: memory.unwrap_or(0), disk_bytes };
+        let name = TraceId::Task(job, index);
+        let event = PodEvent::new(at, name, verb, request, cx.origin());
+        Ok(Some(PodEvent { priority, max_per_node: spread, placement, ..event }.into()))
     }
 }
 

@@ -3,12 +3,13 @@
 use super::error::{RowError, SkipReason};
 use super::google_2011::{AFTER_END, BorgTime, borg_time};
 use super::lines::{Row, limits};
-use super::record::{NodeChange, NodeEvent, PodEvent, PodVerb, TraceId, TraceItem, TraceNode, TracePod};
+use super::record::{NodeChange, NodeEvent, PodEvent, PodRequest, PodVerb, TraceId, TraceNode};
 use super::table::{Context, Parsed, Recognized, Sample, Table};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 /// What the files look like, for messages.
 pub const EXPECTED: &str = "lines of JSON objects of instance_events, collection_events or machine_events, or CSV with their flattened names as header";
@@ -191,7 +192,7 @@ impl Record<'_> {
         if share > 10.0 {
             return Err(self.fault(name, SkipReason::Absurd, "a share of the largest machine"));
         }
-        Ok(Some(libm::round(share * scale as f64) as u64))
+        Ok(Some(super::lines::nearest(share * scale as f64)))
     }
 
     fn time(&self) -> Result<BorgTime, Box<RowError>> {
@@ -239,7 +240,7 @@ impl Record<'_> {
                 ));
             }
         };
-        Ok(Some(TraceItem::Node(NodeEvent { at, node, change })))
+        Ok(Some(NodeEvent { at, node, change }.into()))
     }
 
     fn instance_event(&self, at: Option<crate::engine::time::SimTime>, cx: &mut Context) -> Parsed {
@@ -261,7 +262,7 @@ impl Record<'_> {
         let memory = self.share(Name::Memory, cx.memory_scale())?;
         let priority = match self.value(Name::Priority) {
             "" => None,
-            _ => Some(self.integer(Name::Priority, 1000)? as i64),
+            _ => Some(self.integer(Name::Priority, 1000)? as i16),
         };
         let inside = !matches!(self.value(Name::Alloc), "" | "0");
         if inside && !cx.options.inner_tasks {
@@ -272,17 +273,11 @@ impl Record<'_> {
             "" | "0" | "-1" => None,
             _ => Some(TraceId::Number(self.integer(Name::Machine, AFTER_END)?)),
         };
-        let pod = TracePod {
-            name: TraceId::Task(collection, index),
-            cpu_milli: cpu.unwrap_or(0),
-            memory_bytes: memory.unwrap_or(0),
-            group: Some(TraceId::Number(collection)),
-            priority,
-            max_per_node: cx.max_per_machine.get(&collection).copied(),
-            placement,
-            ..TracePod::default()
-        };
-        Ok(Some(TraceItem::PodEvent(PodEvent { at, verb, pod, strict: false, origin: cx.origin() })))
+        let request =
+            PodRequest { cpu_milli: cpu.unwrap_or(0), memory_bytes: memory.unwrap_or(0), disk_bytes: None };
+        let max_per_node = cx.max_per_machine.get(&collection).copied().and_then(NonZeroU32::new);
+        let event = PodEvent::new(at, TraceId::Task(collection, index), verb, request, cx.origin());
+        Ok(Some(PodEvent { priority, max_per_node, placement, ..event }.into()))
     }
 }
 

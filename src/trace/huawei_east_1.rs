@@ -1,7 +1,7 @@
 //! Huawei-East-1: creations and deletions of virtual machines over 30 days.
 
 use super::lines::{Row, limits};
-use super::record::{PodEvent, PodVerb, TraceId, TraceItem, TracePod};
+use super::record::{PodEvent, PodRequest, PodVerb, TraceId};
 use super::table::{Context, Parsed, Recognized, Sample, Table};
 use crate::engine::time::SimTime;
 
@@ -38,13 +38,13 @@ impl Table for Events {
             b"1" => PodVerb::End,
             _ => return Err(row.unknown(kind, "0 (create) or 1 (delete)")),
         };
-        let pod = TracePod {
-            name: TraceId::Number(row.integer(vm, limits::COUNT)?),
+        let request = PodRequest {
             cpu_milli: row.scaled(cpu, 1000, limits::CPU_MILLI)?,
             memory_bytes: row.scaled(memory, GIB, limits::BYTES)?,
-            ..TracePod::default()
+            disk_bytes: None,
         };
+        let name = TraceId::Number(row.integer(vm, limits::COUNT)?);
         let at = Some(SimTime::from_nanos(millis * 1_000_000));
-        Ok(Some(TraceItem::PodEvent(PodEvent { at, verb, pod, strict: true, origin: cx.origin() })))
+        Ok(Some(PodEvent { strict: true, ..PodEvent::new(at, name, verb, request, cx.origin()) }.into()))
     }
 }

@@ -51,13 +51,15 @@ impl TraceInput {
     /// [`SkipReason::Unreadable`] if the file cannot be opened or its first bytes cannot be read.
     pub fn open(&self) -> TraceResult<Box<dyn Read + Send>> {
         let unreadable = |error: io::Error| {
-            TraceError::of_file(self.name(), SkipReason::Unreadable, format!("cannot read: {error}"))
+            let missing = error.kind() == io::ErrorKind::NotFound;
+            let reason = if missing { SkipReason::FileMissing } else { SkipReason::Unreadable };
+            TraceError::of_file(self.name(), reason, format!("cannot read: {error}"))
         };
         let mut raw: Box<dyn Read + Send> = match self {
             TraceInput::Path(path) => {
                 if path.is_dir() {
                     let message = "cannot read: it is a folder, expected a file";
-                    return Err(TraceError::of_file(self.name(), SkipReason::Unreadable, message));
+                    return Err(TraceError::of_file(self.name(), SkipReason::FileMissing, message));
                 }
                 Box::new(File::open(path).map_err(unreadable)?)
             }
@@ -126,7 +128,7 @@ mod tests {
     #[test]
     fn missing_files_and_folders_are_named() {
         let error = TraceInput::from_argument("no/such/file.csv").open().err().expect("missing");
-        assert_eq!((error.reason, error.file.as_str()), (SkipReason::Unreadable, "no/such/file.csv"));
+        assert_eq!((error.reason, error.file.as_str()), (SkipReason::FileMissing, "no/such/file.csv"));
         assert!(TraceInput::from_argument("/").open().is_err());
     }
 

@@ -137,15 +137,15 @@ impl Inspector {
         let mut order = 0u64;
         while let Some(item) = reader.next_item()? {
             match item {
-                TraceItem::Node(event) => self.nodes.push(event),
+                TraceItem::Node(event) => self.nodes.push(*event),
                 TraceItem::Pod(pod) => self.whole_pod(&pod),
                 TraceItem::PodEvent(event) if sort_events => {
-                    let key = (event.at.map_or(0, |t| t.as_nanos()), order);
+                    let key = (event.at_nanos, order);
                     order += 1;
                     events.push(key, event).map_err(|e| TraceError::option(e.to_string()))?;
                 }
                 TraceItem::PodEvent(event) => {
-                    if !self.event(event, &mut reader)? {
+                    if !self.event(&event, &mut reader)? {
                         return Ok(None);
                     }
                 }
@@ -154,7 +154,7 @@ impl Inspector {
         self.result.sorted &= events.is_sorted();
         for event in events.finish().map_err(|e| TraceError::option(e.to_string()))? {
             let (_, event) = event.map_err(|e| TraceError::option(e.to_string()))?;
-            if !self.event(event, &mut reader)? {
+            if !self.event(&event, &mut reader)? {
                 return Ok(None);
             }
         }
@@ -162,7 +162,7 @@ impl Inspector {
             self.finished(&life.pod);
         }
         self.sweep.settle();
-        for event in settle_nodes(std::mem::take(&mut self.nodes), reader.tally_mut().0) {
+        for event in settle_nodes(std::mem::take(&mut self.nodes), reader.tally_mut()) {
             self.node(&event);
         }
         Ok(Some(self.finish(&reader)))
@@ -199,18 +199,18 @@ impl Inspector {
     }
 
     /// False: out of order.
-    fn event(&mut self, event: PodEvent, reader: &mut super::TraceReader) -> TraceResult<bool> {
-        let at = event.at.map_or(0, |t| t.as_nanos());
-        let file = reader.file_name(event.origin.0).to_owned();
-        let (tally, skip) = reader.tally_mut();
-        match self.lives.apply(event, tally, skip, &file)? {
+    fn event(&mut self, event: &PodEvent, reader: &mut super::TraceReader) -> TraceResult<bool> {
+        let at = event.at_nanos;
+        let (file, tally, skip) = reader.blame(event.origin.0);
+        match self.lives.apply(event, tally, skip, file)? {
             Outcome::OutOfOrder => return Ok(false),
-            Outcome::Began(pod) => {
-                let (amounts, copies) = (amounts(pod), pod.copies);
-                self.sweep.add(at, copies, &amounts, true);
+            Outcome::Began(request) => {
+                let disk = request.disk_bytes.unwrap_or(0);
+                let amounts = [1, request.cpu_milli, request.memory_bytes, disk, 0, 0];
+                self.sweep.add(at, &amounts, true);
             }
             Outcome::Ended(life) => {
-                self.sweep.add(at, life.pod.copies, &amounts(&life.pod), false);
+                self.sweep.add(at, &amounts(&life.pod), false);
                 self.finished(&life.pod);
             }
             Outcome::Nothing => {}
@@ -225,7 +225,7 @@ impl Inspector {
         if !self.streams {
             let start = pod.arrival_or_start().as_nanos();
             let end = pod.end.map_or(u64::MAX, |t| t.as_nanos());
-            self.intervals.0.push((start, end, pod.copies, values));
+            self.intervals.push(start, end, values.map(|v| v.saturating_mul(copies)));
         }
         for (slot, value) in values.into_iter().enumerate() {
             if slot != 3 || pod.disk_bytes.is_some() || !pod.claims.is_empty() {
@@ -289,13 +289,13 @@ struct Sweep {
 impl Sweep {
     /// Changes of one instant are summed before a peak is taken: the state between ends and arrivals of the same instant is
     /// never above both neighbours.
-    fn add(&mut self, at: u64, copies: u32, amounts: &Amounts, arrives: bool) {
+    fn add(&mut self, at: u64, amounts: &Amounts, arrives: bool) {
         if at != self.pending_at {
             self.settle();
             self.pending_at = at;
         }
         for (now, amount) in self.now.iter_mut().zip(amounts) {
-            let change = u128::from(*amount) * u128::from(copies);
+            let change = u128::from(*amount);
             *now = if arrives { now.wrapping_add(change) } else { now.wrapping_sub(change) };
         }
     }
@@ -311,25 +311,33 @@ impl Sweep {
 
 /// Lives as intervals, for traces whose rows (all or some) are lives.
 #[derive(Default)]
-struct Intervals(Vec<(u64, u64, u32, Amounts)>);
+struct Intervals {
+    amounts: Vec<Amounts>,
+    /// Instants with the index of the life, in the order of the rows until they are sorted.
+    starts: Vec<(u64, u32)>,
+    ends: Vec<(u64, u32)>,
+}
 
 impl Intervals {
+    fn push(&mut self, start: u64, end: u64, amounts: Amounts) {
+        let index = self.amounts.len() as u32;
+        self.amounts.push(amounts);
+        self.starts.push((start, index));
+        if end < u64::MAX {
+            self.ends.push((end, index));
+        }
+    }
+
     fn peaks(mut self) -> [Peak; RESOURCES] {
         let mut sweep = Sweep::default();
-        self.0.sort_by_key(|life| life.0);
-        let mut ends: Vec<u32> = (0..self.0.len() as u32).collect();
-        ends.sort_by_key(|&i| self.0[i as usize].1);
-        let mut ends = ends.into_iter().peekable();
-        for &(start, _, copies, amounts) in &self.0 {
-            while let Some(&i) = ends.peek() {
-                let (_, end, copies, amounts) = self.0[i as usize];
-                if end > start {
-                    break;
-                }
-                sweep.add(end, copies, &amounts, false);
-                ends.next();
+        self.starts.sort_unstable();
+        self.ends.sort_unstable();
+        let mut ends = self.ends.into_iter().peekable();
+        for (start, index) in self.starts {
+            while let Some((end, index)) = ends.next_if(|&(end, _)| end <= start) {
+                sweep.add(end, &self.amounts[index as usize], false);
             }
-            sweep.add(start, copies, &amounts, true);
+            sweep.add(start, &self.amounts[index as usize], true);
         }
         sweep.settle();
         sweep.peaks

@@ -4,11 +4,13 @@
 //! and not what follows it, however the quotes stand; fields are slices of the buffer, nothing is copied.
 
 use super::error::{RowError, SkipReason};
+use compact_str::CompactString;
 use std::io::{self, Read};
 
 /// Longer lines are refused: no trace has them, and memory stays bounded.
 pub const MAX_LINE_BYTES: usize = 4 << 20;
 const BUFFER_BYTES: usize = 256 << 10;
+const FIRST_BYTES: usize = 32 << 10;
 
 /// Splits a byte stream into lines without their ends (LF or CRLF); a BOM at the start is dropped.
 pub struct Lines {
@@ -62,9 +64,9 @@ impl Lines {
         }
     }
 
-    /// What comes next, up to the buffer's size, without consuming it.
-    pub fn peek(&mut self) -> &[u8] {
-        while !self.at_end && self.end < self.buffer.len() {
+    /// What comes next, at least so many bytes of it (up to the buffer's size), without consuming it.
+    pub fn peek(&mut self, bytes: usize) -> &[u8] {
+        while !self.at_end && self.end < bytes.min(self.buffer.len()) {
             self.fill();
         }
         self.drop_bom();
@@ -88,7 +90,9 @@ impl Lines {
                 self.buffer.resize(doubled, 0);
             }
         }
-        match self.source.read(&mut self.buffer[self.end..]) {
+        // The first reads are small: to recognize a table its start is enough.
+        let most = if self.line == 0 && self.end < FIRST_BYTES { FIRST_BYTES } else { self.buffer.len() };
+        match self.source.read(&mut self.buffer[self.end..most]) {
             Ok(0) => self.at_end = true,
             Ok(n) => self.end += n,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -167,7 +171,7 @@ impl Lines {
     /// # Errors
     /// Reading fails, or there are more than `limit` bytes.
     pub fn into_rest(mut self, limit: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = self.peek().to_vec();
+        let mut bytes = self.peek(0).to_vec();
         if let Some(error) = self.failure.take() {
             return Err(error);
         }
@@ -197,12 +201,7 @@ impl Fields {
             let bytes = self.unquoted.as_deref().unwrap_or(line);
             return Row { bytes, bounds: &self.bounds, raw: line, span };
         }
-        let mut start = 0;
-        for comma in memchr::memchr_iter(b',', line) {
-            self.bounds.push((start, comma as u32));
-            start = comma as u32 + 1;
-        }
-        self.bounds.push((start, line.len() as u32));
+        split_at_commas(line, &mut self.bounds);
         Row { bytes: line, bounds: &self.bounds, raw: line, span }
     }
 
@@ -248,6 +247,37 @@ impl Fields {
         self.bounds.push((start, plain.len() as u32));
         self.unquoted = Some(plain);
     }
+}
+
+/// Finds the fields of a line without quotes. Fields are short, so eight bytes are looked at at once: a byte of `word` is 0
+/// exactly where the line has a comma, and the arithmetic sets the high bit of exactly those bytes.
+fn split_at_commas(line: &[u8], bounds: &mut Vec<(u32, u32)>) {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    const COMMAS: u64 = 0x2c2c_2c2c_2c2c_2c2c;
+    let mut start = 0u32;
+    let mut chunks = line.chunks_exact(8);
+    let mut base = 0u32;
+    for chunk in &mut chunks {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(chunk);
+        let word = u64::from_le_bytes(bytes) ^ COMMAS;
+        let mut found = !(((word & LOW) + LOW) | word | LOW);
+        while found != 0 {
+            let comma = base + found.trailing_zeros() / 8;
+            bounds.push((start, comma));
+            start = comma + 1;
+            found &= found - 1;
+        }
+        base += 8;
+    }
+    for (at, &byte) in chunks.remainder().iter().enumerate() {
+        if byte == b',' {
+            let comma = base + at as u32;
+            bounds.push((start, comma));
+            start = comma + 1;
+        }
+    }
+    bounds.push((start, line.len() as u32));
 }
 
 /// One row.
@@ -359,6 +389,15 @@ impl<'a> Row<'a> {
         Ok(Some(self.text(field)?).filter(|t| !t.is_empty()).map(Box::from))
     }
 
+    /// The same as a text that needs no allocation while it is short.
+    ///
+    /// # Errors
+    /// [`SkipReason::NotUtf8`].
+    #[inline]
+    pub fn optional_text(&self, field: usize) -> FieldResult<Option<CompactString>> {
+        Ok(Some(self.text(field)?).filter(|t| !t.is_empty()).map(CompactString::from))
+    }
+
     /// Empty, `nan`, `NULL`, `None`, `N/A` or `-` alone: the ways in which exports write "nothing".
     #[inline]
     pub fn is_missing(&self, field: usize) -> bool {
@@ -382,21 +421,22 @@ impl<'a> Row<'a> {
     #[inline]
     pub fn scaled(&self, field: usize, scale: u64, limit: u64) -> FieldResult<u64> {
         let bytes = self.get(field);
-        if let Some(whole) = parse_digits(bytes) {
+        // Many whole numbers are written as floats.
+        if let Some(whole) = parse_digits(bytes.strip_suffix(b".0").unwrap_or(bytes)) {
             return match whole.checked_mul(scale) {
                 Some(value) if value <= limit => Ok(value),
                 _ => Err(self.absurd(field)),
             };
         }
         let number = self.number(field)?;
-        let value = libm::round(number * scale as f64);
-        if value < 0.0 {
+        if number < 0.0 {
             return Err(self.negative(field));
         }
+        let value = number * scale as f64;
         if value > limit as f64 {
             return Err(self.absurd(field));
         }
-        Ok(value as u64)
+        Ok(nearest(value))
     }
 
     /// A share of `whole` (1 or 100) times `scale`, rounded to the nearest integer.
@@ -412,7 +452,8 @@ impl<'a> Row<'a> {
         if share > (whole * 10) as f64 {
             return Err(self.absurd(field));
         }
-        Ok(libm::round(share * scale as f64 / whole as f64) as u64)
+        let value = share * scale as f64;
+        Ok(nearest(if whole == 1 { value } else { value / whole as f64 }))
     }
     /// A share, or nothing.
     ///
@@ -490,15 +531,24 @@ impl<'a> Row<'a> {
     }
 }
 
+/// The nearest whole number, halves up, of a number of 0 or more.
+#[inline]
+pub fn nearest(value: f64) -> u64 {
+    let whole = value as u64;
+    whole + u64::from(value - whole as f64 >= 0.5)
+}
+
 /// See [`Row::is_missing`].
 #[inline]
 pub fn is_missing(bytes: &[u8]) -> bool {
+    let Some(first) = bytes.first() else { return true };
+    // Nearly all fields are numbers.
+    if first.is_ascii_digit() {
+        return false;
+    }
     match bytes.len() {
-        0 => true,
         1 => bytes == b"-",
-        3 | 4 if !bytes[0].is_ascii_digit() => {
-            ["nan", "null", "none", "n/a"].iter().any(|w| bytes.eq_ignore_ascii_case(w.as_bytes()))
-        }
+        3 | 4 => ["nan", "null", "none", "n/a"].iter().any(|w| bytes.eq_ignore_ascii_case(w.as_bytes())),
         _ => false,
     }
 }
@@ -526,6 +576,9 @@ pub fn parse_number(bytes: &[u8]) -> Option<f64> {
     if let Some(quick) = parse_short_decimal(bytes) {
         return Some(quick);
     }
+    if let Some(quick) = parse_short_exponent(bytes) {
+        return Some(quick);
+    }
     // Rust also reads "inf", "nan" and "+1"; only the last is a number here.
     let first = *bytes.first()?;
     if !(first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.')) {
@@ -538,8 +591,6 @@ pub fn parse_number(bytes: &[u8]) -> Option<f64> {
 /// `ddd.ddd` with at most 15 digits: both parts are exact in an `f64`, so one division rounds correctly.
 #[inline]
 fn parse_short_decimal(bytes: &[u8]) -> Option<f64> {
-    const POWERS: [f64; 16] =
-        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
     if bytes.is_empty() || bytes.len() > 16 {
         return None;
     }
@@ -560,6 +611,46 @@ fn parse_short_decimal(bytes: &[u8]) -> Option<f64> {
         _ => None,
     }
 }
+
+/// `d.dddde-dd`: mantissa and power of ten are exact, so one division or multiplication rounds correctly.
+fn parse_short_exponent(bytes: &[u8]) -> Option<f64> {
+    let split = bytes.iter().position(|b| matches!(b, b'e' | b'E'))?;
+    let (mantissa, exponent) = (&bytes[..split], &bytes[split + 1..]);
+    let (negative, digits) = match exponent {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    let exponent = parse_digits(digits).filter(|&e| e <= 15)? as i32;
+    let point = mantissa.iter().position(|&b| b == b'.');
+    let decimals = point.map_or(0, |at| mantissa.len() - 1 - at) as i32;
+    let mut whole = 0u64;
+    if mantissa.len() > 16 || mantissa.len() <= usize::from(point.is_some()) {
+        return None;
+    }
+    for (at, &byte) in mantissa.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => whole = whole * 10 + u64::from(byte - b'0'),
+            b'.' if Some(at) == point => {}
+            _ => return None,
+        }
+    }
+    if whole >= 1 << 53 {
+        return None;
+    }
+    let power = if negative { -exponent } else { exponent } - decimals;
+    match power {
+        0..=15 => Some(whole as f64 * POWERS[power as usize]),
+        -22..=-1 => Some(whole as f64 / POWERS[power.unsigned_abs() as usize]),
+        _ => None,
+    }
+}
+
+/// Powers of ten that an `f64` holds exactly.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19, 1e20, 1e21, 1e22,
+];
 
 #[cfg(test)]
 mod tests {
@@ -659,9 +750,47 @@ mod tests {
 
     #[test]
     fn quick_decimals_equal_the_standard_library() {
-        for text in ["0.1", "0.07446", "123456789.012345", "0.30000000000000", "5.", ".5", "999999999999999"]
-        {
+        for text in [
+            "0.1",
+            "0.07446",
+            "123456789.012345",
+            "0.30000000000000",
+            "5.",
+            ".5",
+            "999999999999999",
+            "3.815e-05",
+            "1.907e-06",
+            "1e3",
+            "1E+15",
+            "9007199254740993e-15",
+            "9007199254740991e15",
+            "1.5e-15",
+            "123e-22",
+            "1e300",
+            "5e-324",
+        ] {
             assert_eq!(parse_number(text.as_bytes()), text.parse().ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn commas_are_found_wherever_they_are() {
+        for line in [
+            "",
+            ",",
+            "a",
+            ",,,,,,,,,,,,,,,,,",
+            "12345678",
+            "1234567,",
+            ",12345678",
+            "ü,\u{2c}\u{ac},\u{ac}x,,\u{80}",
+            "a,bb,ccc,dddd,eeeee,ffffff,",
+        ] {
+            row(line, |r| {
+                let found: Vec<&[u8]> = (0..r.columns()).map(|i| r.get(i)).collect();
+                let want: Vec<&[u8]> = line.as_bytes().split(|&b| b == b',').collect();
+                assert_eq!(found, want, "{line}");
+            });
         }
     }
 

@@ -4,14 +4,22 @@
 //! again is a new pod with the suffix `-r1`, `-r2` ...
 
 use super::error::{SkipReason, Tally, TraceError, TraceResult};
-use super::record::{PodEvent, PodVerb, TraceId, TracePod};
+use super::record::{PodEvent, PodRequest, PodVerb, TraceId, TracePod};
 use crate::engine::time::SimTime;
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use std::hash::BuildHasher;
+use std::num::NonZeroU32;
 
 /// Pods in the making.
 #[derive(Default)]
 pub struct Lives {
-    open: FxHashMap<TraceId, OpenLife>,
+    /// Slots of the pods that are alive, found by the hash of their names. The table holds nothing else, so that it stays in the
+    /// caches; the names are in the slots.
+    open: HashTable<u32>,
+    slots: Vec<OpenLife>,
+    free: Vec<u32>,
     /// How often an id ended, when names have to be told apart.
     ended: Option<FxHashMap<u128, u32>>,
     next_order: u64,
@@ -21,7 +29,10 @@ pub struct Lives {
 struct OpenLife {
     order: u64,
     evicted: bool,
-    pod: TracePod,
+    alive: bool,
+    scheduled: Option<SimTime>,
+    /// What its first event said, with the machine of its last placement.
+    first: PodEvent,
 }
 
 /// A pod whose life is known, with its place in the order of submission.
@@ -34,9 +45,9 @@ pub struct Life {
 }
 
 /// What an event did.
-pub enum Outcome<'a> {
+pub enum Outcome {
     /// A pod began to be wanted.
-    Began(&'a TracePod),
+    Began(PodRequest),
     /// A pod ended.
     Ended(Box<Life>),
     /// Neither.
@@ -55,83 +66,92 @@ impl Lives {
     ///
     /// # Errors
     /// In strict reading: an id submitted twice, an end without a start. `file` is the name for the message.
-    pub fn apply<'a>(
-        &'a mut self,
-        event: PodEvent,
+    pub fn apply(
+        &mut self,
+        event: &PodEvent,
         tally: &mut Tally,
         skip: Option<u64>,
         file: &str,
-    ) -> TraceResult<Outcome<'a>> {
-        let at = event.at.unwrap_or(SimTime::ZERO);
+    ) -> TraceResult<Outcome> {
+        let at = SimTime::from_nanos(event.at_nanos);
         if at < self.last {
             return Ok(Outcome::OutOfOrder);
         }
         self.last = at;
-        let known = self.open.get_mut(&event.pod.name);
-        match (event.verb, known) {
-            (PodVerb::Submit | PodVerb::Seen | PodVerb::Schedule, None) => {
-                return Ok(Outcome::Began(self.begin(event)));
+        let begins = matches!(event.verb, PodVerb::Submit | PodVerb::Seen | PodVerb::Schedule);
+        let slots = &self.slots;
+        let same = |slot: &u32| slots.get(*slot as usize).is_some_and(|life| life.first.name == event.name);
+        let hash_of = |slot: &u32| slots.get(*slot as usize).map_or(0, |life| hash(&life.first.name));
+        match self.open.entry(hash(&event.name), same, hash_of) {
+            Entry::Vacant(entry) if begins => {
+                let request = event.request;
+                let slot = self.free.pop().unwrap_or(self.slots.len() as u32);
+                entry.insert(slot);
+                self.begin(slot, event.clone());
+                Ok(Outcome::Began(request))
             }
-            (PodVerb::Submit, Some(life)) if life.evicted => life.evicted = false,
-            (PodVerb::Submit, Some(_)) => {
-                if !event.strict {
-                    tally.leave_out("submitted while alive", 1);
-                    return Ok(Outcome::Nothing);
+            Entry::Vacant(_) => {
+                if event.verb != PodVerb::End {
+                    tally.leave_out("event of an unknown pod", 1);
+                } else if event.strict {
+                    let message = format!("pod \"{}\" ends and never began", event.name);
+                    tally.skip(located(event, file, SkipReason::EndWithoutStart, message), skip)?;
+                } else {
+                    tally.leave_out("end of an unknown pod", 1);
                 }
-                let message = format!("pod \"{}\" was created before and did not end", event.pod.name);
-                tally.skip(located(&event, file, SkipReason::DuplicateId, message), skip)?;
+                Ok(Outcome::Nothing)
             }
-            (PodVerb::Schedule, Some(life)) => {
-                life.evicted = false;
-                life.pod.scheduled = life.pod.scheduled.or(Some(at));
-                if event.pod.placement.is_some() {
-                    life.pod.placement = event.pod.placement;
+            Entry::Occupied(entry) if event.verb == PodVerb::End => {
+                let (slot, _) = entry.remove();
+                self.free.push(slot);
+                Ok(match self.finish(slot, Some(at)) {
+                    Some(life) => Outcome::Ended(Box::new(life)),
+                    None => Outcome::Nothing,
+                })
+            }
+            Entry::Occupied(entry) => {
+                let slot = *entry.get();
+                if let Some(life) = self.slots.get_mut(slot as usize) {
+                    life.go_on(event, at, tally, skip, file)?;
                 }
+                Ok(Outcome::Nothing)
             }
-            (PodVerb::Evict, Some(life)) => life.evicted = true,
-            (PodVerb::Update | PodVerb::Seen, Some(life)) => {
-                if life.pod.cpu_milli == 0 && life.pod.memory_bytes == 0 {
-                    // Its requests were unknown at first.
-                    life.pod.cpu_milli = event.pod.cpu_milli;
-                    life.pod.memory_bytes = event.pod.memory_bytes;
-                    life.pod.disk_bytes = event.pod.disk_bytes;
-                } else if (life.pod.cpu_milli, life.pod.memory_bytes, life.pod.disk_bytes)
-                    != (event.pod.cpu_milli, event.pod.memory_bytes, event.pod.disk_bytes)
-                {
-                    tally.leave_out("request changed during life", 1);
-                }
-            }
-            (PodVerb::End, Some(_)) => {
-                if let Some(life) = self.open.remove(&event.pod.name) {
-                    return Ok(Outcome::Ended(Box::new(self.finish(life, Some(at)))));
-                }
-            }
-            (PodVerb::End, None) if event.strict => {
-                let message = format!("pod \"{}\" ends and never began", event.pod.name);
-                tally.skip(located(&event, file, SkipReason::EndWithoutStart, message), skip)?;
-            }
-            (PodVerb::End, None) => tally.leave_out("end of an unknown pod", 1),
-            (PodVerb::Evict | PodVerb::Update, None) => tally.leave_out("event of an unknown pod", 1),
         }
-        Ok(Outcome::Nothing)
     }
 
-    fn begin(&mut self, event: PodEvent) -> &TracePod {
-        let order = self.next_order;
+    fn begin(&mut self, slot: u32, event: PodEvent) {
+        let scheduled = if event.verb == PodVerb::Schedule { event.at() } else { None };
+        let life = OpenLife { order: self.next_order, evicted: false, alive: true, scheduled, first: event };
         self.next_order += 1;
-        let mut pod = event.pod;
-        pod.arrival = event.at;
-        if event.verb == PodVerb::Schedule {
-            pod.scheduled = event.at;
+        match self.slots.get_mut(slot as usize) {
+            Some(free) => *free = life,
+            None => self.slots.push(life),
         }
-        let key = pod.name.clone();
-        let life = OpenLife { order, evicted: false, pod };
-        &self.open.entry(key).insert_entry(life).into_mut().pod
     }
 
-    fn finish(&mut self, life: OpenLife, end: Option<SimTime>) -> Life {
-        let OpenLife { order, mut pod, .. } = life;
-        pod.end = end;
+    fn finish(&mut self, slot: u32, end: Option<SimTime>) -> Option<Life> {
+        let life = self.slots.get_mut(slot as usize).filter(|life| life.alive)?;
+        life.alive = false;
+        let first = &mut life.first;
+        let details = first.details.take();
+        let (group, role) = details.map_or((None, None), |d| (d.group, d.role));
+        let job = if let TraceId::Task(job, _) = first.name { Some(TraceId::Number(job)) } else { None };
+        let mut pod = TracePod {
+            name: std::mem::take(&mut first.name),
+            arrival: first.at(),
+            end,
+            scheduled: life.scheduled,
+            cpu_milli: first.request.cpu_milli,
+            memory_bytes: first.request.memory_bytes,
+            disk_bytes: first.request.disk_bytes,
+            group: group.or(job),
+            role,
+            priority: first.priority.map(i64::from),
+            max_per_node: first.max_per_node.map(NonZeroU32::get),
+            placement: first.placement.take(),
+            ..TracePod::default()
+        };
+        let order = life.order;
         if let Some(ended) = &mut self.ended {
             let before = ended.entry(pod.name.fingerprint()).or_default();
             if *before > 0 {
@@ -139,20 +159,64 @@ impl Lives {
             }
             *before += 1;
         }
-        Life { order, pod }
+        Some(Life { order, pod })
     }
 
     /// The pods that are alive when the trace ends, in order of submission.
     pub fn remaining(&mut self) -> Vec<Life> {
-        let mut open: Vec<OpenLife> = std::mem::take(&mut self.open).into_values().collect();
-        open.sort_by_key(|life| life.order);
-        open.into_iter().map(|life| self.finish(life, None)).collect()
+        let alive = self.slots.iter().enumerate().filter(|(_, life)| life.alive);
+        let mut slots: Vec<(u64, u32)> = alive.map(|(slot, life)| (life.order, slot as u32)).collect();
+        slots.sort_unstable();
+        let lives: Vec<Life> = slots.into_iter().filter_map(|(_, slot)| self.finish(slot, None)).collect();
+        *self = Lives { ended: self.ended.take(), ..Lives::default() };
+        lives
     }
+}
+
+impl OpenLife {
+    /// An event of a pod that is alive and stays so.
+    fn go_on(
+        &mut self,
+        event: &PodEvent,
+        at: SimTime,
+        tally: &mut Tally,
+        skip: Option<u64>,
+        file: &str,
+    ) -> TraceResult<()> {
+        match event.verb {
+            PodVerb::Submit if self.evicted => self.evicted = false,
+            PodVerb::Submit if event.strict => {
+                let message = format!("pod \"{}\" was created before and did not end", event.name);
+                tally.skip(located(event, file, SkipReason::DuplicateId, message), skip)?;
+            }
+            PodVerb::Submit => tally.leave_out("submitted while alive", 1),
+            PodVerb::Schedule => {
+                self.evicted = false;
+                self.scheduled = self.scheduled.or(Some(at));
+                if event.placement.is_some() {
+                    self.first.placement.clone_from(&event.placement);
+                }
+            }
+            PodVerb::Evict => self.evicted = true,
+            PodVerb::Update | PodVerb::Seen if self.first.request.is_unknown() => {
+                self.first.request = event.request;
+            }
+            PodVerb::Update | PodVerb::Seen if self.first.request != event.request => {
+                tally.leave_out("request changed during life", 1);
+            }
+            PodVerb::Update | PodVerb::Seen | PodVerb::End => {}
+        }
+        Ok(())
+    }
+}
+
+fn hash(name: &TraceId) -> u64 {
+    FxBuildHasher.hash_one(name)
 }
 
 fn located(event: &PodEvent, file: &str, reason: SkipReason, message: String) -> Box<TraceError> {
     let mut error = TraceError::of_file(file, reason, message);
-    error.line = event.origin.1;
+    error.line = u64::from(event.origin.1);
     error.column = 1;
     error
 }
@@ -163,8 +227,10 @@ mod tests {
     use PodVerb::{End, Evict, Schedule, Seen, Submit};
 
     fn event(at: u64, verb: PodVerb, task: u64) -> PodEvent {
-        let pod = TracePod { name: TraceId::Task(1, task), cpu_milli: 100, ..TracePod::default() };
-        PodEvent { at: Some(SimTime::from_secs(at)), verb, pod, strict: true, origin: (0, at) }
+        let request = PodRequest { cpu_milli: 100, ..PodRequest::default() };
+        let at_time = Some(SimTime::from_secs(at));
+        let event = PodEvent::new(at_time, TraceId::Task(1, task), verb, request, (0, at as u32));
+        PodEvent { strict: true, ..event }
     }
 
     /// (name, arrival, scheduled, end) of all pods in order of submission.
@@ -173,7 +239,7 @@ mod tests {
     fn run(events: &[(u64, PodVerb, u64)]) -> TraceResult<Vec<Shown>> {
         let (mut lives, mut tally, mut done) = (Lives::with_names(), Tally::default(), Vec::new());
         for &(at, verb, task) in events {
-            if let Outcome::Ended(life) = lives.apply(event(at, verb, task), &mut tally, None, "f")? {
+            if let Outcome::Ended(life) = lives.apply(&event(at, verb, task), &mut tally, None, "f")? {
                 done.push(*life);
             }
         }
@@ -224,8 +290,8 @@ mod tests {
     #[test]
     fn going_back_in_time_is_told() {
         let (mut lives, mut tally) = (Lives::default(), Tally::default());
-        assert!(lives.apply(event(5, Submit, 0), &mut tally, None, "f").is_ok());
-        let outcome = lives.apply(event(4, Submit, 1), &mut tally, None, "f");
+        assert!(lives.apply(&event(5, Submit, 0), &mut tally, None, "f").is_ok());
+        let outcome = lives.apply(&event(4, Submit, 1), &mut tally, None, "f");
         assert!(matches!(outcome, Ok(Outcome::OutOfOrder)));
     }
 }

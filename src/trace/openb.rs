@@ -2,9 +2,10 @@
 
 use super::error::{RowError, SkipReason};
 use super::lines::{Row, limits};
-use super::record::{NodeChange, NodeEvent, TraceId, TraceItem, TraceNode, TracePod};
+use super::record::{NodeChange, NodeEvent, TraceId, TraceNode, TracePod};
 use super::table::{Context, Figures, Parsed, Recognized, Sample, Table, whole_seconds};
 use crate::engine::time::SimTime;
+use compact_str::CompactString;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
@@ -84,7 +85,7 @@ impl Table for Nodes {
             gpu_model: model,
             ..TraceNode::default()
         };
-        Ok(Some(TraceItem::Node(NodeEvent { at: None, node: name, change: NodeChange::Appears(node) })))
+        Ok(Some(NodeEvent { at: None, node: name, change: NodeChange::Appears(node) }.into()))
     }
 
     fn figures(&self, into: &mut Figures) {
@@ -120,8 +121,8 @@ struct PodFigures {
     creations: Vec<u64>,
     deletion_max: u64,
     unsorted: bool,
-    phases: BTreeMap<Box<str>, u64>,
-    qos: BTreeMap<Box<str>, u64>,
+    phases: BTreeMap<CompactString, u64>,
+    qos: BTreeMap<CompactString, u64>,
 }
 
 impl Pods {
@@ -172,10 +173,10 @@ impl Table for Pods {
                 .text(self.gpu_spec)?
                 .split('|')
                 .filter(|m| !m.is_empty())
-                .map(Box::from)
+                .map(CompactString::from)
                 .collect(),
-            qos: row.optional(self.qos)?,
-            phase: row.optional(self.phase)?,
+            qos: row.optional_text(self.qos)?,
+            phase: row.optional_text(self.phase)?,
             arrival: times[0].map(SimTime::from_secs),
             end: times[1].map(SimTime::from_secs),
             scheduled: times[2].map(SimTime::from_secs),
@@ -184,7 +185,7 @@ impl Table for Pods {
         if cx.options.figures {
             self.figures.count(&pod, memory_mib, times);
         }
-        Ok(Some(TraceItem::Pod(pod)))
+        Ok(Some(pod.into()))
     }
 
     fn figures(&self, into: &mut Figures) {

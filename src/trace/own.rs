@@ -2,10 +2,11 @@
 
 use super::error::{RowError, SkipReason};
 use super::lines::{Row, limits};
-use super::record::{NodeChange, NodeEvent, TraceClaim, TraceId, TraceItem, TraceNode, TracePod};
+use super::record::{NodeChange, NodeEvent, TraceClaim, TraceId, TraceNode, TracePod};
 use super::table::{Context, Parsed, Recognized, Sample, Table, ends_after};
 use crate::engine::time::SimTime;
 use crate::model::quantity::Quantity;
+use compact_str::CompactString;
 
 /// Columns of pods, in the order in which they are written.
 pub const POD_COLUMNS: [&str; 21] = [
@@ -159,7 +160,10 @@ impl Columns {
         if row.is_missing(field) { Ok(default) } else { Ok(row.integer(field, limit)? as u32) }
     }
 
-    fn text(&self, row: &Row<'_>, column: usize) -> Result<Option<Box<str>>, Box<RowError>> {
+    fn text(&self, row: &Row<'_>, column: usize) -> Result<Option<CompactString>, Box<RowError>> {
+        row.optional_text(self.at[column].0)
+    }
+    fn boxed(&self, row: &Row<'_>, column: usize) -> Result<Option<Box<str>>, Box<RowError>> {
         row.optional(self.at[column].0)
     }
 }
@@ -209,29 +213,32 @@ impl Table for Pods {
             Some(priority.parse::<i64>().map_err(|_| bad())?)
         };
         let gpu_count = c.count(row, 9, 0, 1024)?;
-        Ok(Some(TraceItem::Pod(TracePod {
-            name: TraceId::from(row.required(c.at[0].0)?),
-            copies: c.count(row, 1, 1, 10_000_000)?.max(1),
-            arrival,
-            end,
-            scheduled: c.time(row, 4)?,
-            cpu_milli: cpu.unwrap_or(0),
-            memory_bytes: memory.unwrap_or(0),
-            disk_bytes: c.amount(row, 7, limits::BYTES)?,
-            disk_limit_bytes: c.amount(row, 8, limits::BYTES)?,
-            gpu_count,
-            gpu_milli: c.count(row, 10, if gpu_count > 0 { 1000 } else { 0 }, 1000)?,
-            gpu_models: models.split('|').filter(|m| !m.is_empty()).map(Box::from).collect(),
-            rdma_percent: c.count(row, 12, 0, 100_000)?,
-            group: c.text(row, 13)?.map(TraceId::Text),
-            role: c.text(row, 14)?,
-            priority,
-            max_per_node: Some(c.count(row, 16, 0, limits::COUNT - 1)?).filter(|&k| k > 0),
-            placement: c.text(row, 17)?.map(TraceId::Text),
-            phase: c.text(row, 18)?,
-            qos: c.text(row, 19)?,
-            claims: claims(row, c.at[20].0)?,
-        })))
+        Ok(Some(
+            TracePod {
+                name: TraceId::from(row.required(c.at[0].0)?),
+                copies: c.count(row, 1, 1, 10_000_000)?.max(1),
+                arrival,
+                end,
+                scheduled: c.time(row, 4)?,
+                cpu_milli: cpu.unwrap_or(0),
+                memory_bytes: memory.unwrap_or(0),
+                disk_bytes: c.amount(row, 7, limits::BYTES)?,
+                disk_limit_bytes: c.amount(row, 8, limits::BYTES)?,
+                gpu_count,
+                gpu_milli: c.count(row, 10, if gpu_count > 0 { 1000 } else { 0 }, 1000)?,
+                gpu_models: models.split('|').filter(|m| !m.is_empty()).map(CompactString::from).collect(),
+                rdma_percent: c.count(row, 12, 0, 100_000)?,
+                group: c.text(row, 13)?.map(TraceId::Text),
+                role: c.text(row, 14)?,
+                priority,
+                max_per_node: Some(c.count(row, 16, 0, limits::COUNT - 1)?).filter(|&k| k > 0),
+                placement: c.text(row, 17)?.map(TraceId::Text),
+                phase: c.text(row, 18)?,
+                qos: c.text(row, 19)?,
+                claims: claims(row, c.at[20].0)?,
+            }
+            .into(),
+        ))
     }
 }
 
@@ -288,17 +295,17 @@ impl Table for Nodes {
             memory_bytes: c.amount(row, 4, limits::BYTES)?,
             disk_bytes: c.amount(row, 5, limits::BYTES)?,
             gpus: c.count(row, 6, 0, 1024)?,
-            gpu_model: c.text(row, 7)?,
-            zone: c.text(row, 8)?,
-            rack: c.text(row, 9)?,
+            gpu_model: c.boxed(row, 7)?,
+            zone: c.boxed(row, 8)?,
+            rack: c.boxed(row, 9)?,
         };
         let change = match row.get(c.at[2].0) {
             b"" | b"appears" => NodeChange::Appears(machine),
             b"capacity" => NodeChange::Capacity(machine),
             b"disappears" => NodeChange::Disappears,
-            b"cordoned" => NodeChange::Cordoned { cause: c.text(row, 10)?.unwrap_or_default() },
+            b"cordoned" => NodeChange::Cordoned { cause: c.boxed(row, 10)?.unwrap_or_default() },
             _ => return Err(row.unknown(c.at[2].0, "appears, capacity, cordoned or disappears")),
         };
-        Ok(Some(TraceItem::Node(NodeEvent { at: c.time(row, 1)?, node, change })))
+        Ok(Some(NodeEvent { at: c.time(row, 1)?, node, change }.into()))
     }
 }

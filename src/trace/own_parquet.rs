@@ -101,7 +101,7 @@ mod with_parquet {
     }
 
     impl RecordFile for ParquetFile {
-        fn next_item(&mut self, cx: &mut Context) -> TraceResult<Option<(u64, TraceItem)>> {
+        fn next_item(&mut self, cx: &mut Context) -> TraceResult<Option<TraceItem>> {
             loop {
                 let Some(row) = self.rows.next() else { return Ok(None) };
                 self.count += 1;
@@ -125,7 +125,10 @@ mod with_parquet {
                     self.table.parse(&row, cx)
                 };
                 match parsed {
-                    Ok(Some(item)) => return Ok(Some((self.count, item))),
+                    Ok(Some(item)) => {
+                        cx.line = self.count;
+                        return Ok(Some(item));
+                    }
                     Ok(None) => {}
                     Err(fault) => {
                         let column =

@@ -77,19 +77,17 @@ impl TraceReader {
         if inputs.is_empty() {
             return Err(TraceError::option("no trace files were given"));
         }
-        let (mut format, mut pending) = (format, Vec::with_capacity(inputs.len()));
         let mut cx = Context { options, ..Context::default() };
-        for input in inputs {
-            let mut lines = Lines::new(input.open()?);
-            let (found, table, first_time) = recognize(format, input, &mut lines, &cx.options)?;
-            format = Some(found);
-            cx.tables.push(table.name());
-            let opened = (!input.is_rereadable()).then_some(lines);
-            let order = (table.rank(), first_time, input.name());
-            pending.push((order, Pending { input: input.clone(), opened, table }));
-        }
-        let format = format.unwrap_or(Format::Openb);
+        let heads = inputs.iter().map(Head::read).collect::<TraceResult<Vec<Head>>>()?;
+        let (format, tables) = recognize(format, &heads)?;
         require_scales(format, &cx.options)?;
+        let mut pending = Vec::with_capacity(inputs.len());
+        for (head, table) in heads.into_iter().zip(tables) {
+            cx.tables.push(table.name());
+            let first_time = first_time(format, &head.sample(), &cx.options);
+            let order = (table.rank(), first_time, head.input.name());
+            pending.push((order, Pending { input: head.input, opened: head.opened, table }));
+        }
         pending.sort_by(|a, b| a.0.cmp(&b.0));
         let pending: Vec<Pending> = pending.into_iter().map(|(_, pending)| pending).collect();
         let names = pending.iter().map(|p| p.input.name()).collect();
@@ -114,16 +112,20 @@ impl TraceReader {
     pub fn tally(&self) -> &super::Tally {
         &self.cx.tally
     }
-    /// The tally, for stages behind the reader that refuse items.
-    pub fn tally_mut(&mut self) -> (&mut super::Tally, Option<u64>) {
-        (&mut self.cx.tally, self.cx.options.skip_bad_rows)
+    /// The tally, for stages behind the reader.
+    pub fn tally_mut(&mut self) -> &mut super::Tally {
+        &mut self.cx.tally
     }
     /// Reports of the files that were read to their end.
     pub fn reports(&self) -> &[FileReport] {
         &self.reports
     }
-    /// Name of a file by the index in [`super::PodEvent::origin`].
-    pub fn file_name(&self, index: u32) -> &str {
+    /// Name of a file by the index in [`super::PodEvent::origin`], tally and limit of bad rows, for the stage that pairs events.
+    pub fn blame(&mut self, file: u32) -> (&str, &mut super::Tally, Option<u64>) {
+        let name = self.names.get(file as usize).map_or("", String::as_str);
+        (name, &mut self.cx.tally, self.cx.options.skip_bad_rows)
+    }
+    fn file_name(&self, index: u32) -> &str {
         self.names.get(index as usize).map_or("", String::as_str)
     }
 
@@ -142,8 +144,8 @@ impl TraceReader {
                 continue;
             };
             match current.next_item(&mut self.cx)? {
-                Some((line, item)) => {
-                    if let Some(error) = self.repeated(line, &item) {
+                Some(item) => {
+                    if let Some(error) = self.repeated(&item) {
                         self.cx.tally.skip(error, self.cx.options.skip_bad_rows)?;
                         continue;
                     }
@@ -192,7 +194,7 @@ impl TraceReader {
     }
 
     /// The fault of an id that was seen before. Events repeat ids; their lives are checked when they are paired.
-    fn repeated(&mut self, line: u64, item: &TraceItem) -> Option<Box<TraceError>> {
+    fn repeated(&mut self, item: &TraceItem) -> Option<Box<TraceError>> {
         let (kind, name, salt) = match item {
             TraceItem::Pod(pod) => ("pod", &pod.name, 0),
             TraceItem::Node(event) if self.lists_machines => ("machine", &event.node, 1 << 127),
@@ -203,8 +205,8 @@ impl TraceReader {
         }
         let message = format!("{kind} \"{name}\" was seen before");
         let mut error = TraceError::of_file(self.file_name(self.cx.file), SkipReason::DuplicateId, message);
-        error.line = line;
-        error.column = u64::from(line > 0);
+        error.line = self.cx.line;
+        error.column = u64::from(self.cx.line > 0);
         Some(error)
     }
 
@@ -218,33 +220,74 @@ impl TraceReader {
     }
 }
 
-/// The format and table of a file, and the time of its first item, by which shards are put in order.
-fn recognize(
-    format: Option<Format>,
-    input: &TraceInput,
-    lines: &mut Lines,
-    options: &TraceOptions,
-) -> TraceResult<(Format, Recognized, u64)> {
-    let sample = Sample::new(input.stem(), lines.peek());
+/// The start of a file, read to recognize it.
+struct Head {
+    input: TraceInput,
+    opened: Option<Lines>,
+    bytes: Vec<u8>,
+    /// Why there are no more bytes, if reading failed.
+    fault: Option<Box<TraceError>>,
+}
+
+impl Head {
+    /// Enough for every format; shards are many.
+    const BYTES: usize = 31 << 10;
+
+    fn read(input: &TraceInput) -> TraceResult<Head> {
+        let mut lines = Lines::new(input.open()?);
+        let mut bytes = lines.peek(Self::BYTES + 1);
+        if bytes.len() > Self::BYTES {
+            // The last line would be cut.
+            bytes = &bytes[..Self::BYTES];
+            bytes = memchr::memrchr(b'\n', bytes).map_or(bytes, |at| &bytes[..=at]);
+        }
+        let bytes = bytes.to_vec();
+        let fault = if bytes.is_empty() {
+            lines.advance().err().map(|fault| line_error(&input.name(), fault))
+        } else {
+            None
+        };
+        // Standard input cannot be opened twice.
+        let opened = (!input.is_rereadable()).then_some(lines);
+        Ok(Head { input: input.clone(), opened, bytes, fault })
+    }
+
+    fn sample(&self) -> Sample<'_> {
+        Sample::new(self.input.stem(), &self.bytes)
+    }
+}
+
+/// The format that knows all files, and the table of each.
+fn recognize(format: Option<Format>, heads: &[Head]) -> TraceResult<(Format, Vec<Recognized>)> {
+    let samples: Vec<Sample<'_>> = heads.iter().map(Head::sample).collect();
     let candidates = match format {
         Some(format) => vec![format],
         None => Format::ALL.to_vec(),
     };
+    // The first file that the best candidate does not know is the one to complain about.
+    let mut best = (0, None);
     for candidate in candidates {
-        let found = match format {
-            Some(_) => candidate.recognize(&sample),
-            None => candidate.recognize_alone(&sample),
-        };
-        if let Some(found) = found {
-            let first_time = first_time(candidate, &sample, options);
-            return Ok((candidate, found, first_time));
+        let found: Vec<Recognized> = samples
+            .iter()
+            .map_while(|sample| match format {
+                Some(_) => candidate.recognize(sample),
+                None => candidate.recognize_alone(sample),
+            })
+            .collect();
+        if found.len() == samples.len() {
+            return Ok((candidate, found));
+        }
+        if found.len() > best.0 || best.1.is_none() {
+            best = (found.len(), Some(candidate));
         }
     }
-    let error = unrecognized(format, input, &sample);
-    match lines.advance() {
-        Err(fault @ LineError::Io(..)) => Err(line_error(&input.name(), fault)),
-        _ => Err(error),
+    let (known, candidate) = best;
+    let wrong = &heads[known];
+    if let Some(fault) = &wrong.fault {
+        return Err(fault.clone());
     }
+    let format = if known > 0 { candidate } else { format };
+    Err(unrecognized(format, &wrong.input, &samples[known]))
 }
 
 fn unrecognized(format: Option<Format>, input: &TraceInput, sample: &Sample<'_>) -> Box<TraceError> {
@@ -355,7 +398,7 @@ impl RowFile {
 }
 
 impl RecordFile for RowFile {
-    fn next_item(&mut self, cx: &mut Context) -> TraceResult<Option<(u64, TraceItem)>> {
+    fn next_item(&mut self, cx: &mut Context) -> TraceResult<Option<TraceItem>> {
         loop {
             let span = match self.lines.advance() {
                 Ok(Some(span)) => span,
@@ -386,7 +429,7 @@ impl RecordFile for RowFile {
                         *count += u64::from(is_missing(row.get(field)));
                     }
                     if let Some(item) = item {
-                        return Ok(Some((span.line, item)));
+                        return Ok(Some(item));
                     }
                 }
                 Err(fault) => {

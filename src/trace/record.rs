@@ -1,8 +1,10 @@
 //! What a trace says, as plain records that know nothing of the simulator.
 
 use crate::engine::time::SimTime;
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::num::NonZeroU32;
 
 /// The name of a pod, a group or a machine as the trace writes it. Numbers stay numbers, so that hundreds of millions of
 /// rows cost no allocation.
@@ -12,8 +14,8 @@ pub enum TraceId {
     Number(u64),
     /// Two numbers, written `<job>-<index>`.
     Task(u64, u64),
-    /// Any text.
-    Text(Box<str>),
+    /// Any text; up to 24 bytes need no allocation either.
+    Text(CompactString),
 }
 
 impl Default for TraceId {
@@ -98,23 +100,23 @@ pub struct TracePod {
     /// Share of each GPU in thousandths, 0 to 1000.
     pub gpu_milli: u32,
     /// Allowed GPU models; empty: any.
-    pub gpu_models: Vec<Box<str>>,
+    pub gpu_models: Vec<CompactString>,
     /// Share of a network card (RDMA) in per cent.
     pub rdma_percent: u32,
     /// Application, job or deployment unit: pods of one group are replicas of one thing.
     pub group: Option<TraceId>,
     /// Pool or role within the group, such as `CN`.
-    pub role: Option<Box<str>>,
-    /// The trace's own priority number.
+    pub role: Option<CompactString>,
+    /// Priority; higher is more important.
     pub priority: Option<i64>,
     /// At most so many pods of the group and role on one node.
     pub max_per_node: Option<u32>,
     /// The machine on which the trace's own scheduler put it.
     pub placement: Option<TraceId>,
     /// State or quality of service at collection, as the trace words it.
-    pub phase: Option<Box<str>>,
+    pub phase: Option<CompactString>,
     /// Quality-of-service class, as the trace words it.
-    pub qos: Option<Box<str>>,
+    pub qos: Option<CompactString>,
     /// Claims beyond `disk_bytes`.
     pub claims: Vec<TraceClaim>,
 }
@@ -224,31 +226,117 @@ pub enum PodVerb {
     Seen,
 }
 
-/// One change in a pod's life, for the formats that write events instead of lives.
+/// What a pod asks for, as far as events say it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodRequest {
+    /// CPU in millicores.
+    pub cpu_milli: u64,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// Disk in bytes.
+    pub disk_bytes: Option<u64>,
+}
+
+impl PodRequest {
+    /// Asks for nothing: the trace does not know.
+    pub fn is_unknown(&self) -> bool {
+        self.cpu_milli == 0 && self.memory_bytes == 0
+    }
+}
+
+/// One change in a pod's life, for the formats that write events instead of lives. Small, for there are many.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodEvent {
-    /// When; `None`: before the trace began.
-    #[serde(with = "time_serde")]
-    pub at: Option<SimTime>,
+    /// Nanoseconds from the start of the trace.
+    pub at_nanos: u64,
+    /// Before the trace began, at a time of 0.
+    pub before: bool,
+    /// Which pod. Those of [`TraceId::Task`] are in the group of their job unless `details` names another.
+    pub name: TraceId,
     /// What.
     pub verb: PodVerb,
-    /// Which pod, and what it asks for: all but its times is used.
-    pub pod: TracePod,
+    /// What it asks for.
+    pub request: PodRequest,
+    /// See [`TracePod::priority`].
+    pub priority: Option<i16>,
+    /// See [`TracePod::max_per_node`].
+    pub max_per_node: Option<NonZeroU32>,
+    /// See [`TracePod::placement`].
+    pub placement: Option<TraceId>,
+    /// Group and role, where there are any.
+    pub details: Option<Box<PodDetails>>,
     /// Ends of pods that never began are an error, not something that the format's documentation expects.
     pub strict: bool,
-    /// File index and line, for messages.
-    pub origin: (u32, u64),
+    /// File index and line (at most 2^32-1), for messages.
+    pub origin: (u32, u32),
+}
+
+// Events are copied from stage to stage, and there are hundreds of millions in a trace.
+const _: () = assert!(size_of::<PodEvent>() <= 120);
+
+impl PodEvent {
+    /// An event that says no more than this, and is not strict.
+    pub fn new(
+        at: Option<SimTime>,
+        name: TraceId,
+        verb: PodVerb,
+        request: PodRequest,
+        origin: (u32, u32),
+    ) -> PodEvent {
+        PodEvent {
+            at_nanos: at.map_or(0, SimTime::as_nanos),
+            before: at.is_none(),
+            name,
+            verb,
+            request,
+            priority: None,
+            max_per_node: None,
+            placement: None,
+            details: None,
+            strict: false,
+            origin,
+        }
+    }
+    /// When; `None`: before the trace began.
+    pub fn at(&self) -> Option<SimTime> {
+        (!self.before).then(|| SimTime::from_nanos(self.at_nanos))
+    }
+}
+
+/// The rarer things that events say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodDetails {
+    /// See [`TracePod::group`].
+    pub group: Option<TraceId>,
+    /// See [`TracePod::role`].
+    pub role: Option<CompactString>,
 }
 
 /// One thing that a trace says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TraceItem {
     /// A pod with its whole life.
-    Pod(TracePod),
+    Pod(Box<TracePod>),
     /// One change of a pod.
     PodEvent(PodEvent),
     /// One change of a machine.
-    Node(NodeEvent),
+    Node(Box<NodeEvent>),
+}
+
+impl From<TracePod> for TraceItem {
+    fn from(pod: TracePod) -> TraceItem {
+        TraceItem::Pod(Box::new(pod))
+    }
+}
+impl From<NodeEvent> for TraceItem {
+    fn from(event: NodeEvent) -> TraceItem {
+        TraceItem::Node(Box::new(event))
+    }
+}
+impl From<PodEvent> for TraceItem {
+    fn from(event: PodEvent) -> TraceItem {
+        TraceItem::PodEvent(event)
+    }
 }
 
 impl TraceItem {
@@ -256,7 +344,7 @@ impl TraceItem {
     pub fn at(&self) -> SimTime {
         match self {
             TraceItem::Pod(pod) => pod.arrival,
-            TraceItem::PodEvent(event) => event.at,
+            TraceItem::PodEvent(event) => event.at(),
             TraceItem::Node(event) => event.at,
         }
         .unwrap_or(SimTime::ZERO)

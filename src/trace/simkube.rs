@@ -518,8 +518,9 @@ struct Finished {
 }
 
 impl RecordFile for Finished {
-    fn next_item(&mut self, _cx: &mut Context) -> TraceResult<Option<(u64, TraceItem)>> {
-        Ok(self.pods.next().map(|pod| (0, TraceItem::Pod(pod))))
+    fn next_item(&mut self, cx: &mut Context) -> TraceResult<Option<TraceItem>> {
+        cx.line = 0;
+        Ok(self.pods.next().map(TracePod::into))
     }
 
     fn report(&self) -> FileReport {

@@ -13,13 +13,22 @@ use std::io;
 
 impl Sortable for TracePod {
     fn weight(&self) -> usize {
-        let text = |id: &TraceId| if let TraceId::Text(text) = id { text.len() + 16 } else { 0 };
-        size_of::<Self>() + text(&self.name) + 32 * (self.gpu_models.len() + self.claims.len()) + 48
+        size_of::<Self>() + heap_bytes(&self.name) + 40 * (self.gpu_models.len() + self.claims.len()) + 24
     }
 }
 impl Sortable for PodEvent {
     fn weight(&self) -> usize {
-        self.pod.weight() + 64
+        size_of::<Self>() + heap_bytes(&self.name) + if self.details.is_some() { 96 } else { 0 }
+    }
+}
+
+fn heap_bytes(id: &TraceId) -> usize {
+    if let TraceId::Text(text) = id
+        && text.is_heap_allocated()
+    {
+        text.len() + 16
+    } else {
+        0
     }
 }
 
@@ -97,11 +106,11 @@ impl TraceSource {
         let mut gathering = Gathering::new(request.sort_memory, sort_events);
         while let Some(item) = reader.next_item()? {
             match item {
-                TraceItem::Node(event) => gathering.nodes.push(event),
+                TraceItem::Node(event) => gathering.nodes.push(*event),
                 TraceItem::Pod(pod) => {
                     let key = (pod.arrival_or_start().as_nanos(), gathering.order);
                     gathering.order += 1;
-                    gathering.pods.push(key, pod).map_err(disk)?;
+                    gathering.pods.push(key, *pod).map_err(disk)?;
                     if gathering.may_stream() && !sort_events {
                         gathering.checked = true;
                         if rest_is_sorted(request)? {
@@ -110,7 +119,7 @@ impl TraceSource {
                     }
                 }
                 TraceItem::PodEvent(event) if sort_events => {
-                    let key = (event.at.map_or(0, |t| t.as_nanos()), gathering.order);
+                    let key = (event.at_nanos, gathering.order);
                     gathering.order += 1;
                     gathering.events.push(key, event).map_err(disk)?;
                 }
@@ -183,7 +192,7 @@ impl TraceSource {
         };
         loop {
             match reader.next_item()? {
-                Some(TraceItem::Pod(pod)) => return Ok(Some(pod)),
+                Some(TraceItem::Pod(pod)) => return Ok(Some(*pod)),
                 // Machines come first in the files' order and no format with events streams here.
                 Some(TraceItem::Node(_) | TraceItem::PodEvent(_)) => {}
                 None => return Ok(None),
@@ -242,7 +251,7 @@ impl Gathering {
 
     fn stream(self, reader: TraceReader) -> TraceResult<TraceSource> {
         let mut reader = reader;
-        let nodes = settle_nodes(self.nodes, reader.tally_mut().0);
+        let nodes = settle_nodes(self.nodes, reader.tally_mut());
         Ok(TraceSource {
             format: reader.format(),
             pods: Pods::Stream(self.pods.finish().map_err(disk)?, Box::new(reader)),
@@ -254,9 +263,8 @@ impl Gathering {
 
     /// False: the event is out of order.
     fn apply(&mut self, event: PodEvent, reader: &mut TraceReader) -> TraceResult<bool> {
-        let file = reader.file_name(event.origin.0).to_owned();
-        let (tally, skip) = reader.tally_mut();
-        match self.lives.apply(event, tally, skip, &file)? {
+        let (file, tally, skip) = reader.blame(event.origin.0);
+        match self.lives.apply(&event, tally, skip, file)? {
             Outcome::OutOfOrder => return Ok(false),
             Outcome::Ended(life) => self.keep(*life)?,
             Outcome::Began(_) | Outcome::Nothing => {}
@@ -280,7 +288,7 @@ impl Gathering {
         for life in self.lives.remaining() {
             self.keep(life)?;
         }
-        let nodes = settle_nodes(self.nodes, reader.tally_mut().0);
+        let nodes = settle_nodes(self.nodes, reader.tally_mut());
         Ok(Some(TraceSource {
             format: reader.format(),
             pods: Pods::Sorted(self.pods.finish().map_err(disk)?),
@@ -360,10 +368,10 @@ pub fn read_nodes(request: &TraceRequest) -> TraceResult<(Vec<NodeEvent>, Tally)
     let mut nodes = Vec::new();
     while let Some(item) = reader.next_item()? {
         if let TraceItem::Node(event) = item {
-            nodes.push(event);
+            nodes.push(*event);
         }
     }
-    let nodes = settle_nodes(nodes, reader.tally_mut().0);
+    let nodes = settle_nodes(nodes, reader.tally_mut());
     Ok((nodes, reader.tally().clone()))
 }
 

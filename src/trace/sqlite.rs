@@ -237,7 +237,7 @@ mod database {
     }
 
     impl RecordFile for Database {
-        fn next_item(&mut self, cx: &mut Context) -> TraceResult<Option<(u64, TraceItem)>> {
+        fn next_item(&mut self, cx: &mut Context) -> TraceResult<Option<TraceItem>> {
             loop {
                 let Some((row, cells)) = self.page.next() else {
                     if let Err(error) = self.next_page() {
@@ -256,7 +256,10 @@ mod database {
                     }
                 }
                 match vm(&cells).and_then(|vm| pod(vm, cx)) {
-                    Ok(Some(pod)) => return Ok(Some((u64::try_from(row).unwrap_or(0), TraceItem::Pod(pod)))),
+                    Ok(Some(pod)) => {
+                        cx.line = u64::try_from(row).unwrap_or(0);
+                        return Ok(Some(pod.into()));
+                    }
                     Ok(None) => {}
                     Err(fault) => {
                         cx.tally.skip(located(&self.name, "vm", row, *fault), cx.options.skip_bad_rows)?;

@@ -88,8 +88,8 @@ impl Context {
         Ok(None)
     }
     /// Where the current row is, for events.
-    pub fn origin(&self) -> (u32, u64) {
-        (self.file, self.line)
+    pub fn origin(&self) -> (u32, u32) {
+        (self.file, u32::try_from(self.line).unwrap_or(u32::MAX))
     }
     /// Whether a table of this name is among the inputs.
     pub fn has_table(&self, name: &str) -> bool {
@@ -141,11 +141,11 @@ pub trait Table: Send {
 
 /// A file whose records are not rows of text: SQLite, MessagePack, Parquet, one JSON document.
 pub trait RecordFile: Send {
-    /// The next item with its line or record number from 1.
+    /// The next item; its line or record number, from 1, is put into [`Context::line`].
     ///
     /// # Errors
     /// The first bad record in strict reading; otherwise what cannot be skipped.
-    fn next_item(&mut self, cx: &mut Context) -> TraceResult<Option<(u64, TraceItem)>>;
+    fn next_item(&mut self, cx: &mut Context) -> TraceResult<Option<TraceItem>>;
     /// What was read, once the end was reached.
     fn report(&self) -> FileReport;
 }

@@ -2,4 +2,6 @@
 
 mod cli;
 mod conformance;
+mod golden;
 mod layers;
+mod trace;
