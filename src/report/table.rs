@@ -396,13 +396,13 @@ fn look_next(out: &mut String, run: &RunOutput, next: &Next<'_>, paint: &Paint) 
         out,
         &format!("  {folder}/summary.json  every number; {folder}/*/*.csv  pods, claims, nodes, volumes"),
     );
-    let stuck =
-        run.variants.iter().flat_map(|v| v.pods.iter()).find(|p| p.stuck && p.created_seconds.is_some());
-    if let Some(pod) = stuck {
-        push(
-            out,
-            &format!("  stowplan explain {folder} {}/{}  the story of a stuck pod", pod.namespace, pod.name),
-        );
+    let stuck = run.variants.iter().find_map(|v| {
+        let pod = v.pods.iter().find(|p| p.stuck && p.created_seconds.is_some())?;
+        Some((one_line(&v.summary.name), pod))
+    });
+    if let Some((variant, pod)) = stuck {
+        let what = format!("why {}/{} is stuck, and the others", pod.namespace, pod.name);
+        push(out, &format!("  {folder}/{variant}/pods.csv  {what}"));
     }
     let stranded = run
         .summary
@@ -420,8 +420,8 @@ fn look_next(out: &mut String, run: &RunOutput, next: &Next<'_>, paint: &Paint) 
             .iter()
             .max_by(|a, b| a.cpu_stranded_milli.total_cmp(&b.cpu_stranded_milli).then(b.name.cmp(&a.name)));
         if let Some(node) = worst.filter(|n| n.cpu_stranded_milli > 0.0) {
-            let what = format!("strands {} with {}", cores_text(node.cpu_stranded_milli), one_line(&v.name));
-            push(out, &format!("  stowplan explain {folder} --node {}  {what}", node.name));
+            let what = format!("node {} strands {}", node.name, cores_text(node.cpu_stranded_milli));
+            push(out, &format!("  {folder}/{}/nodes.csv  {what}", one_line(&v.name)));
         }
     }
 }

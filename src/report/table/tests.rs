@@ -87,8 +87,8 @@ fn it_says_where_to_look_next() {
     let next = Next { folder: Some(folder), plots: true, report: false };
     let text = render(&run, &next, &Look::default());
     assert!(text.contains("results/mysql/plots/stranding.svg") && !text.contains("report.html"), "{text}");
-    assert!(text.contains("stowplan explain results/mysql default/shop-"), "{text}");
-    assert!(text.contains("stowplan explain results/mysql --node db-"), "{text}");
+    assert!(text.contains("/pods.csv  why default/shop-"), "{text}");
+    assert!(text.contains("/nodes.csv  node db-"), "{text}");
     assert!(!render(&run, &Next::default(), &Look::default()).contains("Where to look"));
 }
 

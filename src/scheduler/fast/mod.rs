@@ -223,7 +223,7 @@ impl FastPath {
     }
 }
 
-/// The volume of a bound claim, if it is a local one and says nothing about zones.
+/// The volume of a bound claim, if it is a local one, pinned to a host, that says nothing about zones.
 fn bound_local_volume<'c>(cluster: &'c Cluster, claim: &Claim) -> Option<&'c Volume> {
     let usable = claim.phase == ClaimPhase::Bound
         && claim.bind_completed
@@ -232,7 +232,9 @@ fn bound_local_volume<'c>(cluster: &'c Cluster, claim: &Claim) -> Option<&'c Vol
     let volume = cluster.volume(cluster.volume_by_name(claim.volume_name.filter(|_| usable)?)?);
     let labels = cluster.label_set(volume.labels);
     let zoned = [sym::ZONE, sym::REGION, sym::ZONE_BETA, sym::REGION_BETA];
-    let plain = volume.source == VolumeSource::Local && zoned.iter().all(|key| labels.get(*key).is_none());
+    let plain = volume.source == VolumeSource::Local
+        && cluster.pinned_host(volume.node_affinity).is_some()
+        && zoned.iter().all(|key| labels.get(*key).is_none());
     plain.then_some(volume)
 }
 
