@@ -13,3 +13,7 @@ pub mod profile;
 mod profile_config;
 pub mod queue;
 mod registry;
+#[cfg(test)]
+mod rules;
+#[cfg(test)]
+pub(crate) mod testing;
