@@ -73,7 +73,7 @@ fn is_test_file(path: &Path) -> bool {
     let name = path.file_stem().and_then(|n| n.to_str()).unwrap_or_default();
     let folder = path.parent().and_then(Path::file_name).and_then(|n| n.to_str()).unwrap_or_default();
     name == "tests"
-        || folder == "tests"
+        || matches!(folder, "tests" | "rules")
         || name.ends_with("_tests")
         || matches!(name, "testing" | "synthetic" | "fixture")
 }
