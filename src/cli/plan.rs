@@ -39,7 +39,7 @@ pub struct Args {
     /// Change a value of the scenario; may be repeated.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
-    /// Results folder; default: results/<name of the scenario>-plan.
+    /// Results folder; default: `results/NAME-plan`.
     #[arg(short = 'o', long = "output", value_name = "DIR")]
     output: Option<PathBuf>,
     /// Print plan.json on standard output, and nothing else there.

@@ -42,7 +42,7 @@ pub struct Args {
     /// Change a value of the scenario, such as cluster.nodes[db].count=40; may be repeated, the later wins.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
-    /// Results folder; default: results/<name of the scenario>.
+    /// Results folder; default: `results/NAME`.
     #[arg(short = 'o', long = "output", value_name = "DIR")]
     output: Option<PathBuf>,
     /// Print summary.json on standard output, and nothing else there.

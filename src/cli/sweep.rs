@@ -63,7 +63,7 @@ pub struct Args {
     /// Change a value of the scenario at every point; may be repeated.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
-    /// Results folder; default: results/<name of the scenario>-sweep.
+    /// Results folder; default: `results/NAME-sweep`.
     #[arg(short = 'o', long = "output", value_name = "DIR")]
     output: Option<PathBuf>,
     /// Do not draw pictures.

@@ -1,7 +1,7 @@
 //! The scheduling framework: one contract per extension point, as in kube-scheduler (KEP-624).
 //!
 //! Plugins read the cluster through a [`View`] and keep what they computed for the pod at hand in their own typed field of
-//! [`CycleState`](super::cycle_state::CycleState). They never write to the cluster except in Reserve and PreBind.
+//! [`CycleState`]. They never write to the cluster except in Reserve and PreBind.
 
 use super::cycle_state::CycleState;
 use super::plugins::volume_binding::assume::BindTask;

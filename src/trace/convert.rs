@@ -138,7 +138,7 @@ fn time(value: Option<SimTime>) -> Cell {
     value.map_or(Cell::Empty, Cell::Time)
 }
 
-/// A pod in the order of [`POD_COLUMNS`].
+/// A pod in the order of `POD_COLUMNS`.
 pub fn pod_cells(pod: &TracePod) -> Vec<Cell> {
     let some = |n: u64| if n == 0 { None } else { Some(n) };
     vec![
@@ -166,7 +166,7 @@ pub fn pod_cells(pod: &TracePod) -> Vec<Cell> {
     ]
 }
 
-/// A machine event in the order of [`NODE_COLUMNS`].
+/// A machine event in the order of `NODE_COLUMNS`.
 pub fn node_cells(event: &NodeEvent) -> Vec<Cell> {
     let (change, node, cause) = match &event.change {
         NodeChange::Appears(node) => ("appears", Some(node), None),

@@ -6,7 +6,7 @@
 //!              -> lives (events paired to pods) -> sort (stable, by time, bounded memory) -> TraceSource
 //!              -> mapping (modes, claims by rule) -> what the simulation is given
 //! ```
-//! Nothing here knows the simulator's model. [`inspect`] and [`convert`] are other ends of the same pipe.
+//! Nothing here knows the simulator's model. [`mod@inspect`] and [`mod@convert`] are other ends of the same pipe.
 
 pub mod convert;
 pub mod error;

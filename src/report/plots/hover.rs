@@ -70,7 +70,7 @@ fn axis(axis: &Axis) -> HoverAxis {
     HoverAxis { kind, low: axis.low, high: axis.high }
 }
 
-/// A line with at most [`MOST`] of its points: evenly chosen, first and last among them, values as they are.
+/// A line with at most `MOST` of its points: evenly chosen, first and last among them, values as they are.
 pub fn line(name: &str, colour: String, points: &[(f64, f64)]) -> HoverLine {
     let kept = points.len().min(MOST);
     let pick = |i: usize| if kept < 2 { points[i] } else { points[i * (points.len() - 1) / (kept - 1)] };
