@@ -58,8 +58,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--retries", type=int, default=5, help="how often a shard is tried again (default 5)")
     parser.add_argument("--program", default=os.environ.get("STOWPLAN", "stowplan"), help="the stowplan program")
     parser.add_argument("--keep-shards", action="store_true", help="do not remove the shards after merging")
-    parser.add_argument("extra", nargs="*", help="more options for `stowplan sweep`, after --")
-    arguments = parser.parse_args()
+    parser.epilog = "Options after -- go to `stowplan sweep`."
+    # argparse does not take options behind -- together with a positional argument, so they are split off first.
+    words = sys.argv[1:]
+    at = words.index("--") if "--" in words else len(words)
+    arguments = parser.parse_args(words[:at])
+    arguments.extra = words[at + 1:]
     if arguments.shards < 1:
         parser.error("--shards: at least 1")
     return arguments
