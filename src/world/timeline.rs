@@ -132,12 +132,7 @@ impl<O: Observer> World<'_, O> {
                 }
             }
             Kind::StatefulSet => {
-                let found = self
-                    .cluster
-                    .stateful_sets()
-                    .iter()
-                    .find(|(_, s)| s.exists && s.namespace == namespace && s.name == name);
-                if let Some((id, _)) = found {
+                if let Some(id) = self.cluster.stateful_set_by_name(namespace, name) {
                     self.delete_stateful_set(id);
                 }
             }
@@ -152,12 +147,7 @@ impl<O: Observer> World<'_, O> {
                 }
             }
             Kind::Job => {
-                let found = self
-                    .cluster
-                    .jobs()
-                    .iter()
-                    .find(|(_, j)| j.exists && j.namespace == namespace && j.name == name);
-                if let Some((id, _)) = found {
+                if let Some(id) = self.cluster.job_by_name(namespace, name) {
                     self.delete_job(id);
                 }
             }
