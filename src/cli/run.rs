@@ -192,6 +192,9 @@ pub fn run(args: Args) -> Answer {
     let extras = Extras { plots, files, command: command(&args) };
     let folder = write_run(&target, &run, &extras, &RealDisk)?;
     show(&args, &run, &folder, !args.no_plots)?;
+    if args.paranoid {
+        exempt(&run);
+    }
     if args.stats {
         stats(&run, simulated, begun.elapsed());
     }
@@ -204,6 +207,18 @@ fn simulate_all(request: &Request, prepared: &[Prepared]) -> Result<Vec<VariantO
             .map_err(|error| Failure::Other(2, format!("variant {}: {error}", variant.name.value)))
     };
     request.variants.par_iter().zip(prepared.par_iter()).map(one).collect()
+}
+
+/// What `--paranoid` has to say: nothing was broken, or the run would have ended.
+fn exempt(run: &RunOutput) {
+    for variant in &run.variants {
+        let exempt = variant.exempt.clone().unwrap_or_default();
+        let exempt = if exempt.is_empty() { "nothing".to_owned() } else { exempt.join(", ") };
+        output::complain(&format!(
+            "{}: invariants held after {} events and in {} decisions; exempt at any one time: {exempt}\n",
+            variant.summary.name, variant.summary.events, variant.summary.decisions
+        ));
+    }
 }
 
 /// Warnings of all variants, each once.

@@ -5,6 +5,8 @@
 //! when a step's write reaches the API server (client limits, latency) and who hears of it.
 
 pub mod api;
+pub mod copies;
+pub mod disruption;
 pub mod job;
 pub mod kubelet;
 pub mod node_lifecycle;

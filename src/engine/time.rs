@@ -60,6 +60,10 @@ impl SimDuration {
     pub const fn from_nanos(nanos: u64) -> SimDuration {
         SimDuration(nanos)
     }
+    /// From microseconds, saturating.
+    pub const fn from_micros(micros: u64) -> SimDuration {
+        SimDuration(micros.saturating_mul(1_000))
+    }
     /// From milliseconds, saturating.
     pub const fn from_millis(millis: u64) -> SimDuration {
         SimDuration(millis.saturating_mul(1_000_000))

@@ -12,6 +12,7 @@ mod read;
 mod storage;
 
 pub use change::{Change, NodeDelta, PodDelta};
+pub use invariants::Exemptions;
 
 use super::ids::*;
 use super::labels::{LabelSet, NodeOperator, NodeSelector};

@@ -135,6 +135,19 @@ pub struct Service {
     pub selector: LabelSelector,
 }
 
+/// What a PodDisruptionBudget asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BudgetRule {
+    /// `minAvailable` as a number.
+    MinAvailable(i64),
+    /// `minAvailable` in percent.
+    MinAvailablePercent(i64),
+    /// `maxUnavailable` as a number.
+    MaxUnavailable(i64),
+    /// `maxUnavailable` in percent.
+    MaxUnavailablePercent(i64),
+}
+
 /// A PodDisruptionBudget.
 #[derive(Clone, Debug)]
 pub struct DisruptionBudget {
@@ -144,6 +157,8 @@ pub struct DisruptionBudget {
     pub name: Sym,
     /// Pods it protects.
     pub selector: LabelSelector,
+    /// What it asks for; `None`: only its status counts.
+    pub rule: Option<BudgetRule>,
     /// `status.disruptionsAllowed`.
     pub disruptions_allowed: i32,
     /// `status.disruptedPods`.

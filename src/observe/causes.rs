@@ -4,7 +4,7 @@ use super::replicas::LastAttempt;
 use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, NodeId, PodId, SpecId};
 use crate::model::names::{Name, sym};
-use crate::model::pod::PodPhase;
+use crate::model::pod::{PodOwner, PodPhase};
 use crate::model::spec::PodVolume;
 use crate::model::volume::{BindingMode, Claim, ClaimPhase};
 use crate::results::summary::StuckCause;
@@ -80,7 +80,11 @@ pub fn cause(cluster: &Cluster, pod: PodId, last: LastAttempt) -> StuckCause {
         if !node_is_up(cluster, node) {
             return StuckCause::NodeGone;
         }
-        return if lacks_claim(cluster, pod) { StuckCause::UnboundClaim } else { StuckCause::NotModelled };
+        return match row.owner {
+            _ if lacks_claim(cluster, pod) => StuckCause::UnboundClaim,
+            PodOwner::StatefulSet(set) if cluster.stateful_sets()[set].group => StuckCause::Recovering,
+            _ => StuckCause::NotModelled,
+        };
     }
     let foreign = last == LastAttempt::None && spec.scheduler_name != sym::DEFAULT_SCHEDULER;
     if spec.not_modelled.is_some() || last == LastAttempt::Gated || foreign {

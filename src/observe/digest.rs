@@ -117,6 +117,21 @@ impl Observer for Digest {
                 self.id(pod);
                 self.number(bytes);
             }
+            Observation::CaughtUp { pod, bytes } => {
+                self.begin(at, 23);
+                self.id(pod);
+                self.number(bytes);
+            }
+            Observation::GroupData { set, complete } => {
+                self.begin(at, 24);
+                self.id(set);
+                self.number(complete.into());
+            }
+            Observation::WritesLost { set, span } => {
+                self.begin(at, 25);
+                self.id(set);
+                self.number(span.as_nanos());
+            }
             Observation::PodTerminating(pod) => {
                 self.begin(at, 5);
                 self.id(pod);

@@ -99,6 +99,19 @@ impl Observer for EventLog {
                 let pod = self.pod(cluster, pod);
                 self.line(at, "Rebuilt", &[("pod", pod), ("bytes", json!(bytes))]);
             }
+            Observation::CaughtUp { pod, bytes } => {
+                let pod = self.pod(cluster, pod);
+                self.line(at, "CaughtUp", &[("pod", pod), ("bytes", json!(bytes))]);
+            }
+            Observation::GroupData { set, complete } => {
+                let name = cluster.names.show(cluster.stateful_sets()[set].name).to_string();
+                self.line(at, "GroupData", &[("name", json!(name)), ("complete", json!(complete))]);
+            }
+            Observation::WritesLost { set, span } => {
+                let name = cluster.names.show(cluster.stateful_sets()[set].name).to_string();
+                let lost = json!(span.as_secs_f64());
+                self.line(at, "WritesLost", &[("name", json!(name)), ("lost_seconds", lost)]);
+            }
             Observation::PodTerminating(pod) => {
                 let pod = self.pod(cluster, pod);
                 self.line(at, "PodTerminating", &[("pod", pod)]);

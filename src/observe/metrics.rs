@@ -34,6 +34,8 @@ pub struct Settings {
     pub sample: SimDuration,
     /// Disk bytes that lie in no volume.
     pub uncarved_bytes: u128,
+    /// Members that make a group's quorum; `None`: more than half.
+    pub quorum: Option<u32>,
     /// Rows of objects that are gone (pods, and claims likewise) that are kept for the tables; the later ones are only counted.
     pub gone_rows: usize,
 }
@@ -44,6 +46,7 @@ impl Default for Settings {
             stuck_after: SimDuration::from_secs(300),
             sample: SimDuration::from_secs(60),
             uncarved_bytes: 0,
+            quorum: None,
             gone_rows: 250_000,
         }
     }
@@ -107,7 +110,6 @@ pub struct Metrics {
     unscheduled: Durations,
     /// How many more attempts Kubernetes would have made.
     decisions: u64,
-    rebuilt_bytes: u128,
     /// Up to here everything is integrated.
     now: SimTime,
     dirty_nodes: Vec<NodeId>,
@@ -123,7 +125,7 @@ impl Metrics {
             replicas: Replicas::new(settings.stuck_after),
             storage: Storage::new(settings.uncarved_bytes),
             stranding: Stranding::new(filters),
-            groups: Groups::default(),
+            groups: Groups::new(settings.quorum),
             samples: Samples::new(settings.sample),
             compute: Compute::default(),
             node_shares: Vec::new(),
@@ -134,7 +136,6 @@ impl Metrics {
             pending: Durations::default(),
             unscheduled: Durations::default(),
             decisions: 0,
-            rebuilt_bytes: 0,
             now: SimTime::ZERO,
             dirty_nodes: Vec::new(),
             moved: Vec::new(),
@@ -174,6 +175,7 @@ impl Metrics {
 
     fn pod_changed(&mut self, at: SimTime, cluster: &Cluster, pod: PodId) {
         self.replicas.pod_changed(at, cluster, pod);
+        self.groups.pod_changed(cluster, pod);
         self.dirty_nodes.extend(cluster.pod(pod).node);
         if cluster.pod(pod).is_finished() {
             self.touch_claims_of_pod(cluster, pod);
@@ -290,7 +292,7 @@ impl Metrics {
         }
         self.replicas.settle(at, cluster);
         self.settle_storage(at, cluster);
-        self.groups.settle(&mut self.replicas);
+        self.groups.settle(cluster, &mut self.replicas);
         let mut nodes = std::mem::take(&mut self.dirty_nodes);
         nodes.sort_unstable();
         nodes.dedup();
@@ -361,7 +363,7 @@ impl Metrics {
                     self.advance(deadline.max(self.now));
                     self.replicas.pass_deadlines(deadline, cluster);
                     self.settle_storage(deadline, cluster);
-                    self.groups.settle(&mut self.replicas);
+                    self.groups.settle(cluster, &mut self.replicas);
                 }
                 // Up to `to` it is integrated when that comes: the end of a run lies before it.
                 _ => break,
@@ -381,7 +383,23 @@ impl Observer for Metrics {
         self.samples.touch();
         match *what {
             Observation::PodWanted(_) | Observation::Event { .. } | Observation::RebuildStarted { .. } => {}
-            Observation::Rebuilt { bytes, .. } => self.rebuilt_bytes += u128::from(bytes),
+            Observation::Rebuilt { pod, bytes } => {
+                if let Some(group) = self.groups.of_pod(cluster, pod) {
+                    group.rebuilds += 1;
+                    group.rebuilt_bytes += u128::from(bytes);
+                }
+            }
+            Observation::CaughtUp { pod, bytes } => {
+                if let Some(group) = self.groups.of_pod(cluster, pod) {
+                    group.caught_up_bytes += u128::from(bytes);
+                }
+            }
+            Observation::GroupData { set, complete } => self.groups.data_changed(set, complete),
+            Observation::WritesLost { set, span } => {
+                if let Some(group) = self.groups.group_mut(set) {
+                    group.lost_writes = group.lost_writes + span;
+                }
+            }
             Observation::PodCreated(pod) => self.pod_created(at, cluster, pod),
             Observation::Attempt { pod, result } => self.attempted(pod, result),
             Observation::Repeated { pod, attempts } => {

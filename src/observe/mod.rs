@@ -17,7 +17,7 @@ pub mod storage;
 pub mod stranded;
 pub mod templates;
 
-use crate::engine::time::SimTime;
+use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::{Cluster, NodeDelta};
 use crate::model::ids::{ClaimId, JobId, NodeId, PodId, ReplicaSetId, SpecId, StatefulSetId, Uid, VolumeId};
 use crate::model::names::{Name, Sym};
@@ -116,6 +116,27 @@ pub enum Observation {
         pod: PodId,
         /// Bytes copied.
         bytes: u64,
+    },
+    /// A member has caught up with its group and follows it.
+    CaughtUp {
+        /// The member's pod.
+        pod: PodId,
+        /// Bytes that it was sent for that.
+        bytes: u64,
+    },
+    /// The number of members that hold everything that a database group has written changed.
+    GroupData {
+        /// The group.
+        set: StatefulSetId,
+        /// How many.
+        complete: u32,
+    },
+    /// What a group wrote in this much time is on no disk any more, and in no backup that is used.
+    WritesLost {
+        /// The group.
+        set: StatefulSetId,
+        /// Time of writing.
+        span: SimDuration,
     },
     /// A claim was created.
     ClaimCreated(ClaimId),

@@ -60,6 +60,9 @@ fn write_variant(staging: &mut Staging<'_>, variant: &VariantOutput) -> Result<(
     table(staging, &folder, "timeseries", &variant.timeseries)?;
     table(staging, &folder, "stranding", &variant.stranding)?;
     table(staging, &folder, "node_states", &variant.node_heat)?;
+    if !variant.groups.is_empty() {
+        table(staging, &folder, "groups", &variant.groups)?;
+    }
     match &variant.events_jsonl {
         Some(events) => staging.bytes(&format!("{folder}/events.jsonl"), events),
         None => Ok(()),
@@ -92,6 +95,7 @@ pub fn load(folder: &Path) -> Result<RunOutput, ResultsError> {
             volumes: rows(&folder, "volumes")?,
             timeseries: rows(&folder, "timeseries")?,
             stranding: rows(&folder, "stranding")?,
+            groups: if folder.join("groups.csv").exists() { rows(&folder, "groups")? } else { Vec::new() },
             node_heat: rows(&folder, "node_states")?,
             events_jsonl: None,
             ..VariantOutput::default()

@@ -437,10 +437,25 @@ pub struct RecoverySummary {
     /// With fewer members than floor(n/2)+1.
     #[serde(with = "number")]
     pub quorum_lost_seconds: f64,
-    /// Copied from backups to rebuild members.
+    /// Copied from backups or members to rebuild members.
     pub rebuilt_bytes: u128,
     /// Groups that were degraded at the end.
     pub never_recovered: u64,
+    /// The same by what their first missing member lacks: `noSpareVolume`, `noCpu` ...
+    #[serde(default)]
+    pub never_recovered_by: BTreeMap<String, u64>,
+    /// Members rebuilt on an empty disk.
+    #[serde(default)]
+    pub rebuilds: u64,
+    /// Sent to members that caught up.
+    #[serde(default)]
+    pub catch_up_bytes: u128,
+    /// With at most one member that holds all that was written: one more loss loses data.
+    #[serde(with = "number", default)]
+    pub data_at_risk_seconds: f64,
+    /// Time of writing that was lost with its last holder.
+    #[serde(with = "number", default)]
+    pub lost_write_seconds: f64,
 }
 
 /// A difference of two numbers, exact where both were integers.

@@ -25,6 +25,8 @@ pub struct VariantOutput {
     pub timeseries: Vec<SampleRow>,
     /// `stranding.csv`: one row per whole percent of PV bytes bound, when it was first reached.
     pub stranding: Vec<StrandingRow>,
+    /// `groups.csv`: every database group, in bytewise order of namespace and name; not written if there are none.
+    pub groups: Vec<GroupRow>,
     /// `node_states.csv`: what each node had run out of, a row whenever that changed.
     pub node_heat: Vec<NodeHeatRow>,
     /// `events.jsonl`, ready to be written; `None` unless `--events` asked for it.
@@ -32,6 +34,8 @@ pub struct VariantOutput {
     /// For the planner, in no file: the 99th percentile of creation to assignment, the never assigned counting as infinite;
     /// `None`: infinite.
     pub pending_p99_seconds: Option<f64>,
+    /// For the terminal, in no file: what was exempt from the invariants; `None`: nothing was checked.
+    pub exempt: Option<Vec<String>>,
     /// For the planner, in no file: sets of which a replica was stuck at any time, also those that are gone.
     pub sets_stuck_ever: u64,
 }
@@ -96,6 +100,49 @@ pub struct PodRow {
     /// The scheduler's (or controller's) last message about it.
     #[serde(with = "text")]
     pub last_message: String,
+}
+
+/// A row of `groups.csv`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GroupRow {
+    /// Namespace.
+    #[serde(with = "text")]
+    pub namespace: String,
+    /// Name of the StatefulSet.
+    #[serde(with = "text")]
+    pub name: String,
+    /// It exists at the end.
+    pub exists: bool,
+    /// Members wanted.
+    pub replicas: u32,
+    /// Members Running and caught up at the end.
+    pub ready: u32,
+    /// Time with fewer such members than replicas.
+    #[serde(with = "number")]
+    pub degraded_seconds: f64,
+    /// Time with fewer such members than a quorum.
+    #[serde(with = "number")]
+    pub quorum_lost_seconds: f64,
+    /// Time with at most one member that holds all that was written.
+    #[serde(with = "number")]
+    pub data_at_risk_seconds: f64,
+    /// Time of writing that was lost with its last holder.
+    #[serde(with = "number")]
+    pub lost_write_seconds: f64,
+    /// Members rebuilt on an empty disk.
+    pub rebuilds: u64,
+    /// Bytes copied for that.
+    pub rebuilt_bytes: u128,
+    /// Bytes sent to members that caught up.
+    pub catch_up_bytes: u128,
+    /// Degraded at the end.
+    pub never_recovered: bool,
+    /// What the first missing member lacks then: `noSpareVolume`, `noCpu`, `antiAffinity`, `volumeElsewhere`, `nodeGone` ...
+    #[serde(with = "text")]
+    pub reason: String,
+    /// The last message about it.
+    #[serde(with = "text")]
+    pub message: String,
 }
 
 /// A row of `claims.csv`.

@@ -13,18 +13,11 @@ struct Feature {
 
 /// Rows go as the parts come.
 const NOT_YET: &[Feature] = &[
-    Feature {
-        path: "controlPlane",
-        used: |s| (s.control_plane != ControlPlane::IDEAL).then_some(s.name.span),
-    },
     Feature { path: "workload.trace.group", used: |s| trace(s, |t| t.group != TraceGroup::Pods) },
     Feature {
         path: "workload.trace.placement",
         used: |s| trace(s, |t| t.placement != TracePlacement::Scheduler),
     },
-    Feature { path: "timeline", used: unready_verb },
-    Feature { path: "failures", used: |s| (!s.failures.is_empty()).then_some(s.name.span) },
-    Feature { path: "recovery", used: |s| s.recovery.is_some().then_some(s.name.span) },
 ];
 
 /// One error for every part that is used and not simulated yet.
@@ -38,20 +31,6 @@ pub fn not_implemented(scenario: &Scenario) -> Vec<Diagnostic> {
 
 fn trace(scenario: &Scenario, test: fn(&TraceSpec) -> bool) -> Option<Span> {
     scenario.workload.trace.as_ref().filter(|t| test(t)).map(|t| t.format.span)
-}
-
-fn unready_verb(scenario: &Scenario) -> Option<Span> {
-    let ready = |action: &Action| {
-        matches!(
-            action,
-            Action::Apply(_)
-                | Action::Delete { .. }
-                | Action::Scale { .. }
-                | Action::DeletePod { .. }
-                | Action::DeletePvc(_)
-        )
-    };
-    scenario.timeline.iter().find(|e| !ready(&e.action.value)).map(|e| e.action.span)
 }
 
 /// The control plane of a scenario that names none: its word, its value and what is said about it.

@@ -176,6 +176,7 @@ pub fn run(
         stuck_after: plan.stuck_after,
         sample,
         uncarved_bytes: plan.uncarved_bytes.values().sum(),
+        quorum: plan.quorum,
         ..Settings::default()
     };
     let mut metrics = Metrics::new(settings, Box::new(ProfileFilters::new(&profiles)));
@@ -195,9 +196,12 @@ pub fn run(
         message: &|_, pod| messages.get(&pod).cloned(),
     };
     let mut output = metrics.finish(&mut end.cluster, &ending);
+    output.exempt = end.exempt.map(|exempt| exempt.in_words());
     output.events_jsonl = log.map(EventLog::into_bytes);
     Ok(output)
 }
 
+#[cfg(test)]
+mod churn_tests;
 #[cfg(test)]
 mod tests;

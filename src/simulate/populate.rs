@@ -204,8 +204,13 @@ fn update(cluster: &mut Cluster, object: &Object) -> Result<bool, LowerError> {
             let sym = cluster.names.get(object.name());
             return Ok(sym.is_some_and(|n| cluster.volume_by_name(n).is_some()));
         }
-        Object::PersistentVolumeClaim(_) => {
-            return Ok(key(cluster).is_some_and(|(ns, n)| cluster.claim_by_name(ns, n).is_some()));
+        Object::PersistentVolumeClaim(o) => {
+            let Some(id) = key(cluster).and_then(|(ns, n)| cluster.claim_by_name(ns, n)) else {
+                return Ok(false);
+            };
+            let spec = lower::claim_spec_id(cluster, o)?;
+            let request = cluster.claim_spec(spec).request;
+            cluster.expand_claim(id, request);
         }
         Object::Pod(_) => {
             return Ok(key(cluster).is_some_and(|(ns, n)| cluster.pod_by_name(ns, n).is_some()));

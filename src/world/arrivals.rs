@@ -136,7 +136,20 @@ impl<O: Observer> World<'_, O> {
                     exists: true,
                 });
             }
-            WorkloadKind::Job | WorkloadKind::Pod => self.make_pods(generator, name, spec, &claims, leaves),
+            // A Job whose pods have claims of their own: bare pods that run for their lifetime.
+            WorkloadKind::Job => {
+                let pods = self.make_pods(generator, name, spec, &claims);
+                self.publish();
+                for pod in pods {
+                    self.pod_state(pod).duration = lifetime;
+                }
+            }
+            WorkloadKind::Pod => {
+                for pod in self.make_pods(generator, name, spec, &claims) {
+                    let epoch = epoch_of(self.cluster.pod(pod).uid);
+                    self.leave(leaves, Event::PodLeaves(pod, epoch));
+                }
+            }
         }
     }
     fn leave(&mut self, at: Option<SimTime>, event: Event) {
@@ -152,8 +165,8 @@ impl<O: Observer> World<'_, O> {
         set: Name,
         spec: SpecId,
         claims: &[ClaimTemplate],
-        leaves: Option<SimTime>,
-    ) {
+    ) -> Vec<PodId> {
+        let mut pods = Vec::with_capacity(generator.replicas as usize);
         for ordinal in 0..generator.replicas {
             let name = self.cluster.names.child(set, ordinal);
             let pod = api::new_pod(&mut self.cluster, name, spec, PodOwner::None, self.now);
@@ -170,11 +183,9 @@ impl<O: Observer> World<'_, O> {
                 // A claim of that name that is there already is used, as it would be.
                 let _ = api::create_claim(&mut self.cluster, sym::DEFAULT, name, template, owner, self.now);
             }
-            let epoch = epoch_of(pod.uid);
-            if let Ok(id) = self.cluster.add_pod(pod) {
-                self.leave(leaves, Event::PodLeaves(id, epoch));
-            }
+            pods.extend(self.cluster.add_pod(pod));
         }
+        pods
     }
 
     /// Sizes are drawn once per set and template.

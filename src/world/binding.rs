@@ -4,13 +4,18 @@ use super::*;
 use crate::control::api::Grace;
 use crate::control::timing::AttemptTime;
 use crate::control::timing::RateLimit;
-use crate::model::names::Names;
+use crate::model::names::{Names, sym};
+use crate::model::volume::{Volume, VolumePhase};
 use crate::observe::{AttemptResult, Subject};
 use crate::scheduler::cycle::{Detail, Outcome, Request, Unschedulable, pre_bind_error};
 use crate::scheduler::framework::Binding;
 use crate::scheduler::hints::ClusterEvent;
 use crate::scheduler::message;
-use crate::scheduler::plugins::volume_binding::{self, assume::BindError};
+use crate::scheduler::plugins::volume_binding::{
+    self,
+    assume::{BindError, BindTask, BindWrite},
+    waits_for_consumer,
+};
 use crate::scheduler::queue::{Failure, PluginSet};
 use rustc_hash::FxHashMap;
 
@@ -89,12 +94,26 @@ impl Bindings {
         self.by_pod.insert(pod, slot);
         slot
     }
+    fn stage(&self, slot: u32) -> Option<Stage> {
+        self.cycles.get(slot as usize)?.as_ref().map(|cycle| cycle.stage)
+    }
     fn remove(&mut self, slot: u32) -> Option<Cycle> {
         let cycle = self.cycles.get_mut(slot as usize)?.take()?;
         self.by_pod.remove(&cycle.binding.pod);
         self.waiting.retain(|s| *s != slot);
         Some(cycle)
     }
+}
+
+/// An attempt without volumes to look for: 5,000 nodes without volumes made 200 attempts a second, client limits aside.
+const MEASURED_BASE: SimDuration = SimDuration::from_micros(4_500);
+/// One free volume against one node: its node affinity is parsed anew each time.
+const MEASURED_PAIR_NANOS: u64 = 2_900;
+
+/// Nodes that one attempt examines while enough are feasible: all up to 100, then a share that falls from 50 % to 5 %.
+fn examined_nodes(nodes: usize) -> usize {
+    let share = 50usize.saturating_sub(nodes / 125).max(5);
+    if nodes <= 100 { nodes } else { (nodes * share / 100).max(100) }
 }
 
 impl<O: Observer> World<'_, O> {
@@ -104,12 +123,35 @@ impl<O: Observer> World<'_, O> {
         let row = self.cluster.pod(pod);
         let epoch = epoch_of(row.uid);
         match self.plan.timing.attempt {
-            AttemptTime::Constant(time) if !time.is_zero() => {
-                self.scheduler_busy = true;
-                self.plan_event(self.now + time, RANK_SCHEDULER, Event::AttemptDone(pod, epoch));
+            AttemptTime::Zero => self.attempt(pod),
+            AttemptTime::Constant(time) if time.is_zero() => self.attempt(pod),
+            AttemptTime::Constant(time) => self.attempt_later(pod, epoch, time),
+            AttemptTime::Measured => {
+                let time = self.measured_time(pod);
+                self.attempt_later(pod, epoch, time);
             }
-            _ => self.attempt(pod),
         }
+    }
+    fn attempt_later(&mut self, pod: PodId, epoch: u32, time: SimDuration) {
+        self.scheduler_busy = true;
+        self.plan_event(self.now + time, RANK_SCHEDULER, Event::AttemptDone(pod, epoch));
+    }
+    /// What the attempt at this pod takes by the model fitted to the real scheduler: a constant, and for every unbound claim that
+    /// waits for its consumer the walk of all free volumes of its class for every node examined.
+    fn measured_time(&self, pod: PodId) -> SimDuration {
+        let cluster = &self.cluster;
+        let namespace = cluster.spec_of(pod).namespace;
+        let mut pairs = 0u64;
+        for name in cluster.claim_names_of(pod).flatten() {
+            let claim = cluster.claim_by_name(namespace, name).map(|id| cluster.claim(id));
+            let Some(claim) = claim.filter(|claim| waits_for_consumer(cluster, claim)) else { continue };
+            let class = cluster.claim_spec(claim.spec).class_or_empty();
+            let free =
+                |v: &Volume| v.class == class && v.phase == VolumePhase::Available && v.assumed_for.is_none();
+            let volumes = cluster.volumes().iter().filter(|(_, v)| free(v)).count();
+            pairs += (volumes * examined_nodes(cluster.node_count())) as u64;
+        }
+        MEASURED_BASE + SimDuration::from_nanos(pairs.saturating_mul(MEASURED_PAIR_NANOS))
     }
     pub(super) fn attempt_done(&mut self, pod: PodId, epoch: u32) {
         self.scheduler_busy = false;
@@ -120,10 +162,16 @@ impl<O: Observer> World<'_, O> {
 
     fn attempt(&mut self, pod: PodId) {
         self.decisions += 1;
+        if !self.cluster.budgets().is_empty() {
+            self.disruptions.sync(&mut self.cluster);
+        }
         let state = self.pod_state(pod);
         state.attempts += 1;
         let attempt = u64::from(state.attempts);
         let request = Request { pod, now: self.now, attempt, detail: Detail::Brief };
+        if let Some(checks) = &mut self.checks {
+            checks.before(self.now, &self.cluster, pod);
+        }
         let Some(attempt) = self.scheduler.attempt(&mut self.cluster, request) else {
             return self.queue.done(pod);
         };
@@ -131,6 +179,9 @@ impl<O: Observer> World<'_, O> {
         match attempt.outcome {
             Outcome::Reserved(binding) => {
                 let node = binding.node;
+                if let Some(checks) = &mut self.checks {
+                    checks.after(&self.cluster, pod, node);
+                }
                 self.observe(&Observation::Attempt { pod, result: AttemptResult::Scheduled(node) });
                 self.pod_state(pod).verdict = None;
                 self.begin_binding(binding);
@@ -138,10 +189,12 @@ impl<O: Observer> World<'_, O> {
             Outcome::Unschedulable(verdict) => {
                 self.observe(&Observation::Attempt { pod, result: AttemptResult::Unschedulable });
                 let by = attempt.rejectors.iter().fold(PluginSet::NONE, |set, p| set.union(PluginSet::of(p)));
+                let nominated = verdict.nomination.as_ref().map(|n| n.node);
                 let victims = verdict.nomination.as_ref().map(|n| n.victims.clone());
                 self.queue.failed(pod, Failure::Rejected { by, pending: PluginSet::NONE }, self.now);
                 self.note_verdict(pod, Verdict::Unschedulable(verdict));
-                self.preempt(victims.unwrap_or_default());
+                let uid = self.cluster.pod(pod).uid;
+                self.preempt(victims.unwrap_or_default(), nominated, uid);
             }
             Outcome::Error(message) => {
                 self.observe(&Observation::Attempt { pod, result: AttemptResult::Error });
@@ -171,11 +224,12 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// Victims of preemption are deleted gracefully; the preemptor waits for the room that they leave.
-    fn preempt(&mut self, victims: Vec<PodId>) {
+    fn preempt(&mut self, victims: Vec<PodId>, node: Option<NodeId>, by: Uid) {
         for pod in victims {
             let Some(row) = self.cluster.pods().get(pod) else { continue };
             let uid = row.uid;
             self.cluster.set_pod_preempted(pod);
+            self.tell_preempted(pod, node, by);
             let _ = self.write(Write::DeletePod { pod, uid, grace: Grace::Default });
         }
     }
@@ -217,16 +271,16 @@ impl<O: Observer> World<'_, O> {
     }
     /// One step of a binding cycle.
     pub(super) fn bind_step(&mut self, slot: u32) {
-        let Some(cycle) = self.bindings.cycles.get_mut(slot as usize).and_then(Option::as_mut) else {
-            return;
-        };
-        let stage = cycle.stage;
+        let Some(stage) = self.bindings.stage(slot) else { return };
+        let by_chance = stage == Stage::Write && self.fails_by_chance();
+        let Some(cycle) = self.bindings.cycles[slot as usize].as_mut() else { return };
         let Some(task) = cycle.binding.volumes.as_mut().filter(|_| stage != Stage::Bind) else {
             return self.bind(slot);
         };
         match stage {
             Stage::Write => {
-                let result = task.write_next(&mut self.cluster);
+                let result =
+                    if by_chance { refused(&self.cluster, task) } else { task.write_next(&mut self.cluster) };
                 let left = task.writes_left();
                 self.publish();
                 match result {
@@ -280,6 +334,7 @@ impl<O: Observer> World<'_, O> {
         self.scheduler.bind(&mut self.cluster, &binding);
         self.cluster.set_pod_start_order(pod, start_order(self.now));
         self.publish();
+        self.tell_scheduled(pod, binding.node);
     }
     fn binding_failed(&mut self, slot: u32, error: BindError) {
         let Some(Cycle { binding, .. }) = self.bindings.remove(slot) else { return };
@@ -306,6 +361,20 @@ impl<O: Observer> World<'_, O> {
             self.publish();
             self.queue.event(&self.cluster, ClusterEvent::PodRemoved { name, spec }, self.now);
         }
+    }
+}
+
+/// The refusal of the task's next write by chance: as if somebody else had changed the object.
+fn refused(cluster: &Cluster, task: &BindTask) -> Result<(), BindError> {
+    match task.next_write() {
+        Some(BindWrite::ClaimRef { volume, .. }) => {
+            Err(BindError::VolumeConflict(cluster.volumes().get(volume).map_or(sym::EMPTY, |v| v.name)))
+        }
+        Some(BindWrite::SelectedNode { claim, .. }) => match cluster.claims().get(claim) {
+            Some(claim) => Err(BindError::ClaimConflict(claim.name)),
+            None => Ok(()),
+        },
+        None => Ok(()),
     }
 }
 

@@ -4,9 +4,10 @@
 //! number of its failure, so variants of a scenario meet the same failures.
 
 use super::draw::draw;
+use super::plan::DiskRef;
 use super::*;
 use crate::engine::samplers;
-use crate::model::names::{Sym, sym};
+use crate::model::names::sym;
 use crate::scenario::{FailureProcess, Failures};
 use std::collections::BTreeMap;
 
@@ -25,8 +26,7 @@ struct Thing {
 #[derive(Clone, Debug)]
 enum What {
     Nodes(Vec<NodeId>),
-    /// The volumes of a disk.
-    Disk(Vec<Sym>),
+    Disk(DiskRef),
 }
 
 /// Everything that can fail.
@@ -64,22 +64,27 @@ impl FailingThings {
             }
         }
         if let Some(process) = &failures.disk {
-            for (name, volumes) in disks(cluster) {
-                add("disk", &name, What::Disk(volumes), process);
+            for (name, disk) in disks(cluster) {
+                add("disk", &name, What::Disk(disk), process);
             }
         }
         FailingThings { things }
     }
 }
 
-/// Volumes by disk: generated ones are named `<node>-d<disk>-p<part>`, any other local volume is a disk of its own.
-fn disks(cluster: &Cluster) -> BTreeMap<String, Vec<Sym>> {
-    let mut disks: BTreeMap<String, Vec<Sym>> = BTreeMap::new();
+/// Disks by name: generated volumes are named `<node>-d<disk>-p<part>`, any other local volume is a disk of its own, and so is a volume
+/// group.
+fn disks(cluster: &Cluster) -> BTreeMap<String, DiskRef> {
+    let mut disks: BTreeMap<String, DiskRef> = BTreeMap::new();
     for (_, volume) in cluster.volumes().iter() {
-        if volume.node_affinity.is_some() {
+        if volume.node_affinity.is_some() && volume.provisioned_by.is_none() {
             let name = cluster.names.text(volume.name);
-            disks.entry(disk_of(name).to_owned()).or_default().push(volume.name);
+            disks.entry(disk_of(name).to_owned()).or_default().volumes.push(volume.name);
         }
+    }
+    for (id, group) in cluster.volume_groups().iter() {
+        let name = cluster.names.text(group.name).to_owned();
+        disks.insert(name, DiskRef { group: Some(id), ..DiskRef::default() });
     }
     disks
 }
@@ -113,7 +118,7 @@ impl<O: Observer> World<'_, O> {
         let repair = draw(&thing.process.repair, &mut rng);
         match thing.what.clone() {
             What::Nodes(nodes) => nodes.into_iter().for_each(|node| self.node_down(node)),
-            What::Disk(volumes) => self.disk_fails(&volumes),
+            What::Disk(disk) => self.disk_fails(&disk),
         }
         self.plan_event(self.now + repair, RANK_TIMELINE, Event::Repaired(index));
     }
@@ -130,11 +135,7 @@ impl<O: Observer> World<'_, O> {
             }
             What::Nodes(nodes) => nodes.into_iter().for_each(|node| self.node_up(node)),
             What::Disk(_) if permanent => {}
-            What::Disk(volumes) => {
-                for volume in volumes {
-                    self.disks.set_present(&self.cluster, volume, true, self.now);
-                }
-            }
+            What::Disk(disk) => self.disk_repaired(&disk),
         }
         if !permanent {
             self.plan_failure(index as usize);

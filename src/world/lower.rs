@@ -1,9 +1,7 @@
 //! From a scenario to a plan: classes, generated nodes with their disks, generators, timeline, timers.
 
-use super::plan::{Action, ClaimPlan, GeneratorPlan, Kind, Plan, WipedVolume};
+use super::plan::{Action, ClaimPlan, DiskRef, GeneratorPlan, Kind, Plan, WipedVolume};
 use super::{arrivals, failures, lower_trace};
-use crate::control::provisioner::lvm::{GroupChoice, LvmTiming};
-use crate::control::timing::{self, Timing};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{NodeId, NodeSelectorId};
@@ -64,7 +62,7 @@ pub fn plan(
     if let Some(trace) = &scenario.workload.trace {
         lower_trace::add_nodes(&mut cluster, trace, &mut wiped, &mut uncarved)?;
     }
-    let timing = timing(&scenario.control_plane);
+    let timing = scenario.control_plane;
     workload_manifests(&mut cluster)?;
     if let Some(mode) = mode {
         override_binding_mode(&mut cluster, mode);
@@ -84,6 +82,10 @@ pub fn plan(
         timeline,
         failures: scenario.failures.clone(),
         recovery: scenario.recovery.clone(),
+        quorum: scenario.recovery.as_ref().and_then(|r| match r.quorum {
+            written::Quorum::Majority => None,
+            written::Quorum::AtLeast(members) => Some(members),
+        }),
         timing,
         profiles,
         first_of_ties: scenario.scheduler.tie_break == written::TieBreak::First,
@@ -92,7 +94,6 @@ pub fn plan(
         duration: scenario.duration,
         stuck_after: scenario.report.stuck_after,
         wiped,
-        lvm: (if timing.ideal { LvmTiming::default() } else { LvmTiming::TYPICAL }, GroupChoice::default()),
         uncarved_bytes: uncarved,
         ..Plan::new(cluster)
     })
@@ -133,9 +134,11 @@ fn action(cluster: &mut Cluster, from: &written::Action) -> Option<Action> {
         written::Action::Taint { node, taint: spec, remove } => {
             Action::Taint { node: cluster.names.intern(node), taint: taint(cluster, spec), remove: *remove }
         }
-        written::Action::DiskFail { node, disk } => Action::DiskFail(volumes_of_disk(cluster, node, *disk)),
-        written::Action::DiskRepair { node, disk } => {
-            Action::DiskRepair(volumes_of_disk(cluster, node, *disk))
+        written::Action::DiskFail { node, disk } => Action::DiskFail(disk_of_node(cluster, node, *disk)),
+        written::Action::DiskRepair { node, disk } => Action::DiskRepair(disk_of_node(cluster, node, *disk)),
+        written::Action::Expand { claim, bytes } => {
+            let (namespace, name) = named(claim);
+            Action::Expand { namespace, name, bytes: *bytes }
         }
         written::Action::SetAllocatable { node, resources } => {
             let node = cluster.names.intern(node);
@@ -150,16 +153,24 @@ fn action(cluster: &mut Cluster, from: &written::Action) -> Option<Action> {
     })
 }
 
-/// Volumes of a node's disk: generated ones by their names, else the n-th local volume of the node in order of name.
-fn volumes_of_disk(cluster: &mut Cluster, node: &str, disk: u32) -> Vec<Sym> {
+/// A node's disk: a volume group or volumes by their generated names, else the n-th volume group or local volume of the node.
+fn disk_of_node(cluster: &mut Cluster, node: &str, disk: u32) -> DiskRef {
     let name = format!("{node}-d{disk}");
     let host = cluster.names.intern(node);
+    let group = cluster.names.intern(&format!("{node}-vg{disk}"));
+    let groups = cluster.volume_groups_on(host);
+    let group = groups.iter().copied().find(|id| cluster.volume_groups()[*id].name == group);
+    let group = group.or_else(|| groups.get(disk as usize).copied());
+    if group.is_some() {
+        return DiskRef { group, ..DiskRef::default() };
+    }
     let on_node = cluster.pinned_volumes(host).iter().map(|id| cluster.volume(*id).name);
     let mut volumes: Vec<Sym> = on_node.collect();
     volumes.sort_by(|a, b| cluster.names.compare(*a, *b));
     let generated = |v: &&Sym| failures::disk_of(cluster.names.text(**v)) == name;
     let of_disk: Vec<Sym> = volumes.iter().filter(generated).copied().collect();
-    if of_disk.is_empty() { volumes.get(disk as usize).copied().into_iter().collect() } else { of_disk }
+    let other = || volumes.get(disk as usize).copied().into_iter().collect();
+    DiskRef { volumes: if of_disk.is_empty() { other() } else { of_disk }, group: None }
 }
 
 fn object_kind(kind: &str) -> Option<Kind> {
@@ -201,42 +212,6 @@ fn volume_mode(mode: written::VolumeMode) -> VolumeMode {
     match mode {
         written::VolumeMode::Filesystem => VolumeMode::Filesystem,
         written::VolumeMode::Block => VolumeMode::Block,
-    }
-}
-
-/// The timers as the control plane uses them.
-pub fn timing(from: &written::ControlPlane) -> Timing {
-    let rate = |limit: written::RateLimit| timing::RateLimit { qps: limit.qps, burst: limit.burst };
-    Timing {
-        kcm: rate(from.kcm),
-        scheduler: rate(from.scheduler),
-        bind_poll: from.bind_poll,
-        bind_timeout: from.bind_timeout,
-        attempt: match from.attempt {
-            written::AttemptTime::Zero => timing::AttemptTime::Zero,
-            written::AttemptTime::Measured => timing::AttemptTime::Measured,
-            written::AttemptTime::Constant(time) => timing::AttemptTime::Constant(time),
-        },
-        api_latency: from.api_latency,
-        watch_latency: from.watch_latency,
-        conflict: from.conflict,
-        fail: from.fail,
-        pv_resync: if from.ideal { SimDuration::ZERO } else { from.pv_resync },
-        backoff_initial: from.backoff_initial,
-        backoff_max: from.backoff_max,
-        unschedulable_flush: from.unschedulable_flush,
-        pop_from_backoff: from.pop_from_backoff,
-        node: timing::NodeTimers {
-            lease: from.node.lease,
-            monitor: from.node.monitor,
-            grace: from.node.grace,
-            eviction_rate: from.node.eviction_rate,
-            toleration: SimDuration::from_secs(from.node.toleration_seconds),
-        },
-        pod_gc: from.pod_gc,
-        kubelet_start: from.kubelet_start,
-        kubelet_stop: from.kubelet_stop,
-        ideal: from.ideal,
     }
 }
 

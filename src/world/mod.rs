@@ -6,9 +6,13 @@
 
 mod arrivals;
 mod binding;
+mod check;
 mod children;
+mod drains;
 mod draw;
+mod events;
 mod failures;
+mod kubelets;
 pub mod lower;
 mod lower_scheduler;
 mod lower_trace;
@@ -18,11 +22,13 @@ mod recovery;
 mod settle;
 mod timeline;
 pub mod trace;
+mod watch;
 
 #[cfg(test)]
 mod tests;
 
 use crate::control::api::{self, Write};
+use crate::control::disruption::Disruptions;
 use crate::control::node_lifecycle::NodeLifecycle;
 use crate::control::operator::Operator;
 use crate::control::provisioner::local::LocalProvisioner;
@@ -35,7 +41,7 @@ use crate::engine::agenda::{Agenda, Rank};
 use crate::engine::rng::{Streams, TieBreak};
 use crate::engine::simulation;
 use crate::engine::time::{SimDuration, SimTime};
-use crate::model::cluster::{Change, Cluster};
+use crate::model::cluster::{Change, Cluster, Exemptions};
 use crate::model::ids::{Id, JobId, NodeId, PodId, ReplicaSetId, StatefulSetId, Uid};
 use crate::model::names::Name;
 use crate::model::pod::PodOwner;
@@ -135,10 +141,12 @@ enum Event {
     Repaired(u32),
     /// The operator gives up a member whose data is out of reach.
     GiveUp(StatefulSetId, u32),
-    /// A backup has been copied for a member.
-    Copied(PodId, u32),
+    /// Data has been copied for a member.
+    CopyEnds(u32),
     /// A member follows its group again.
     CaughtUp(PodId, u32),
+    /// Drains ask again.
+    DrainRetry,
 }
 
 const _: () = assert!(size_of::<Event>() <= 16);
@@ -199,12 +207,16 @@ struct PodState {
     starting: bool,
     /// The kubelet is stopping it.
     stopping: bool,
-    /// A backup is being copied for it.
+    /// Data is being copied for it.
     restoring: bool,
-    /// When that backup was taken.
-    backup: SimTime,
+    /// How far that data goes.
+    restored_to: SimDuration,
     /// It catches up with its group.
     catching_up: bool,
+    /// With this much.
+    behind: SimDuration,
+    /// How long it runs; `None`: for ever, or as its Job says.
+    duration: Option<SimDuration>,
     /// When its node's NoExecute taints evict it.
     evicted_at: Option<SimTime>,
     /// Why it was not scheduled in the last attempt.
@@ -239,7 +251,7 @@ struct World<'p, O> {
     actors: Vec<ActorState>,
     children: Children,
     pods: Vec<PodState>,
-    phases: settle::SeenPhases,
+    phases: watch::SeenPhases,
     sources: Sources,
     trace: trace::TraceArrivals,
     next_timeline: usize,
@@ -270,12 +282,20 @@ struct World<'p, O> {
     node_life: NodeLifecycle,
     failing: failures::FailingThings,
     operator: Option<Operator>,
+    /// The state of the copies for which an end is planned.
+    copies_planned: Option<u32>,
+    disruptions: Disruptions,
+    drains: drains::Drains,
+    /// What must hold, if that is to be checked.
+    checks: Option<check::Checks>,
     kcm_down_until: Option<SimTime>,
     scheduler_busy: bool,
     last_change: SimTime,
     ended: Option<SimTime>,
     events: u64,
     decisions: u64,
+    /// Requests drawn for `api.conflict` and `api.fail`.
+    requests: u64,
 }
 
 /// What is left at the end of a run.
@@ -291,6 +311,8 @@ pub struct RunEnd {
     pub decisions: u64,
     /// Events delivered.
     pub events: u64,
+    /// What was exempt from the invariants, the most of each kind in any state; `None`: nothing was checked.
+    pub exempt: Option<Exemptions>,
     pods: Vec<PodState>,
 }
 
@@ -322,6 +344,7 @@ pub fn run<O: Observer>(plan: &Plan, observer: O) -> Result<RunEnd, SimError> {
         scheduler: world.scheduler,
         decisions: world.decisions,
         events: world.events,
+        exempt: world.checks.as_ref().map(check::Checks::exempt),
         pods: world.pods,
     })
 }
@@ -332,7 +355,7 @@ impl<'p, O: Observer> World<'p, O> {
         let tie = if plan.first_of_ties { TieBreak::First } else { TieBreak::Seeded(streams.clone()) };
         let mut cluster = plan.cluster.clone();
         cluster.set_volume_tie_break(tie.clone());
-        let lvm = LvmProvisioner::start(&mut cluster, plan.lvm.0, plan.lvm.1);
+        let lvm = LvmProvisioner::start(&mut cluster, plan.timing.csi);
         let profiles = plan.profiles.iter().map(Profile::new);
         let scheduler =
             Scheduler::new(profiles.collect::<Result<_, _>>()?, tie.clone()).with_engine(plan.engine);
@@ -353,6 +376,7 @@ impl<'p, O: Observer> World<'p, O> {
         for wiped in &plan.wiped {
             disks.manage(&cluster, wiped.volume, wiped.node, wiped.bytes_per_second);
         }
+        let checks = plan.paranoid.then(|| check::Checks::new(scheduler.profiles(), &cluster));
         let failing = failures::FailingThings::new(&plan.failures, &cluster);
         Ok(World {
             cluster,
@@ -373,7 +397,7 @@ impl<'p, O: Observer> World<'p, O> {
             actors: Actor::ALL.iter().map(actor).collect(),
             children: Children::default(),
             pods: Vec::new(),
-            phases: settle::SeenPhases::default(),
+            phases: watch::SeenPhases::default(),
             next_timeline: 0,
             waiting_for_claims: Vec::new(),
             orphaned_claims: rustc_hash::FxHashSet::default(),
@@ -394,12 +418,17 @@ impl<'p, O: Observer> World<'p, O> {
             node_life: NodeLifecycle::new(timing.node),
             failing,
             operator: plan.recovery.clone().map(Operator::new),
+            copies_planned: None,
+            disruptions: Disruptions::default(),
+            drains: drains::Drains::default(),
+            checks,
             kcm_down_until: None,
             scheduler_busy: false,
             last_change: SimTime::ZERO,
             ended: None,
             events: 0,
             decisions: 0,
+            requests: 0,
             plan,
         })
     }
@@ -477,14 +506,6 @@ impl<'p, O: Observer> World<'p, O> {
         self.node_life.works(node) && self.cluster.node(node).exists
     }
 
-    fn check(&self) -> Result<(), SimError> {
-        if self.plan.paranoid {
-            let at = self.now.since(SimTime::ZERO);
-            self.cluster.check_invariants().map_err(|what| SimError::Invariant { at, what })?;
-        }
-        Ok(())
-    }
-
     /// When a run without duration ends, if nothing but background events is left.
     fn quiet_end(&self) -> Option<SimTime> {
         let quiet = self.foreground == 0 && self.due_at().is_none();
@@ -538,8 +559,9 @@ impl<O: Observer> simulation::World for World<'_, O> {
                 self.settle();
             }
         }
+        self.check()?;
         self.flush(agenda);
-        self.check()
+        Ok(())
     }
 
     fn handle(&mut self, event: Event, agenda: &mut Agenda<Event>) -> Result<(), SimError> {
@@ -549,8 +571,9 @@ impl<O: Observer> simulation::World for World<'_, O> {
             self.foreground -= 1;
         }
         self.on_event(event);
+        self.check()?;
         self.flush(agenda);
-        self.check()
+        Ok(())
     }
 
     fn settled(&mut self, from: SimTime, to: Option<SimTime>) -> Result<Option<SimTime>, SimError> {
@@ -603,8 +626,9 @@ impl<O: Observer> World<'_, O> {
             Event::Fails(index) => self.fails(index),
             Event::Repaired(index) => self.repaired(index),
             Event::GiveUp(set, ordinal) => self.give_up(set, ordinal),
-            Event::Copied(pod, epoch) => self.copied(pod, epoch),
+            Event::CopyEnds(generation) => self.copy_ends(generation),
             Event::CaughtUp(pod, epoch) => self.caught_up(pod, epoch),
+            Event::DrainRetry => self.drain_retry(),
         }
     }
     fn enqueue(&mut self, actor: Actor, key: u32) {

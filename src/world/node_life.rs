@@ -6,7 +6,7 @@ use crate::control::node_lifecycle::{condition_taints, eviction_taints, tolerate
 use crate::engine::rng::EntityKey;
 use crate::model::names::sym;
 use crate::model::pod::PodPhase;
-use crate::model::spec::{OwnerKind, TaintEffect};
+use crate::model::spec::TaintEffect;
 
 /// A node must be known missing for so long before pod GC acts (`quarantineTime`).
 const QUARANTINE: SimDuration = SimDuration::from_secs(40);
@@ -42,10 +42,11 @@ impl<O: Observer> World<'_, O> {
             return self.plan_event(at, RANK_TIMELINE, Event::NodeFoundOut(node, epoch));
         }
         self.node_life.set_unknown(node);
+        self.tell_not_ready(node);
         self.cluster.set_node_ready(node, false);
-        let pods = self.cluster.node(node).info.pods.clone();
-        self.plan_giving_up(&pods);
-        for pod in pods {
+        let concerned = self.pods_with_data_on(node);
+        self.plan_giving_up(&concerned);
+        for pod in self.cluster.node(node).info.pods.clone() {
             let row = self.cluster.pod(pod);
             if row.ready {
                 let phase = row.phase;
@@ -99,6 +100,7 @@ impl<O: Observer> World<'_, O> {
         self.cluster.set_node_ready(node, true);
         self.publish();
         self.node_life.unqueue_eviction(&self.cluster, node);
+        self.call_off_giving_up(node);
         for pod in self.cluster.node(node).info.pods.clone() {
             self.enqueue(Actor::Kubelets, pod.0);
         }
@@ -156,8 +158,9 @@ impl<O: Observer> World<'_, O> {
         };
         if at != state.evicted_at {
             state.evicted_at = at;
-            if let Some(at) = at {
-                self.plan_event(at, RANK_TIMELINE, Event::Evict(pod, epoch_of(uid)));
+            match at {
+                Some(at) => self.plan_event(at, RANK_TIMELINE, Event::Evict(pod, epoch_of(uid))),
+                None => self.tell_eviction(pod, true),
             }
         }
     }
@@ -165,6 +168,7 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn evict(&mut self, pod: PodId, epoch: u32) {
         if self.is_same_pod(pod, epoch) && self.pod_state(pod).evicted_at.is_some_and(|at| at <= self.now) {
             self.pod_state(pod).evicted_at = None;
+            self.tell_eviction(pod, false);
             self.delete_pod(pod, Grace::Default);
         }
     }
@@ -229,16 +233,8 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn cordon(&mut self, node: NodeId, cordoned: bool) {
         self.cluster.set_node_unschedulable(node, cordoned);
         self.publish();
-    }
-    /// `kubectl drain --ignore-daemonsets --delete-emptydir-data --force`: cordons, then evicts what a DaemonSet or the kubelet
-    /// does not own.
-    pub(super) fn drain(&mut self, node: NodeId) {
-        self.cordon(node, true);
-        for pod in self.cluster.node(node).info.pods.clone() {
-            let kind = self.cluster.spec_of(pod).owner;
-            if !matches!(kind, OwnerKind::DaemonSet | OwnerKind::Mirror) {
-                self.delete_pod(pod, Grace::Default);
-            }
+        if !cordoned {
+            self.drains.end(node);
         }
     }
     /// The controller manager is away for a while.

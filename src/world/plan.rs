@@ -1,11 +1,10 @@
 //! A plan: one run with everything resolved. Running it is a pure function of it.
 
 use super::trace::TracePlan;
-use crate::control::provisioner::lvm::{GroupChoice, LvmTiming};
 use crate::control::timing::Timing;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::Cluster;
-use crate::model::ids::{LabelSetId, NodeId, SpecId, VolumeId};
+use crate::model::ids::{LabelSetId, NodeId, SpecId, VolumeGroupId, VolumeId};
 use crate::model::names::{Name, Sym};
 use crate::model::spec::{PodSpec, Taint};
 use crate::model::volume::{AccessModes, VolumeMode};
@@ -33,6 +32,8 @@ pub struct Plan {
     pub failures: Failures,
     /// The database operator, if there is one.
     pub recovery: Option<Recovery>,
+    /// Members that make a group's quorum; `None`: more than half.
+    pub quorum: Option<u32>,
     /// How long things take.
     pub timing: Timing,
     /// The scheduler's profiles.
@@ -49,8 +50,6 @@ pub struct Plan {
     pub stuck_after: SimDuration,
     /// Volumes that a static provisioner wipes and makes anew.
     pub wiped: Vec<WipedVolume>,
-    /// How long the driver of volume groups takes, and how it chooses among a node's groups.
-    pub lvm: (LvmTiming, GroupChoice),
     /// Bytes of disks in no volume, by node name.
     pub uncarved_bytes: BTreeMap<Sym, u128>,
     /// How scheduling attempts are executed.
@@ -69,6 +68,7 @@ impl Plan {
             timeline: Vec::new(),
             failures: Failures::default(),
             recovery: None,
+            quorum: None,
             timing: Timing::IDEAL,
             profiles: vec![ProfileConfig::default()],
             first_of_ties: false,
@@ -77,7 +77,6 @@ impl Plan {
             duration: None,
             stuck_after: SimDuration::from_secs(300),
             wiped: Vec::new(),
-            lvm: (LvmTiming::default(), GroupChoice::default()),
             uncarved_bytes: BTreeMap::new(),
             engine: Engine::default(),
             paranoid: cfg!(debug_assertions),
@@ -188,10 +187,19 @@ pub enum Action {
         /// Its new amounts.
         amounts: Vec<(Sym, i64)>,
     },
-    /// A disk dies, with its volumes: their names.
-    DiskFail(Vec<Sym>),
+    /// A disk dies, with its volumes.
+    DiskFail(DiskRef),
     /// An empty disk takes its place.
-    DiskRepair(Vec<Sym>),
+    DiskRepair(DiskRef),
+    /// A claim asks for more.
+    Expand {
+        /// Namespace.
+        namespace: Sym,
+        /// Name.
+        name: Name,
+        /// Its new request in bytes.
+        bytes: u64,
+    },
     /// kube-controller-manager is away for so long.
     ControllerManagerDown(SimDuration),
     /// Replicas of a workload change.
@@ -205,6 +213,15 @@ pub enum Action {
         /// New number.
         replicas: u32,
     },
+}
+
+/// A disk of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DiskRef {
+    /// Names of the static volumes on it.
+    pub volumes: Vec<Sym>,
+    /// The volume group that it is.
+    pub group: Option<VolumeGroupId>,
 }
 
 /// Kinds that can be deleted or scaled.

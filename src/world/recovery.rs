@@ -1,11 +1,15 @@
-//! The database operator in the world: members that are given up, restored and caught up.
+//! The database operator in the world: members that are given up, rebuilt and caught up.
 
 use super::draw::draw_bytes;
 use super::*;
 use crate::control::api::Grace;
-use crate::control::operator::{Copy, Need};
+use crate::control::copies::{Copy, Source};
+use crate::control::operator::Need;
+use crate::model::ids::ClaimId;
+use crate::model::names::sym;
 use crate::model::pod::PodPhase;
 use crate::model::volume::ClaimPhase;
+use crate::scenario::RebuildSource;
 
 impl<O: Observer> World<'_, O> {
     /// The set and ordinal of a pod that is a member of a database group with an operator.
@@ -23,25 +27,58 @@ impl<O: Observer> World<'_, O> {
             .map(|c| self.cluster.claim(c).uid)
             .collect()
     }
+    /// Is the member Ready, and does its node really work?
+    fn is_serving(&self, pod: PodId) -> bool {
+        let row = self.cluster.pod(pod);
+        row.ready && row.deletion.is_none() && row.node.is_some_and(|node| self.kubelet_works(node))
+    }
 
-    /// A member's volumes are mounted. False if it has to wait (for a backup) before its containers run.
+    // ---- rebuilding ----
+
+    /// A member's volumes are mounted. False if it has to wait (for its data) before its containers run.
     pub(super) fn member_may_start(&mut self, pod: PodId) -> bool {
         let Some((set, ordinal)) = self.member(pod) else { return true };
         let (claims, now) = (self.claim_uids(pod), self.now);
         let Some(operator) = &mut self.operator else { return true };
-        if operator.need(set, ordinal, &claims, now) != Need::Backup {
+        if operator.need(set, ordinal, &claims, now) != Need::Rebuild {
             return true;
         }
         if !std::mem::replace(&mut self.pod_state(pod).restoring, true) {
-            let copy = Copy { pod, uid: self.cluster.pod(pod).uid, bytes: self.backup_bytes(pod, set) };
-            if let Some(copy) = self.operator.as_mut().and_then(|o| o.request(copy)) {
-                self.begin_copy(copy);
-            }
+            self.request_copy(pod, set);
         }
         false
     }
-    fn backup_bytes(&self, pod: PodId, set: StatefulSetId) -> u64 {
-        if let Some(size) = self.operator.as_ref().and_then(|o| o.backup_size()) {
+    fn request_copy(&mut self, pod: PodId, set: StatefulSetId) {
+        let Some(target) = self.cluster.pod(pod).node else { return };
+        let copy = Copy {
+            pod,
+            uid: self.cluster.pod(pod).uid,
+            set,
+            source: self.copy_source(pod, set),
+            target,
+            bytes: self.copy_bytes(pod, set),
+            position: SimDuration::ZERO,
+        };
+        let now = self.now;
+        if let Some(operator) = &mut self.operator {
+            operator.request(copy, now);
+        }
+        self.go_on_copying();
+    }
+    /// A serving member out of which the fewest copies run, if the scenario says so and there is one; else the newest backup.
+    fn copy_source(&self, pod: PodId, set: StatefulSetId) -> Source {
+        let Some(operator) = self.operator.as_ref().filter(|o| o.rebuilds_from() == RebuildSource::Peer)
+        else {
+            return Source::Backups;
+        };
+        let members = self.children.of(PodOwner::StatefulSet(set)).iter().copied();
+        let serving = members.filter(|other| *other != pod && self.is_serving(*other));
+        let ordinal = |pod: PodId| self.cluster.pod(pod).name.ordinal();
+        let peer = serving.min_by_key(|other| (operator.copies.out_of(*other), ordinal(*other)));
+        peer.map_or(Source::Backups, Source::Member)
+    }
+    fn copy_bytes(&self, pod: PodId, set: StatefulSetId) -> u64 {
+        if let Some(size) = self.operator.as_ref().and_then(|o| o.copy_size()) {
             let name = self.cluster.names.show(self.cluster.stateful_sets()[set].name).to_string();
             return draw_bytes(size, &mut self.streams.stream("backup-size", &name));
         }
@@ -50,33 +87,72 @@ impl<O: Observer> World<'_, O> {
         let claims = claims.filter_map(|name| self.cluster.claim_by_name(namespace, name));
         claims.map(|c| u64::try_from(self.cluster.claim_spec_of(c).request.ceil()).unwrap_or(u64::MAX)).sum()
     }
-    fn begin_copy(&mut self, copy: Copy) {
-        self.observe(&Observation::RebuildStarted { pod: copy.pod, bytes: copy.bytes });
-        let backup = self.operator.as_ref().map_or(self.now, |o| o.newest_backup(self.now));
-        self.pod_state(copy.pod).backup = backup;
-        let time = self.operator.as_ref().map_or(SimDuration::ZERO, |o| o.copy_time(copy.bytes));
-        let at = self.now + time;
-        self.plan_event(at, RANK_CONTROLLERS, Event::Copied(copy.pod, epoch_of(copy.uid)));
-    }
-    /// A copy has ended; if its pod is still there it has data now.
-    pub(super) fn copied(&mut self, pod: PodId, epoch: u32) {
-        if self.is_same_pod(pod, epoch) && self.pod_state(pod).restoring {
-            let (backup, bytes) =
-                (self.pod_state(pod).backup, self.member(pod).map(|(s, _)| self.backup_bytes(pod, s)));
-            self.pod_state(pod).restoring = false;
-            self.observe(&Observation::Rebuilt { pod, bytes: bytes.unwrap_or(0) });
-            let claims = self.claim_uids(pod);
-            if let (Some((set, ordinal)), Some(operator)) = (self.member(pod), &mut self.operator) {
-                operator.holds(set, ordinal, &claims, backup);
+    /// Tells which copies have begun, and plans for the end of the next one.
+    fn go_on_copying(&mut self) {
+        let now = self.now;
+        while let Some(begun) =
+            self.operator.as_mut().map(|o| o.copies.take_begun()).filter(|b| !b.is_empty())
+        {
+            for copy in begun {
+                let Some(operator) = &mut self.operator else { return };
+                let position = match copy.source {
+                    Source::Backups => operator.backup_position(copy.set, now),
+                    Source::Member(_) => operator.written(copy.set, now),
+                };
+                self.pod_state(copy.pod).restored_to = position;
+                self.observe(&Observation::RebuildStarted { pod: copy.pod, bytes: copy.bytes });
             }
-            self.enqueue(Actor::Kubelets, pod.0);
         }
-        let cluster = &self.cluster;
-        let wanted = |copy: &Copy| cluster.pods().get(copy.pod).is_some_and(|p| p.uid == copy.uid);
-        if let Some(next) = self.operator.as_mut().and_then(|o| o.finished(wanted)) {
-            self.begin_copy(next);
+        let next = self.operator.as_ref().and_then(|o| o.copies.next_end());
+        if let Some((at, generation)) = next
+            && self.copies_planned != Some(generation)
+        {
+            self.copies_planned = Some(generation);
+            self.plan_event(at, RANK_CONTROLLERS, Event::CopyEnds(generation));
         }
     }
+    /// Copies have ended, if nothing has changed since that was foreseen.
+    pub(super) fn copy_ends(&mut self, generation: u32) {
+        if self.copies_planned != Some(generation) {
+            return;
+        }
+        let now = self.now;
+        let done = self.operator.as_mut().map(|o| o.copies.finished(now)).unwrap_or_default();
+        for copy in done {
+            self.copied(&copy);
+        }
+        self.go_on_copying();
+    }
+    fn copied(&mut self, copy: &Copy) {
+        let pod = copy.pod;
+        if !self.is_same_pod(pod, epoch_of(copy.uid)) || !std::mem::take(&mut self.pod_state(pod).restoring) {
+            return;
+        }
+        self.observe(&Observation::Rebuilt { pod, bytes: copy.bytes });
+        let (claims, now, position) = (self.claim_uids(pod), self.now, self.pod_state(pod).restored_to);
+        if let (Some((set, ordinal)), Some(operator)) = (self.member(pod), &mut self.operator) {
+            operator.rebuilt(set, ordinal, &claims, position, now);
+        }
+        self.enqueue(Actor::Kubelets, pod.0);
+    }
+    /// Copies for the pod, or out of it, end here; who else waited for one asks again.
+    pub(super) fn call_off_copies(&mut self, pod: PodId) {
+        let now = self.now;
+        let Some(operator) = &mut self.operator else { return };
+        let waiting = operator.call_off(pod, now);
+        if waiting.is_empty() {
+            return;
+        }
+        for other in waiting {
+            if self.cluster.pods().get(other).is_some() {
+                self.pod_state(other).restoring = false;
+                self.enqueue(Actor::Kubelets, other.0);
+            }
+        }
+        self.go_on_copying();
+    }
+
+    // ---- catching up ----
 
     /// Is the pod Ready as soon as it runs? A member first catches up; then [`Event::CaughtUp`] makes it Ready.
     pub(super) fn ready_at_once(&mut self, pod: PodId) -> bool {
@@ -84,24 +160,23 @@ impl<O: Observer> World<'_, O> {
         let (claims, now) = (self.claim_uids(pod), self.now);
         let epoch = epoch_of(self.cluster.pod(pod).uid);
         let Some(operator) = &mut self.operator else { return true };
-        let need = operator.need(set, ordinal, &claims, now);
-        let Need::CatchUp(span) = need else {
-            operator.holds(set, ordinal, &claims, SimTime::MAX);
-            return true;
+        let span = match operator.need(set, ordinal, &claims, now) {
+            Need::CatchUp(span) => span,
+            Need::Nothing | Need::Rebuild => SimDuration::ZERO,
         };
-        match operator.catch_up_time(span) {
-            Some(time) if time.is_zero() => {
-                operator.holds(set, ordinal, &claims, SimTime::MAX);
-                true
-            }
-            time => {
-                if let Some(time) = time.filter(|_| !self.pod_state(pod).catching_up) {
-                    self.pod_state(pod).catching_up = true;
-                    self.plan_event(now + time, RANK_CONTROLLERS, Event::CaughtUp(pod, epoch));
-                }
-                false
-            }
+        let time = operator.catch_up_time(span);
+        if time.is_zero() {
+            operator.follows(set, ordinal, &claims, now);
+            return true;
         }
+        // Somebody who has what it lacks must be there; the next who is Ready wakes it.
+        let members = self.children.of(PodOwner::StatefulSet(set));
+        let served = members.iter().any(|other| *other != pod && self.is_serving(*other));
+        if served && !std::mem::replace(&mut self.pod_state(pod).catching_up, true) {
+            self.pod_state(pod).behind = span;
+            self.plan_event(now + time, RANK_CONTROLLERS, Event::CaughtUp(pod, epoch));
+        }
+        false
     }
     /// A member follows its group again.
     pub(super) fn caught_up(&mut self, pod: PodId, epoch: u32) {
@@ -113,12 +188,17 @@ impl<O: Observer> World<'_, O> {
         if row.phase != PodPhase::Running || row.deletion.is_some() || !works {
             return;
         }
-        let (uid, claims) = (row.uid, self.claim_uids(pod));
+        let (uid, claims, now, behind) =
+            (row.uid, self.claim_uids(pod), self.now, self.pod_state(pod).behind);
         if let (Some((set, ordinal)), Some(operator)) = (self.member(pod), &mut self.operator) {
-            operator.holds(set, ordinal, &claims, SimTime::MAX);
+            operator.follows(set, ordinal, &claims, now);
+            let bytes = operator.catch_up_bytes(behind);
+            self.observe(&Observation::CaughtUp { pod, bytes });
         }
         let _ = self.write(Write::SetPodStatus { pod, uid, phase: PodPhase::Running, ready: true });
     }
+
+    // ---- the groups' data ----
 
     /// A member's readiness has changed: its data is followed or left behind, and the group may be whole.
     pub(super) fn member_status_changed(&mut self, pod: PodId) {
@@ -128,18 +208,25 @@ impl<O: Observer> World<'_, O> {
             if !self.pod_state(pod).catching_up {
                 self.member_stops(pod);
             }
-            return;
+            return self.look_at_group(set);
         }
-        let replicas = self.cluster.stateful_sets()[set].replicas as usize;
-        let members = self.children.of(PodOwner::StatefulSet(set));
-        let whole = members.iter().filter(|p| self.cluster.pod(**p).ready).count() >= replicas;
         let claims = self.claim_uids(pod);
+        let replicas = self.cluster.stateful_sets()[set].replicas as usize;
+        let members = self.children.of(PodOwner::StatefulSet(set)).to_vec();
+        let whole = members.iter().filter(|p| self.cluster.pod(**p).ready).count() >= replicas;
         if let Some(operator) = &mut self.operator {
+            operator.is_back(set, ordinal);
             if operator.need(set, ordinal, &claims, now) == Need::Nothing {
-                operator.holds(set, ordinal, &claims, SimTime::MAX);
+                operator.follows(set, ordinal, &claims, now);
             }
             if whole {
-                operator.is_whole(set);
+                operator.is_whole(set, now);
+            }
+        }
+        self.look_at_group(set);
+        for other in members {
+            if other != pod && !self.cluster.pod(other).ready {
+                self.enqueue(Actor::Kubelets, other.0);
             }
         }
     }
@@ -151,21 +238,81 @@ impl<O: Observer> World<'_, O> {
         if let Some(operator) = &mut self.operator {
             operator.stops_following(set, ordinal, now);
         }
+        self.pod_state(pod).restoring = false;
+        self.call_off_copies(pod);
+        self.look_at_group(set);
+    }
+    /// Is there a quorum, and who holds everything?
+    pub(super) fn look_at_group(&mut self, set: StatefulSetId) {
+        let row = &self.cluster.stateful_sets()[set];
+        let (now, replicas, exists) = (self.now, row.replicas, row.exists);
+        let members = self.children.of(PodOwner::StatefulSet(set));
+        let serving = members.iter().filter(|pod| self.is_serving(**pod)).count();
+        let Some(operator) = &mut self.operator else { return };
+        let quorum = operator.quorum(replicas) as usize;
+        operator.set_writing(set, exists && serving >= quorum.max(1), now);
+        if let Some(complete) = operator.new_complete(set, now) {
+            self.observe(&Observation::GroupData { set, complete });
+        }
+    }
+    /// A claim is gone, or its volume is: so is the data.
+    pub(super) fn data_gone(&mut self, claim: Uid) {
+        let now = self.now;
+        let Some((set, lost)) = self.operator.as_mut().and_then(|o| o.forgets(claim, now)) else { return };
+        if !lost.is_zero() && self.cluster.stateful_sets()[set].exists {
+            self.observe(&Observation::WritesLost { set, span: lost });
+        }
+        self.look_at_group(set);
+        // What was too old may be the best there is now.
+        for pod in self.children.of(PodOwner::StatefulSet(set)).to_vec() {
+            if !self.cluster.pod(pod).ready {
+                self.enqueue(Actor::Kubelets, pod.0);
+            }
+        }
     }
 
+    // ---- giving up ----
+
+    /// Pods on the node, and those whose claims are bound to volumes of the node.
+    pub(super) fn pods_with_data_on(&self, node: NodeId) -> Vec<PodId> {
+        let mut pods = self.cluster.node(node).info.pods.clone();
+        if let Some(host) = self.cluster.node_labels(node).get(sym::HOSTNAME) {
+            for volume in self.cluster.pinned_volumes(host) {
+                if let Some(claim) = self.cluster.volume(*volume).claim_ref {
+                    pods.extend(self.cluster.claim_users(claim.namespace, claim.name));
+                }
+            }
+        }
+        pods.sort_unstable();
+        pods.dedup();
+        pods
+    }
     /// A node is found gone (or a disk lost): its members are given up when the policy's time is over.
     pub(super) fn plan_giving_up(&mut self, pods: &[PodId]) {
         let Some(after) = self.operator.as_ref().and_then(|o| o.gives_up_after()) else { return };
+        let now = self.now;
         for &pod in pods {
-            if let Some((set, ordinal)) = self.member(pod) {
-                self.plan_event(self.now + after, RANK_TIMELINE, Event::GiveUp(set, ordinal));
+            if let (Some((set, ordinal)), Some(operator)) = (self.member(pod), &mut self.operator)
+                && operator.is_away(set, ordinal, now)
+            {
+                self.plan_event(now + after, RANK_TIMELINE, Event::GiveUp(set, ordinal));
+            }
+        }
+    }
+    /// The node is back in time.
+    pub(super) fn call_off_giving_up(&mut self, node: NodeId) {
+        for pod in self.pods_with_data_on(node) {
+            if let (Some((set, ordinal)), Some(operator)) = (self.member(pod), &mut self.operator) {
+                operator.is_back(set, ordinal);
             }
         }
     }
     /// Deletes claim and pod of a member whose data is out of reach, still.
     pub(super) fn give_up(&mut self, set: StatefulSetId, ordinal: u32) {
+        let now = self.now;
+        let due = self.operator.as_mut().is_some_and(|o| o.is_to_be_given_up(set, ordinal, now));
         let row = &self.cluster.stateful_sets()[set];
-        if !row.exists {
+        if !due || !row.exists {
             return;
         }
         let (namespace, name) = (row.namespace, row.name);
@@ -176,6 +323,9 @@ impl<O: Observer> World<'_, O> {
         if !claims.iter().any(|claim| self.is_out_of_reach(*claim)) {
             return;
         }
+        if let Some(operator) = &mut self.operator {
+            operator.is_back(set, ordinal);
+        }
         for claim in claims {
             let uid = self.cluster.claim(claim).uid;
             let _ = self.write(Write::DeleteClaim { claim, uid });
@@ -183,7 +333,7 @@ impl<O: Observer> World<'_, O> {
         self.delete_pod(pod, Grace::Force);
     }
     /// Is the claim's volume lost, or on a node that is gone or not Ready?
-    fn is_out_of_reach(&self, claim: crate::model::ids::ClaimId) -> bool {
+    fn is_out_of_reach(&self, claim: ClaimId) -> bool {
         let row = self.cluster.claim(claim);
         if row.phase == ClaimPhase::Lost {
             return true;

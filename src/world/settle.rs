@@ -1,18 +1,14 @@
-//! Changes are told to those who watch; controllers act until nothing is left to do.
+//! Controllers act until nothing is left to do.
 
 use super::*;
 use crate::control::provisioner::local;
 use crate::control::provisioner::lvm::LvmWrite;
 use crate::control::pv::{self, PvKey, PvOutput, PvWrite};
 use crate::control::timing::{Limiter, RateLimit};
-use crate::control::{Retry, Step, job, kubelet, node_lifecycle, protection, replicaset};
-use crate::model::cluster::{NodeDelta, PodDelta};
-use crate::model::ids::{ClaimId, SpecId, VolumeId};
-use crate::model::pod::PodPhase;
-use crate::model::spec::PodVolume;
-use crate::model::volume::{ClaimOwner, ClaimPhase, VolumePhase};
-use crate::observe::AttemptResult;
-use crate::scheduler::hints::ClusterEvent;
+use crate::control::{Retry, Step, job, node_lifecycle, protection, replicaset};
+use crate::engine::rng::EntityKey;
+use crate::model::cluster::NodeDelta;
+use crate::model::ids::{ClaimId, VolumeId};
 
 /// A key that a worker has in hand.
 #[derive(Clone, Copy, Debug)]
@@ -45,46 +41,12 @@ impl PvClients {
     }
 }
 
-/// Phases that were last told to the observer, to tell transitions.
-#[derive(Clone, Debug, Default)]
-pub(super) struct SeenPhases {
-    claims: Vec<Option<ClaimPhase>>,
-    volumes: Vec<Option<VolumePhase>>,
-}
-
-fn replace<T: Copy>(column: &mut Vec<Option<T>>, index: usize, value: Option<T>) -> Option<T> {
-    if column.len() <= index {
-        column.resize(index + 1, None);
-    }
-    std::mem::replace(&mut column[index], value)
-}
-
 /// First delay of a key that failed (`DefaultTypedControllerRateLimiter`).
 const RETRY_FIRST: SimDuration = SimDuration::from_millis(5);
 /// Longest delay of a key that failed.
 const RETRY_LONGEST: SimDuration = SimDuration::from_secs(1000);
 
 impl<O: Observer> World<'_, O> {
-    /// Tells what has changed: the observer at once, the watchers after the watch latency.
-    pub(super) fn publish(&mut self) {
-        let watch = self.plan.timing.watch_latency;
-        while !self.cluster.changes().is_empty() {
-            let mut changes = std::mem::take(&mut self.changes);
-            self.cluster.take_changes(&mut changes);
-            self.last_change = self.now;
-            for change in &changes {
-                self.tell_observer(change);
-                self.note_children(change);
-                if watch.is_zero() {
-                    self.deliver(change);
-                } else {
-                    self.watch.push_back((self.now + watch, *change));
-                }
-            }
-            self.changes = changes;
-        }
-    }
-
     /// Controllers act until nothing is left to do now.
     pub(super) fn settle(&mut self) {
         loop {
@@ -92,8 +54,8 @@ impl<O: Observer> World<'_, O> {
                 self.watch.pop_front();
                 self.deliver(&change);
             }
-            self.disk_work();
-            if !self.pv_work() && !self.actor_work() {
+            // The PV controller is told that a volume is gone before its disk is offered again.
+            if !self.pv_work() && !self.actor_work() && !self.disk_work() {
                 if self.has_controller_work() {
                     continue; // what was written has been delivered meanwhile
                 }
@@ -183,12 +145,15 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// Static provisioners delete what they have wiped and offer their disks again; the driver of volume groups makes volumes.
-    fn disk_work(&mut self) {
+    fn disk_work(&mut self) -> bool {
+        let mut worked = false;
         while let Some(write) = self.disks.due(&self.cluster, self.now) {
+            worked = true;
             local::apply(&mut self.cluster, write, self.now);
             self.publish();
         }
         while let Some(write) = self.lvm.due(&self.cluster, self.now) {
+            worked = true;
             let event = self.lvm.apply(&mut self.cluster, write, self.now);
             self.publish();
             if let LvmWrite::Publish { node, .. } = write {
@@ -202,6 +167,7 @@ impl<O: Observer> World<'_, O> {
                 self.observe(&Observation::Event { about: event.about, reason: event.reason, message });
             }
         }
+        worked
     }
 
     // ---- the other controllers ----
@@ -267,17 +233,24 @@ impl<O: Observer> World<'_, O> {
         match (write, work) {
             (AnyWrite::Api(write), Work::Actor(actor, key, _)) => {
                 let (actor, key) = (*actor, *key);
-                let refused = self.write(write).is_err();
-                if refused {
+                let by_chance = self.fails_by_chance();
+                let refused = by_chance || self.write(write).is_err();
+                if by_chance {
+                    self.retry_later(actor, key);
+                } else if refused {
                     self.retry(actor, key, None);
+                } else {
+                    self.tell_set_write(&write);
+                }
+                if refused {
                     self.done(actor, key);
                 }
                 !refused
             }
             (AnyWrite::Pv(write, then), Work::Pv(key, of_claims)) => {
-                let result = pv::apply(&mut self.cluster, &write);
+                let refused = self.fails_by_chance() || pv::apply(&mut self.cluster, &write).is_err();
                 self.publish();
-                if result.is_err() {
+                if refused {
                     let (key, of_claims) = (*key, *of_claims);
                     *self.pv_busy(of_claims) = false;
                     self.pv.push(key);
@@ -288,6 +261,18 @@ impl<O: Observer> World<'_, O> {
             }
             _ => false,
         }
+    }
+    /// Does the API refuse a request for no reason of its own (`api.conflict`, `api.fail`)?
+    pub(super) fn fails_by_chance(&mut self) -> bool {
+        const STEPS: usize = 1 << 30;
+        let timing = &self.plan.timing;
+        let share = timing.conflict + timing.fail;
+        if share <= 0.0 {
+            return false;
+        }
+        self.requests += 1;
+        let step = self.streams.index("api", EntityKey(self.requests), STEPS);
+        (step as f64) < share * STEPS as f64
     }
     fn park(&mut self, pending: Pending) -> u32 {
         match self.free_pending.pop() {
@@ -316,6 +301,9 @@ impl<O: Observer> World<'_, O> {
         state.idle_workers += 1;
     }
     fn retry(&mut self, actor: Actor, key: u32, why: Option<Retry>) {
+        if let (Actor::StatefulSets, Some(why)) = (actor, why) {
+            self.tell_set_failure(StatefulSetId(key), why);
+        }
         if self.plan.timing.ideal {
             // No timer: the key is woken by the event that it waits for.
             if let (Some(Retry::ClaimBeingDeleted(claim)), Actor::StatefulSets) = (why, actor) {
@@ -323,6 +311,10 @@ impl<O: Observer> World<'_, O> {
             }
             return;
         }
+        self.retry_later(actor, key);
+    }
+    /// The key comes back after a delay that grows with its failures.
+    fn retry_later(&mut self, actor: Actor, key: u32) {
         let failures = self.retries.entry((actor, key)).or_insert(0);
         let delay = RETRY_FIRST.saturating_mul(1u64.checked_shl(*failures).unwrap_or(u64::MAX));
         *failures += 1;
@@ -375,409 +367,4 @@ impl<O: Observer> World<'_, O> {
         };
         if gone { protection::orphaned_pods_step(&self.cluster, self.children.of(owner)) } else { Step::Done }
     }
-
-    // ---- kubelets ----
-
-    fn kubelet_step(&mut self, pod: PodId) -> Step {
-        let Some(node) = self.cluster.pods().get(pod).and_then(|p| p.node) else { return Step::Done };
-        let (works, timing) = (self.kubelet_works(node), self.plan.timing);
-        let row = self.cluster.pod(pod);
-        let (uid, epoch) = (row.uid, epoch_of(row.uid));
-        let duty = kubelet::duty(&self.cluster, pod, works);
-        if duty == kubelet::Duty::Start && !self.member_may_start(pod) {
-            return Step::Done;
-        }
-        let starts = duty == kubelet::Duty::Start && timing.kubelet_start.is_zero();
-        if starts || duty == kubelet::Duty::Report {
-            let ready = self.ready_at_once(pod);
-            let row = self.cluster.pod(pod);
-            if (row.phase, row.ready) == (PodPhase::Running, ready) {
-                return Step::Done;
-            }
-            return Step::Write(Write::SetPodStatus { pod, uid, phase: PodPhase::Running, ready });
-        }
-        match duty {
-            kubelet::Duty::None | kubelet::Duty::Report => Step::Done,
-            kubelet::Duty::Start => {
-                if !std::mem::replace(&mut self.pod_state(pod).starting, true) {
-                    let at = self.now + timing.kubelet_start;
-                    self.plan_event(at, RANK_CONTROLLERS, Event::Started(pod, epoch));
-                }
-                Step::Done
-            }
-            kubelet::Duty::Stop if timing.kubelet_stop.is_zero() => {
-                Step::Write(Write::RemovePod { pod, uid })
-            }
-            kubelet::Duty::Stop => {
-                if !std::mem::replace(&mut self.pod_state(pod).stopping, true) {
-                    let at = self.now + timing.kubelet_stop;
-                    self.plan_event(at, RANK_CONTROLLERS, Event::Stopped(pod, epoch));
-                }
-                Step::Done
-            }
-        }
-    }
-    pub(super) fn started(&mut self, pod: PodId, epoch: u32) {
-        if !self.is_same_pod(pod, epoch) {
-            return;
-        }
-        self.pod_state(pod).starting = false;
-        let works = self.cluster.pod(pod).node.is_some_and(|node| self.kubelet_works(node));
-        if kubelet::duty(&self.cluster, pod, works) == kubelet::Duty::Start {
-            let (uid, ready) = (self.cluster.pod(pod).uid, self.ready_at_once(pod));
-            let _ = self.write(Write::SetPodStatus { pod, uid, phase: PodPhase::Running, ready });
-        }
-    }
-    pub(super) fn stopped(&mut self, pod: PodId, epoch: u32) {
-        if !self.is_same_pod(pod, epoch) {
-            return;
-        }
-        self.pod_state(pod).stopping = false;
-        let works = self.cluster.pod(pod).node.is_some_and(|node| self.kubelet_works(node));
-        if kubelet::duty(&self.cluster, pod, works) == kubelet::Duty::Stop {
-            let uid = self.cluster.pod(pod).uid;
-            let _ = self.write(Write::RemovePod { pod, uid });
-        }
-    }
-    pub(super) fn completed(&mut self, pod: PodId, epoch: u32) {
-        if self.is_same_pod(pod, epoch) && self.cluster.pod(pod).phase == PodPhase::Running {
-            let uid = self.cluster.pod(pod).uid;
-            let _ = self.write(Write::SetPodStatus { pod, uid, phase: PodPhase::Succeeded, ready: false });
-        }
-    }
-
-    // ---- who hears of what ----
-
-    fn tell_observer(&mut self, change: &Change) {
-        let what = match *change {
-            Change::NodeAdded(id) => Observation::NodeCreated(id),
-            Change::NodeUpdated(id, delta) => Observation::NodeChanged(id, delta),
-            Change::NodeRemoved(id) => Observation::NodeGone(id),
-            Change::PodAdded(id) => {
-                if self.cluster.pod(id).owner == PodOwner::None {
-                    self.observe(&Observation::PodWanted(id));
-                }
-                Observation::PodCreated(id)
-            }
-            Change::PodUpdated(id, delta) => match (self.cluster.pods().get(id), delta) {
-                (Some(row), PodDelta::Assigned) => match row.node {
-                    Some(node) => Observation::PodAssigned { pod: id, node },
-                    None => return,
-                },
-                (Some(row), PodDelta::Status) => {
-                    Observation::PodStatus { pod: id, phase: row.phase, ready: row.ready }
-                }
-                (Some(_), PodDelta::Terminating) => Observation::PodTerminating(id),
-                _ => return,
-            },
-            Change::PodRemoved { pod, uid, node, spec, .. } => Observation::PodGone { pod, uid, node, spec },
-            Change::VolumeAdded(id) => Observation::VolumeCreated(id),
-            Change::VolumeUpdated(id) => {
-                let phase = self.cluster.volumes().get(id).map(|v| v.phase);
-                match phase.filter(|_| replace(&mut self.phases.volumes, id.index(), phase) != phase) {
-                    Some(phase) => Observation::VolumePhase { volume: id, phase },
-                    None => Observation::VolumeChanged(id),
-                }
-            }
-            Change::VolumeRemoved { volume, name, .. } => {
-                replace(&mut self.phases.volumes, volume.index(), None);
-                Observation::VolumeGone { volume, name }
-            }
-            Change::ClaimAdded(id) => Observation::ClaimCreated(id),
-            Change::ClaimUpdated(id) => {
-                let phase = self.cluster.claims().get(id).map(|c| c.phase);
-                match phase.filter(|_| replace(&mut self.phases.claims, id.index(), phase) != phase) {
-                    Some(phase) => Observation::ClaimPhase { claim: id, phase },
-                    None => Observation::ClaimChanged(id),
-                }
-            }
-            Change::ClaimRemoved { claim, uid, namespace, name, volume } => {
-                replace(&mut self.phases.claims, claim.index(), None);
-                Observation::ClaimGone { claim, uid, namespace, name, volume }
-            }
-            Change::StatefulSetChanged(id) => Observation::StatefulSet(id),
-            Change::ReplicaSetChanged(id) => Observation::ReplicaSet(id),
-            Change::JobChanged(id) => Observation::Job(id),
-            Change::ClassChanged(_)
-            | Change::CapacityChanged(_)
-            | Change::CsiNodeChanged(_)
-            | Change::CsiDriverChanged(_) => return,
-        };
-        self.observe(&what);
-    }
-
-    /// Keeps the lists of pods by owner: they are indexes, not knowledge that travels.
-    fn note_children(&mut self, change: &Change) {
-        match *change {
-            Change::PodAdded(id) => {
-                let row = self.cluster.pod(id);
-                let (uid, owner, ordinal) = (row.uid, row.owner, row.name.ordinal());
-                *self.pod_state(id) = PodState { uid: Some(uid), ..PodState::default() };
-                self.children.add(owner, id);
-                if let (PodOwner::StatefulSet(set), Some(ordinal)) = (owner, ordinal) {
-                    self.note_ordinals(set, ordinal.saturating_add(1));
-                }
-            }
-            Change::PodRemoved { pod, uid, name, owner, spec, .. } => {
-                self.children.remove(owner, pod);
-                if let (PodOwner::StatefulSet(set), Some(ordinal), Some(operator)) =
-                    (owner, name.ordinal(), &mut self.operator)
-                {
-                    operator.stops_following(set, ordinal, self.now);
-                }
-                if self.pod_state(pod).uid == Some(uid) {
-                    *self.pod_state(pod) = PodState::default();
-                }
-                self.mark_orphans(uid, self.claims_by_pod_name(name, spec));
-            }
-            Change::PodUpdated(id, PodDelta::Status) => self.member_status_changed(id),
-            Change::PodUpdated(id, PodDelta::Terminating) => self.member_stops(id),
-            Change::ClaimRemoved { uid, .. } => {
-                self.orphaned_claims.remove(&uid);
-            }
-            Change::StatefulSetChanged(id) => {
-                let set = &self.cluster.stateful_sets()[id];
-                let (end, uid, exists) =
-                    (set.first_ordinal.saturating_add(set.replicas), set.uid, set.exists);
-                self.note_ordinals(id, end);
-                if !exists {
-                    let ordinals = self.ordinals[id.index()];
-                    let claims = protection::claims_of_set(&mut self.cluster, id, ordinals);
-                    self.mark_orphans(uid, claims);
-                }
-            }
-            _ => {}
-        }
-    }
-    /// An owner is gone: the garbage collector will find its claims.
-    fn mark_orphans(&mut self, owner: Uid, claims: Vec<ClaimId>) {
-        for claim in claims {
-            let row = self.cluster.claim(claim);
-            if row.owner == ClaimOwner::Object(owner) {
-                self.orphaned_claims.insert(row.uid);
-            }
-        }
-    }
-    fn note_ordinals(&mut self, set: StatefulSetId, end: u32) {
-        if self.ordinals.len() <= set.index() {
-            self.ordinals.resize(set.index() + 1, 0);
-        }
-        let seen = &mut self.ordinals[set.index()];
-        *seen = end.max(*seen);
-    }
-
-    /// A change reaches those who watch.
-    fn deliver(&mut self, change: &Change) {
-        self.pv.note(&self.cluster, change);
-        self.disks.note(&self.cluster, change, self.now);
-        self.lvm.note(&self.cluster, change, self.now);
-        match *change {
-            Change::PodAdded(id) => self.pod_changed(id, None),
-            Change::PodUpdated(id, delta) => self.pod_changed(id, Some(delta)),
-            Change::PodRemoved { pod, uid, name, node, owner, spec } => {
-                self.queue.remove_pod(pod, uid);
-                self.enqueue_owner(owner);
-                self.pod_gone(name, node, spec);
-            }
-            Change::ClaimAdded(id) => {
-                self.claim_changed(id);
-                self.queue.event(&self.cluster, ClusterEvent::ClaimAdded(id), self.now);
-            }
-            Change::ClaimUpdated(id) => {
-                self.claim_changed(id);
-                self.queue.event(&self.cluster, ClusterEvent::ClaimUpdated(id), self.now);
-            }
-            Change::ClaimRemoved { name, .. } => {
-                let waiting = std::mem::take(&mut self.waiting_for_claims);
-                for (claim, set) in waiting {
-                    if claim == name {
-                        self.enqueue(Actor::StatefulSets, set.0);
-                    } else {
-                        self.waiting_for_claims.push((claim, set));
-                    }
-                }
-            }
-            Change::VolumeAdded(id) => {
-                self.enqueue(Actor::ProtectVolumes, id.0);
-                self.queue.event(&self.cluster, ClusterEvent::VolumeAdded, self.now);
-            }
-            Change::VolumeUpdated(id) => {
-                if self.cluster.volumes().get(id).is_some_and(|v| v.deletion.is_some()) {
-                    self.enqueue(Actor::ProtectVolumes, id.0);
-                }
-                self.queue.event(&self.cluster, ClusterEvent::VolumeUpdated, self.now);
-            }
-            Change::VolumeRemoved { .. } | Change::CsiDriverChanged(_) => {}
-            Change::NodeAdded(id) => {
-                self.queue.event(&self.cluster, ClusterEvent::NodeAdded(id), self.now);
-                self.node_changed(id);
-            }
-            Change::NodeUpdated(id, delta) => {
-                self.queue.event(&self.cluster, ClusterEvent::NodeUpdated(id, delta), self.now);
-                self.node_changed(id);
-            }
-            Change::NodeRemoved(id) => {
-                self.queue.event(&self.cluster, ClusterEvent::NodeRemoved(id), self.now);
-                self.plan_pod_gc(id);
-                let pods = self.cluster.node(id).info.pods.clone();
-                self.plan_giving_up(&pods);
-            }
-            Change::ClassChanged(_) => {
-                self.queue.event(&self.cluster, ClusterEvent::ClassChanged, self.now);
-            }
-            Change::CapacityChanged(_) => {
-                self.queue.event(&self.cluster, ClusterEvent::CapacityChanged, self.now);
-            }
-            Change::CsiNodeChanged(_) => {
-                self.queue.event(&self.cluster, ClusterEvent::CsiNodeChanged, self.now);
-            }
-            Change::StatefulSetChanged(id) => {
-                let gone = !self.cluster.stateful_sets()[id].exists;
-                if gone {
-                    self.enqueue(Actor::OrphanSetPods, id.0);
-                    self.orphan_claims(id);
-                }
-                self.enqueue(Actor::StatefulSets, id.0);
-            }
-            Change::ReplicaSetChanged(id) => {
-                let gone = !self.cluster.replica_sets()[id].exists;
-                self.enqueue(if gone { Actor::OrphanReplicas } else { Actor::ReplicaSets }, id.0);
-            }
-            Change::JobChanged(id) => {
-                let gone = !self.cluster.jobs()[id].exists;
-                self.enqueue(if gone { Actor::OrphanJobPods } else { Actor::Jobs }, id.0);
-            }
-        }
-    }
-    fn orphan_claims(&mut self, set: StatefulSetId) {
-        let ordinals = self.ordinals.get(set.index()).copied().unwrap_or(0);
-        for claim in protection::claims_of_set(&mut self.cluster, set, ordinals) {
-            self.enqueue(Actor::OrphanClaims, claim.0);
-        }
-    }
-    fn enqueue_owner(&mut self, owner: PodOwner) {
-        match owner {
-            PodOwner::None => {}
-            PodOwner::StatefulSet(id) => {
-                let gone = !self.cluster.stateful_sets()[id].exists;
-                self.enqueue(if gone { Actor::OrphanSetPods } else { Actor::StatefulSets }, id.0);
-            }
-            PodOwner::ReplicaSet(id) => {
-                let gone = !self.cluster.replica_sets()[id].exists;
-                self.enqueue(if gone { Actor::OrphanReplicas } else { Actor::ReplicaSets }, id.0);
-            }
-            PodOwner::Job(id) => {
-                let gone = !self.cluster.jobs()[id].exists;
-                self.enqueue(if gone { Actor::OrphanJobPods } else { Actor::Jobs }, id.0);
-            }
-        }
-    }
-
-    fn pod_changed(&mut self, id: PodId, delta: Option<PodDelta>) {
-        let Some(row) = self.cluster.pods().get(id) else { return };
-        let (owner, node, uid, phase) = (row.owner, row.node, row.uid, row.phase);
-        let finished = row.is_finished();
-        if delta != Some(PodDelta::Nominated) {
-            self.enqueue_owner(owner);
-        }
-        match (delta, node) {
-            (None, None) if !finished => self.pod_wants_node(id),
-            (None | Some(PodDelta::Assigned), Some(_)) => {
-                self.queue.event(&self.cluster, ClusterEvent::PodAssigned(id), self.now);
-                self.enqueue(Actor::Kubelets, id.0);
-                if node.is_some_and(|node| self.evicting.contains(&node)) {
-                    self.consider_eviction(id);
-                }
-            }
-            (Some(PodDelta::Terminating), Some(node)) => {
-                self.enqueue(Actor::Kubelets, id.0);
-                self.plan_pod_gc(node);
-            }
-            (Some(PodDelta::Status), Some(_)) => self.pod_status_changed(id, uid, owner, phase),
-            (Some(PodDelta::Spec), None) => self.queue.gates_changed(&self.cluster, id),
-            _ => {}
-        }
-    }
-    fn pod_wants_node(&mut self, pod: PodId) {
-        if self.scheduler.profile_of(&self.cluster, pod).is_none() {
-            return;
-        }
-        self.queue.add(&self.cluster, pod, self.now);
-        if self.queue.is_gated(pod) {
-            self.observe(&Observation::Attempt { pod, result: AttemptResult::Gated });
-        }
-    }
-    fn pod_status_changed(&mut self, id: PodId, uid: Uid, owner: PodOwner, phase: PodPhase) {
-        match phase {
-            PodPhase::Running => {
-                if let PodOwner::Job(job) = owner
-                    && let Some(duration) = self.cluster.jobs()[job].duration
-                {
-                    let at = self.now + duration;
-                    self.plan_event(at, RANK_DEPARTURES, Event::Completed(id, epoch_of(uid)));
-                }
-            }
-            PodPhase::Succeeded | PodPhase::Failed => {
-                if let (PodOwner::Job(job), PodPhase::Succeeded) = (owner, phase) {
-                    self.cluster.update_job(job, |j| j.succeeded = j.succeeded.saturating_add(1));
-                }
-                // The scheduler does not see finished pods: to it this one is gone.
-                let row = self.cluster.pod(id);
-                let event = ClusterEvent::PodRemoved { name: row.name, spec: row.spec };
-                self.queue.event(&self.cluster, event, self.now);
-                self.publish();
-            }
-            PodPhase::Pending | PodPhase::Unknown => {}
-        }
-    }
-    fn pod_gone(&mut self, name: Name, node: Option<NodeId>, spec: SpecId) {
-        if node.is_some() {
-            self.queue.event(&self.cluster, ClusterEvent::PodRemoved { name, spec }, self.now);
-        }
-        for claim in self.claims_by_pod_name(name, spec) {
-            let row = self.cluster.claim(claim);
-            let (deleted, owned) = (row.deletion.is_some(), row.owner != ClaimOwner::None);
-            if deleted {
-                self.enqueue(Actor::ProtectClaims, claim.0);
-            }
-            if owned {
-                self.enqueue(Actor::OrphanClaims, claim.0);
-            }
-        }
-    }
-    fn claims_by_pod_name(&self, pod: Name, spec: SpecId) -> Vec<ClaimId> {
-        let namespace = self.cluster.spec(spec).namespace;
-        let names = &self.cluster.names;
-        let volumes = self.cluster.spec(spec).volumes.iter();
-        let claims = volumes.filter_map(|volume| match volume {
-            PodVolume::Claim { name, .. } => Some(*name),
-            PodVolume::ClaimTemplate { prefix } => names.get_prefixed_name(*prefix, pod),
-            PodVolume::Ephemeral { suffix } => {
-                names.get_name(&format!("{}-{}", names.show(pod), names.text(*suffix)))
-            }
-            PodVolume::Exclusive { .. } => None,
-        });
-        claims.filter_map(|name| self.cluster.claim_by_name(namespace, name)).collect()
-    }
-    fn claim_changed(&mut self, id: ClaimId) {
-        let Some(claim) = self.cluster.claims().get(id) else { return };
-        let (namespace, name) = (claim.namespace, claim.name);
-        if claim.deletion.is_some() {
-            self.enqueue(Actor::ProtectClaims, id.0);
-        } else if claim.owner != ClaimOwner::None {
-            self.enqueue(Actor::OrphanClaims, id.0);
-        }
-        if claim_is_bound(&self.cluster, id) {
-            for index in 0..self.cluster.claim_users(namespace, name).len() {
-                let pod = self.cluster.claim_users(namespace, name)[index];
-                if self.cluster.pod(pod).node.is_some() {
-                    self.enqueue(Actor::Kubelets, pod.0);
-                }
-            }
-        }
-    }
-}
-
-fn claim_is_bound(cluster: &Cluster, claim: ClaimId) -> bool {
-    cluster.claims().get(claim).is_some_and(|c| c.phase == ClaimPhase::Bound)
 }

@@ -1,10 +1,13 @@
 //! Changes by hand: the scenario's timeline.
 
-use super::plan::{Action, Kind};
+use super::plan::{Action, DiskRef, Kind};
 use super::*;
 use crate::control::api::Grace;
+use crate::model::cluster::NodeDelta;
+use crate::model::ids::VolumeGroupId;
 use crate::model::names::{Sym, sym};
 use crate::model::pod::PodPhase;
+use crate::model::quantity::Quantity;
 use crate::model::spec::Taint;
 
 impl<O: Observer> World<'_, O> {
@@ -17,6 +20,9 @@ impl<O: Observer> World<'_, O> {
         match action {
             Action::Apply(apply) => {
                 (apply.0)(&mut self.cluster, self.now);
+                if let Some(checks) = &mut self.checks {
+                    checks.objects_applied(&self.cluster);
+                }
                 self.publish();
             }
             Action::Delete(kind, namespace, name) => self.delete(*kind, *namespace, *name, false),
@@ -32,12 +38,9 @@ impl<O: Observer> World<'_, O> {
             Action::SetAllocatable { node, amounts } => {
                 self.with_node(*node, |w, node| w.set_allocatable(node, amounts));
             }
-            Action::DiskFail(volumes) => self.disk_fails(volumes),
-            Action::DiskRepair(volumes) => {
-                for volume in volumes {
-                    self.disks.set_present(&self.cluster, *volume, true, self.now);
-                }
-            }
+            Action::DiskFail(disk) => self.disk_fails(disk),
+            Action::DiskRepair(disk) => self.disk_repaired(disk),
+            Action::Expand { namespace, name, bytes } => self.expand(*namespace, *name, *bytes),
             Action::ControllerManagerDown(span) => self.controller_manager_down(*span),
             Action::Scale { kind, namespace, name, replicas } => {
                 self.scale(*kind, *namespace, *name, *replicas);
@@ -64,6 +67,9 @@ impl<O: Observer> World<'_, O> {
     fn clear_claim_ref(&mut self, name: Sym) {
         if let Some(volume) = self.cluster.volume_by_name(name) {
             self.cluster.update_volume(volume, |v| v.claim_ref = None);
+            if let Some(checks) = &mut self.checks {
+                checks.volume_edited(name);
+            }
             self.publish();
         }
     }
@@ -83,8 +89,17 @@ impl<O: Observer> World<'_, O> {
         self.publish();
     }
     /// The volumes of a dead disk are gone with their data, whatever their finalizers say; pods that used them are not Ready.
-    pub(super) fn disk_fails(&mut self, volumes: &[Sym]) {
-        for name in volumes {
+    pub(super) fn disk_fails(&mut self, disk: &DiskRef) {
+        let mut volumes = disk.volumes.clone();
+        if let Some(group) = disk.group {
+            volumes.extend(self.cluster.volume_groups()[group].allocations().map(|(volume, _)| volume));
+            self.cluster.set_group_health(group, false);
+            for volume in &volumes {
+                self.cluster.release(group, *volume);
+            }
+            self.group_changed(group);
+        }
+        for name in &volumes {
             self.disks.set_present(&self.cluster, *name, false, self.now);
             let Some(volume) = self.cluster.volume_by_name(*name) else { continue };
             let claim = self.cluster.volume(volume).claim_ref;
@@ -97,6 +112,30 @@ impl<O: Observer> World<'_, O> {
                     self.cluster.set_pod_status(pod, PodPhase::Running, false);
                 }
             }
+            self.publish();
+        }
+    }
+
+    /// An empty disk takes the place of a dead one.
+    pub(super) fn disk_repaired(&mut self, disk: &DiskRef) {
+        for volume in &disk.volumes {
+            self.disks.set_present(&self.cluster, *volume, true, self.now);
+        }
+        if let Some(group) = disk.group {
+            self.cluster.set_group_health(group, true);
+            self.group_changed(group);
+        }
+    }
+    fn group_changed(&mut self, group: VolumeGroupId) {
+        self.lvm.group_changed(&self.cluster, group, self.now);
+        if let Some(node) = self.cluster.node_by_name(self.cluster.volume_groups()[group].node) {
+            self.observe(&Observation::NodeChanged(node, NodeDelta::Other));
+        }
+    }
+    /// A claim's request grows, if it is bound and its class allows that; the API refuses anything else.
+    fn expand(&mut self, namespace: Sym, name: Name, bytes: u64) {
+        if let Some(claim) = self.cluster.claim_by_name(namespace, name) {
+            self.cluster.expand_claim(claim, Quantity::from_bytes(u128::from(bytes)));
             self.publish();
         }
     }

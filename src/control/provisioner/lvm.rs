@@ -5,7 +5,8 @@
 //! scheduler looks for another node. Claims are expanded while their group has room.
 
 use super::csi;
-use crate::engine::time::{SimDuration, SimTime};
+use crate::control::timing::{CsiTimers, Timing};
+use crate::engine::time::SimTime;
 use crate::model::cluster::{Change, Cluster};
 use crate::model::ids::{ClaimId, NodeId, Uid, VolumeGroupId, VolumeId};
 use crate::model::labels::{LabelOperator, LabelRequirement, LabelSelector};
@@ -17,36 +18,6 @@ use crate::model::volume_group::GroupKind;
 use crate::observe::Subject;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// How long the driver takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LvmTiming {
-    /// From the claim's annotation to the volume.
-    pub provision: SimDuration,
-    /// From a volume's release to its end.
-    pub delete: SimDuration,
-    /// From a change of a group to its published capacity.
-    pub publish: SimDuration,
-}
-
-impl LvmTiming {
-    /// A guess at a healthy driver; not measured.
-    pub const TYPICAL: LvmTiming = LvmTiming {
-        provision: SimDuration::from_secs(1),
-        delete: SimDuration::from_secs(1),
-        publish: SimDuration::from_secs(1),
-    };
-}
-
-/// Which of several groups of a node a volume comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum GroupChoice {
-    /// The fullest that has room.
-    #[default]
-    Binpack,
-    /// The emptiest.
-    Spread,
-}
 
 /// What is to be done, and to which incarnation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,10 +90,9 @@ pub struct LvmEvent {
 }
 
 /// The driver: its controller and the parts on all nodes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct LvmProvisioner {
-    timing: LvmTiming,
-    choice: GroupChoice,
+    timing: CsiTimers,
     classes: BTreeSet<Sym>,
     work: BTreeMap<(SimTime, u64), Work>,
     queued: FxHashSet<Work>,
@@ -137,10 +107,27 @@ pub struct LvmProvisioner {
     deleting: FxHashSet<Sym>,
 }
 
+impl Default for LvmProvisioner {
+    /// Without groups and without latency.
+    fn default() -> Self {
+        LvmProvisioner {
+            timing: Timing::IDEAL.csi,
+            classes: BTreeSet::new(),
+            work: BTreeMap::new(),
+            queued: FxHashSet::default(),
+            sequence: 0,
+            stale: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            placed: FxHashMap::default(),
+            deleting: FxHashSet::default(),
+        }
+    }
+}
+
 impl LvmProvisioner {
     /// Starts the driver on all nodes that have volume groups: registers it there and publishes the capacities.
-    pub fn start(cluster: &mut Cluster, timing: LvmTiming, choice: GroupChoice) -> LvmProvisioner {
-        let mut driver = LvmProvisioner { timing, choice, ..LvmProvisioner::default() };
+    pub fn start(cluster: &mut Cluster, timing: CsiTimers) -> LvmProvisioner {
+        let mut driver = LvmProvisioner { timing, ..LvmProvisioner::default() };
         let mut pairs = BTreeSet::new();
         for (id, group) in cluster.volume_groups().iter() {
             pairs.extend(group.classes.iter().map(|class| (group.node, *class)));
@@ -351,8 +338,8 @@ impl LvmProvisioner {
         able.min_by_key(|(id, taken)| {
             let group = &cluster.volume_groups()[*id];
             let free = group.free_bytes();
-            match (group.kind, self.choice) {
-                (GroupKind::Lvm { .. }, GroupChoice::Spread) => (*taken, u64::MAX - free),
+            match (group.kind, self.timing.spread) {
+                (GroupKind::Lvm { .. }, true) => (*taken, u64::MAX - free),
                 _ => (*taken, free),
             }
         })

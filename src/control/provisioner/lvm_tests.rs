@@ -1,13 +1,15 @@
 use super::*;
 use crate::control::pv::run_to_fixpoint;
+use crate::engine::time::SimDuration;
 use crate::model::fixture::Fixture;
 use crate::model::volume_group::VolumeGroup;
 
+const NO_LATENCY: CsiTimers = Timing::IDEAL.csi;
 const MI: u64 = 1 << 20;
 const GI: u64 = 1 << 30;
 
 /// Two nodes with one group of 100Gi each for class `dynw`, extents of 4Mi; latencies as given.
-fn setup(timing: LvmTiming) -> (Fixture, LvmProvisioner) {
+fn setup(timing: CsiTimers) -> (Fixture, LvmProvisioner) {
     let mut fixture = Fixture::new();
     for name in ["n1", "n2"] {
         fixture.node(name, &[]);
@@ -19,7 +21,7 @@ fn setup(timing: LvmTiming) -> (Fixture, LvmProvisioner) {
             100 * GI,
         );
     }
-    let provisioner = LvmProvisioner::start(&mut fixture.cluster, timing, GroupChoice::Binpack);
+    let provisioner = LvmProvisioner::start(&mut fixture.cluster, timing);
     (fixture, provisioner)
 }
 
@@ -66,7 +68,7 @@ const T0: SimTime = SimTime::ZERO;
 
 #[test]
 fn a_volume_takes_whole_extents_on_the_selected_node() {
-    let (mut fixture, mut driver) = setup(LvmTiming::default());
+    let (mut fixture, mut driver) = setup(NO_LATENCY);
     assert_eq!(published(&fixture, "n2"), (100, 100));
     let claim = fixture.claim("c1 10000001Ki RWO class=dynw node=n2");
     let events = advance(&mut fixture, &mut driver, T0);
@@ -90,7 +92,7 @@ fn a_volume_takes_whole_extents_on_the_selected_node() {
 
 #[test]
 fn a_burst_overbooks_a_node_while_capacity_is_stale() {
-    let timing = LvmTiming { publish: SimDuration::from_secs(60), ..LvmTiming::default() };
+    let timing = CsiTimers { publish: SimDuration::from_secs(60), ..NO_LATENCY };
     let (mut fixture, mut driver) = setup(timing);
     let first = fixture.claim("c1 60Gi RWO class=dynw node=n1");
     let second = fixture.claim("c2 60Gi RWO class=dynw node=n1");
@@ -115,11 +117,8 @@ fn a_burst_overbooks_a_node_while_capacity_is_stale() {
 #[test]
 fn provisioning_and_deletion_take_their_time() {
     let seconds = SimTime::from_secs;
-    let timing = LvmTiming {
-        provision: SimDuration::from_secs(2),
-        delete: SimDuration::from_secs(3),
-        publish: SimDuration::ZERO,
-    };
+    let timing =
+        CsiTimers { provision: SimDuration::from_secs(2), delete: SimDuration::from_secs(3), ..NO_LATENCY };
     let (mut fixture, mut driver) = setup(timing);
     let claim = fixture.claim("c1 60Gi RWO class=dynw node=n1");
     advance(&mut fixture, &mut driver, seconds(10));
@@ -136,7 +135,7 @@ fn provisioning_and_deletion_take_their_time() {
 
 #[test]
 fn a_claim_without_selected_node_goes_to_the_emptiest_or_waits() {
-    let (mut fixture, mut driver) = setup(LvmTiming::default());
+    let (mut fixture, mut driver) = setup(NO_LATENCY);
     let claims = ["c1 60Gi RWO class=dyn", "c2 60Gi RWO class=dyn", "c3 60Gi RWO class=dyn"];
     let claims = claims.map(|words| fixture.claim(words));
     advance(&mut fixture, &mut driver, T0);
@@ -149,7 +148,7 @@ fn a_claim_without_selected_node_goes_to_the_emptiest_or_waits() {
 
 #[test]
 fn nothing_is_made_on_a_node_that_is_away() {
-    let (mut fixture, mut driver) = setup(LvmTiming::default());
+    let (mut fixture, mut driver) = setup(NO_LATENCY);
     let node = fixture.cluster.nodes().ids().next().expect("n1");
     fixture.cluster.set_node_ready(node, false);
     let claim = fixture.claim("c1 60Gi RWO class=dynw node=n1");
@@ -169,7 +168,7 @@ fn ask_for(fixture: &mut Fixture, claim: ClaimId, bytes: u64) {
 
 #[test]
 fn claims_grow_while_there_is_room() {
-    let (mut fixture, mut driver) = setup(LvmTiming::default());
+    let (mut fixture, mut driver) = setup(NO_LATENCY);
     fixture.change_class("dynw", |class| class.allow_expansion = true);
     let first = fixture.claim("c1 60Gi RWO class=dynw node=n1");
     let second = fixture.claim("c2 20Gi RWO class=dynw node=n1");
@@ -197,11 +196,11 @@ fn claims_grow_while_there_is_room() {
 #[test]
 fn the_choice_among_groups_and_devices() {
     let lvm = GroupKind::Lvm { extent_bytes: 4 * MI, overcommit_permille: 1000 };
-    let used = |choice: GroupChoice, kinds: [GroupKind; 2], sizes: [u64; 2], claims: &[&str]| {
+    let used = |spread: bool, kinds: [GroupKind; 2], sizes: [u64; 2], claims: &[&str]| {
         let mut fixture = Fixture::new();
         fixture.node("n1", &[]);
         let groups = [0, 1].map(|i| group(&mut fixture, "n1", &format!("vg{i}"), kinds[i], sizes[i] * GI));
-        let mut driver = LvmProvisioner::start(&mut fixture.cluster, LvmTiming::default(), choice);
+        let mut driver = LvmProvisioner::start(&mut fixture.cluster, CsiTimers { spread, ..NO_LATENCY });
         for claim in claims {
             fixture.claim(claim);
             advance(&mut fixture, &mut driver, T0);
@@ -209,10 +208,10 @@ fn the_choice_among_groups_and_devices() {
         groups.map(|id| fixture.cluster.volume_groups()[id].allocated_bytes() / GI)
     };
     let three = ["c1 10Gi RWO class=dyn", "c2 10Gi RWO class=dyn", "c3 10Gi RWO class=dyn"];
-    assert_eq!(used(GroupChoice::Binpack, [lvm; 2], [50, 40], &three), [0, 30]);
-    assert_eq!(used(GroupChoice::Spread, [lvm; 2], [50, 40], &three), [20, 10]);
+    assert_eq!(used(false, [lvm; 2], [50, 40], &three), [0, 30]);
+    assert_eq!(used(true, [lvm; 2], [50, 40], &three), [20, 10]);
     // Of devices the smallest that fits, whole.
     let devices = [GroupKind::Device; 2];
-    assert_eq!(used(GroupChoice::Binpack, devices, [50, 40], &three[..1]), [0, 40]);
-    assert_eq!(used(GroupChoice::Binpack, devices, [50, 40], &three), [50, 40]);
+    assert_eq!(used(false, devices, [50, 40], &three[..1]), [0, 40]);
+    assert_eq!(used(false, devices, [50, 40], &three), [50, 40]);
 }

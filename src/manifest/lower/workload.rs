@@ -12,6 +12,7 @@ use crate::model::workload::*;
 use k8s_openapi::api::{apps::v1 as apps, batch::v1 as batch, core::v1 as core};
 use k8s_openapi::api::{policy::v1 as policy, scheduling::v1 as scheduling};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 /// Compiles a pod template in its owner's namespace.
 fn template(
@@ -219,10 +220,23 @@ pub fn add_budget(cluster: &mut Cluster, budget: &policy::PodDisruptionBudget) -
         name: cluster.names.intern(name(&budget.metadata)?),
         disrupted_pods: disrupted.map(|(pod, _)| cluster.names.name(pod)).collect(),
         selector: label_selector(cluster, selector)?,
+        rule: budget.spec.as_ref().and_then(budget_rule),
         disruptions_allowed: status.and_then(|s| s.disruptions_allowed).unwrap_or(0),
     };
     cluster.add_budget(row);
     Ok(())
+}
+
+fn budget_rule(spec: &policy::PodDisruptionBudgetSpec) -> Option<BudgetRule> {
+    let percent = |text: &str| text.strip_suffix('%').and_then(|n| n.trim().parse::<i64>().ok());
+    match (&spec.min_available, &spec.max_unavailable) {
+        (Some(IntOrString::Int(count)), _) => Some(BudgetRule::MinAvailable((*count).into())),
+        (Some(IntOrString::String(text)), _) => percent(text).map(BudgetRule::MinAvailablePercent),
+        (None, Some(IntOrString::Int(count))) => Some(BudgetRule::MaxUnavailable((*count).into())),
+        (None, Some(IntOrString::String(text))) => percent(text).map(BudgetRule::MaxUnavailablePercent),
+        // The API's default.
+        (None, None) => Some(BudgetRule::MinAvailable(1)),
+    }
 }
 
 /// Adds a namespace with the labels it has (API defaulting adds `kubernetes.io/metadata.name`).

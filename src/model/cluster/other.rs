@@ -26,16 +26,27 @@ impl Cluster {
         self.config_generation += 1;
         self.generation += 1;
     }
-    /// Adds a PodDisruptionBudget.
+    /// Adds a PodDisruptionBudget, or changes the one of its name.
     pub fn add_budget(&mut self, budget: DisruptionBudget) {
-        self.budgets.push(budget);
+        let same = |b: &&mut DisruptionBudget| b.namespace == budget.namespace && b.name == budget.name;
+        match self.budgets.iter_mut().find(same) {
+            Some(old) => *old = budget,
+            None => self.budgets.push(budget),
+        }
         self.config_generation += 1;
         self.generation += 1;
     }
-    /// Adds or replaces (by namespace and name) a CSIStorageCapacity.
+    /// Writes a PodDisruptionBudget's `status.disruptionsAllowed`. It decides among victims of preemption, not whether there are any.
+    pub fn set_disruptions_allowed(&mut self, budget: usize, allowed: i32) {
+        if let Some(budget) = self.budgets.get_mut(budget) {
+            budget.disruptions_allowed = allowed;
+            self.generation += 1;
+        }
+    }
+    /// Adds or replaces (by namespace and name) a CSIStorageCapacity. It changes too often to be configuration: what is derived from
+    /// that must not rest on capacities.
     pub fn set_capacity(&mut self, capacity: StorageCapacity) {
         self.changes.push(Change::CapacityChanged(capacity.class));
-        self.config_generation += 1;
         self.generation += 1;
         let same = |c: &StorageCapacity| c.namespace == capacity.namespace && c.name == capacity.name;
         match self.capacities.iter().position(same) {

@@ -266,7 +266,7 @@ impl Cluster {
     pub fn wide_generation(&self) -> u64 {
         self.wide_generation
     }
-    /// Counts up when nodes come, go or change their labels, and when anything changes that is neither a node, a pod, a claim nor a volume (classes,
+    /// Counts up when nodes come, go or change their labels, and when anything changes that is neither a node, a pod, a claim, a volume nor a capacity (classes,
     /// services, namespaces, budgets, CSI objects): what decisions rest on and what rarely changes.
     pub fn config_generation(&self) -> u64 {
         self.config_generation

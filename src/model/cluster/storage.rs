@@ -121,6 +121,21 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// Raises the request of a bound claim whose class allows that; anything else is refused and changes nothing.
+    pub fn expand_claim(&mut self, id: ClaimId, request: crate::model::quantity::Quantity) -> bool {
+        let claim = self.claim(id);
+        let spec = self.claim_spec(claim.spec).clone();
+        let allowed = self.class(spec.class_or_empty()).is_some_and(|class| class.allow_expansion);
+        if !allowed || claim.phase != ClaimPhase::Bound || request <= spec.request {
+            return false;
+        }
+        let spec = self.intern_claim_spec(ClaimSpec { request, ..spec });
+        self.update_claim(id, |claim| claim.spec = spec);
+        true
+    }
+}
+
 // ---- volume groups ----
 impl Cluster {
     /// Adds a volume group.

@@ -13,6 +13,7 @@ use crate::results::VariantOutput;
 use crate::results::summary::*;
 use std::collections::BTreeSet;
 
+mod recovery;
 mod tables;
 
 /// The last message about a pod, in Kubernetes' words.
@@ -59,6 +60,7 @@ impl Metrics {
         let verdicts = Verdicts { stuck, by_binding: by_binding.into_iter().collect() };
         let messages = self.messages(cluster, ending.message, &verdicts.stuck);
         let pending_p99_seconds = self.pending_p99();
+        self.groups.finish();
         let summary = self.summary(cluster, ending, &verdicts, &messages);
         VariantOutput {
             pods: tables::pods(&self, cluster, &verdicts, ending),
@@ -67,8 +69,10 @@ impl Metrics {
             volumes: tables::volumes(&self, cluster),
             timeseries: std::mem::take(&mut self.samples.rows),
             stranding: std::mem::take(&mut self.samples.stranding),
+            groups: recovery::rows(&self, cluster, ending),
             node_heat: std::mem::take(&mut self.samples.states),
             events_jsonl: None,
+            exempt: None,
             pending_p99_seconds,
             sets_stuck_ever: self.replicas.counts().sets_stuck_ever,
             summary,
@@ -113,7 +117,6 @@ impl Metrics {
         messages: &[String],
     ) -> VariantSummary {
         let whole = ending.end.since(SimTime::ZERO);
-        let (degraded_seconds, quorum_lost_seconds) = self.groups.seconds();
         let onset = self.samples.onset;
         let stranded = StrandedSummary {
             end: self.samples.stranded.clone(),
@@ -143,13 +146,7 @@ impl Metrics {
             storage: StorageSummary::new(self.storage.totals().clone(), self.storage.means(whole)),
             stranded,
             utilization: self.utilization(ending),
-            recovery: RecoverySummary {
-                groups: self.groups.ever,
-                degraded_seconds,
-                quorum_lost_seconds,
-                rebuilt_bytes: self.rebuilt_bytes,
-                never_recovered: self.groups.degraded,
-            },
+            recovery: recovery::summary(self, cluster, ending),
             events: ending.events,
             decisions: self.decisions,
             simulated_seconds: whole.as_secs_f64(),

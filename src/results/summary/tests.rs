@@ -23,7 +23,7 @@ fn the_contract_names_are_kept() {
         r#""storage":{"capacityBytes":55340232221128654845,"requestedBytes":0,"overSizeBytes":0,"releasedBytes":0,"freeBytes":0,"unreachableBytes":0,"heldByStuckBytes":0,"orphanedBytes":0,"unusableFreeBytes":0,"uncarvedBytes":0,"timeWeighted":{"capacityBytes":0"#,
         r#""stranded":{"end":{"cpuMilli":0.0,"memoryBytes":0,"diskBytes":0,"nodes":0.0},"peak":{"#,
         r#""onset":0.83},"utilization":{"cpu":null,"memory":null,"storage":null,"atEnd":{"#,
-        r#""recovery":{"groups":0,"degradedSeconds":0.0,"quorumLostSeconds":0.0,"rebuiltBytes":0,"neverRecovered":0},"events":0,"decisions":0,"simulatedSeconds":0.0}],"comparison":[]}"#,
+        r#""recovery":{"groups":0,"degradedSeconds":0.0,"quorumLostSeconds":0.0,"rebuiltBytes":0,"neverRecovered":0,"neverRecoveredBy":{},"rebuilds":0,"catchUpBytes":0,"dataAtRiskSeconds":0.0,"lostWriteSeconds":0.0},"events":0,"decisions":0,"simulatedSeconds":0.0}],"comparison":[]}"#,
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }

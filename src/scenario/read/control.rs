@@ -67,12 +67,18 @@ pub fn control_plane(ctx: &mut Ctx, map: &mut Map<'_>) -> ControlPlane {
         set(&mut plane.node.grace, m.read(ctx, "grace", duration));
         set(&mut plane.node.eviction_rate, m.read(ctx, "evictionRate", number(0.0..=1e6)));
         let seconds = m.read(ctx, "tolerationSeconds", |c, v, p| integer(c, v, p, 0..=1_000_000_000));
-        set(&mut plane.node.toleration_seconds, seconds);
+        set(&mut plane.node.toleration, seconds.map(SimDuration::from_secs));
     });
     set(&mut plane.pod_gc, m.read(ctx, "podGC", duration));
     section(ctx, &mut m, "kubelet", |ctx, m| {
         set(&mut plane.kubelet_start, m.read(ctx, "start", duration_or_zero));
         set(&mut plane.kubelet_stop, m.read(ctx, "stop", duration_or_zero));
+    });
+    section(ctx, &mut m, "csi", |ctx, m| {
+        set(&mut plane.csi.provision, m.read(ctx, "provision", duration_or_zero));
+        set(&mut plane.csi.delete, m.read(ctx, "delete", duration_or_zero));
+        set(&mut plane.csi.publish, m.read(ctx, "publish", duration_or_zero));
+        set(&mut plane.csi.spread, m.read(ctx, "choose", choice(&[("binpack", false), ("spread", true)])));
     });
     m.finish(ctx);
     if plane.backoff_initial > plane.backoff_max {

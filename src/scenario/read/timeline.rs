@@ -24,6 +24,7 @@ pub const VERBS: &[&str] = &[
     "taint",
     "diskFail",
     "diskRepair",
+    "expand",
     "deletePod",
     "deletePvc",
     "deletePv",
@@ -103,6 +104,14 @@ fn action(ctx: &mut Ctx, verb: &str, value: &Value, path: &str, env: &Env<'_>) -
             } else {
                 Action::DiskRepair { node, disk }
             }
+        }
+        "expand" => {
+            let mut map = Map::open(ctx, value, path)?;
+            let claim = map.require(ctx, "pvc", object_name);
+            let size = map.require(ctx, "size", quantity);
+            map.finish(ctx);
+            let bytes = u64::try_from(size?.ceil().max(0)).unwrap_or(u64::MAX);
+            Action::Expand { claim: claim?, bytes }
         }
         "deletePod" => {
             if value.as_map().is_none() {
@@ -225,6 +234,9 @@ pub fn recovery(ctx: &mut Ctx, value: &Value, path: &str, env: &Env<'_>) -> Opti
             Some(RecoveryPolicy::Wait)
         }
     };
+    let sources = [("backup", RebuildSource::Backup), ("peer", RebuildSource::Peer)];
+    let default = ("backup", RebuildSource::Backup);
+    let rebuild = super::workload::read_or(ctx, &mut map, "rebuild", default, choice(&sources));
     let backup_path = map.at("backup");
     let backup = {
         let opened = map.get("backup").and_then(|v| Map::open(ctx, v, &backup_path));
@@ -264,7 +276,7 @@ pub fn recovery(ctx: &mut Ctx, value: &Value, path: &str, env: &Env<'_>) -> Opti
         }
     };
     map.finish(ctx);
-    Some(Recovery { policy: policy?, backup, write_rate, replay_rate, quorum: quorum? })
+    Some(Recovery { policy: policy?, rebuild, backup, write_rate, replay_rate, quorum: quorum? })
 }
 
 fn policy(ctx: &mut Ctx, value: &Value, path: &str) -> Option<RecoveryPolicy> {

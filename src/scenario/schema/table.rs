@@ -125,6 +125,22 @@ const CONTROL_PLANE: &[Key] = &[
         "",
         "kubelet",
     ),
+    key(
+        "csi",
+        Object(&[
+            key("provision", Duration, "1s", "from the scheduler's choice of a node to the volume"),
+            key("delete", Duration, "1s", "from a volume's release to its end"),
+            key("publish", Duration, "1s", "lag of the published CSIStorageCapacity"),
+            key(
+                "choose",
+                Choice(&["binpack", "spread"]),
+                "binpack",
+                "the fullest or the emptiest of a node's groups",
+            ),
+        ]),
+        "",
+        "the driver of volume groups",
+    ),
 ];
 
 const SCHEDULER: &[Key] = &[
@@ -415,6 +431,15 @@ const TIMELINE: &[Key] = &[
     key("diskFail", Object(NODE_AND_DISK), "", "a disk dies with its volumes"),
     key("diskRepair", Object(NODE_AND_DISK), "", "an empty one takes its place"),
     key(
+        "expand",
+        Object(&[
+            key("pvc", Text, "required", "namespace/name"),
+            key("size", Quantity, "required", "its new request"),
+        ]),
+        "",
+        "a claim asks for more; its class must allow it (volume groups do)",
+    ),
+    key(
         "deletePod",
         OneOf(&[
             Text,
@@ -489,11 +514,22 @@ const RECOVERY: &[Key] = &[
         "when a lost replica's claim is deleted",
     ),
     key(
+        "rebuild",
+        Choice(&["backup", "peer"]),
+        "backup",
+        "where a rebuilt member's data comes from; `peer`: a running member, or the newest backup if none runs",
+    ),
+    key(
         "backup",
         Object(&[
             key("every", Duration, "1d", "time between two"),
             key("size", OneOf(&[Choice(&["claim"]), VaryingSize]), "claim", "bytes copied"),
-            key("bandwidth", Rate, "200MB/s", "of one copy"),
+            key(
+                "bandwidth",
+                Rate,
+                "200MB/s",
+                "of the store of backups, of a member as source, and of a node as target; copies share it",
+            ),
             key("parallel", Int(1, 1_000_000), "1", "copies at a time"),
         ]),
         "",

@@ -12,7 +12,7 @@ use crate::scenario::yaml;
 const REST: &str = "
 version: 1
 name: rest
-controlPlane: {preset: ideal, kcm: {}, scheduler: {}, api: {}, backoff: {}, node: {}, kubelet: {}}
+controlPlane: {preset: ideal, kcm: {}, scheduler: {}, api: {}, backoff: {}, node: {}, kubelet: {}, csi: {}}
 scheduler: {volumeBindingShape: [{utilization: 0, score: 0}]}
 cluster:
   storageClasses: [{name: a}]
@@ -25,6 +25,7 @@ timeline:
   - {at: 0, taint: {node: n, taint: {key: a, effect: NoSchedule}}}
   - {at: 0, diskFail: {node: n, disk: 0}}
   - {at: 0, diskRepair: {node: n, disk: 0}}
+  - {at: 0, expand: {pvc: p, size: 1Gi}}
   - {at: 0, delete: {kind: Pod, name: p}}
   - {at: 0, deletePod: {name: p, force: true}}
 failures: {node: {mtbf: 1d}, zone: {mtbf: 1d}, rack: {mtbf: 1d}, disk: {mtbf: 1d}}

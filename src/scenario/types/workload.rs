@@ -211,6 +211,13 @@ pub enum Action {
         /// Disk number.
         disk: u32,
     },
+    /// A claim asks for more.
+    Expand {
+        /// Claim.
+        claim: ObjectName,
+        /// Its new request in bytes.
+        bytes: u64,
+    },
     /// A pod is deleted.
     DeletePod {
         /// Pod.
@@ -289,6 +296,8 @@ pub struct FailureProcess {
 pub struct Recovery {
     /// When it gives a replica up.
     pub policy: RecoveryPolicy,
+    /// Where a rebuilt member's data comes from.
+    pub rebuild: RebuildSource,
     /// Backups.
     pub backup: BackupSpec,
     /// Writes that the others took meanwhile, bytes per second.
@@ -310,6 +319,15 @@ pub enum RecoveryPolicy {
     After(SimDuration),
 }
 
+/// Where the data of a rebuilt member comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RebuildSource {
+    /// The newest backup.
+    Backup,
+    /// A running member; the newest backup if none runs.
+    Peer,
+}
+
 /// `recovery.backup`.
 #[derive(Clone, Debug)]
 pub struct BackupSpec {
@@ -317,7 +335,7 @@ pub struct BackupSpec {
     pub every: SimDuration,
     /// Bytes copied; `None` = the claim's size.
     pub size: Option<Distribution<u64>>,
-    /// Bytes per second per copy.
+    /// Bytes per second of each source (the store of backups, a member) and of each target.
     pub bandwidth: f64,
     /// Copies at a time.
     pub parallel: u32,

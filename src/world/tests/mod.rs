@@ -3,6 +3,7 @@
 mod clock;
 mod lvm;
 mod nodes;
+mod volumes;
 
 use super::plan::Plan;
 use super::{RunEnd, lower, run};

@@ -1,0 +1,178 @@
+//! The disruption controller (`status.disruptionsAllowed` of PodDisruptionBudgets) and the eviction API that respects it.
+
+use crate::model::cluster::Cluster;
+use crate::model::ids::PodId;
+use crate::model::pod::{PodOwner, PodPhase};
+use crate::model::workload::BudgetRule;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Which pods each budget protects, and which budgets have to be counted again.
+#[derive(Clone, Debug, Default)]
+pub struct Disruptions {
+    members: Vec<BTreeSet<PodId>>,
+    dirty: BTreeSet<usize>,
+}
+
+/// What the eviction API says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Eviction {
+    /// The pod may go.
+    Allowed,
+    /// 429: a budget forbids it for now.
+    Forbidden,
+}
+
+impl Disruptions {
+    /// A pod came, changed or is about to be looked at.
+    pub fn pod_changed(&mut self, cluster: &Cluster, pod: PodId) {
+        self.adopt_new_budgets(cluster);
+        for index in 0..self.members.len() {
+            if protects(cluster, index, pod) {
+                self.members[index].insert(pod);
+                self.dirty.insert(index);
+            }
+        }
+    }
+    /// A pod is gone; its row may be another's soon.
+    pub fn pod_gone(&mut self, pod: PodId) {
+        for (index, members) in self.members.iter_mut().enumerate() {
+            if members.remove(&pod) {
+                self.dirty.insert(index);
+            }
+        }
+    }
+    /// Replicas of a workload changed: percentages are of other numbers.
+    pub fn workload_changed(&mut self) {
+        self.dirty.extend(0..self.members.len());
+    }
+    fn adopt_new_budgets(&mut self, cluster: &Cluster) {
+        for index in self.members.len()..cluster.budgets().len() {
+            let pods = cluster.pods().ids().filter(|pod| protects(cluster, index, *pod));
+            self.members.push(pods.collect());
+            self.dirty.insert(index);
+        }
+    }
+    /// Counts again where something changed. True if some budget allows more than before.
+    pub fn sync(&mut self, cluster: &mut Cluster) -> bool {
+        self.adopt_new_budgets(cluster);
+        let mut more = false;
+        for index in std::mem::take(&mut self.dirty) {
+            if let Some(allowed) = allowed(cluster, index, &self.members[index]) {
+                more |= allowed > cluster.budgets()[index].disruptions_allowed;
+                cluster.set_disruptions_allowed(index, allowed);
+            }
+        }
+        more
+    }
+    /// Asks to evict a pod; counts it against its budget if it may go.
+    pub fn evict(&mut self, cluster: &mut Cluster, pod: PodId) -> Eviction {
+        self.sync(cluster);
+        let row = cluster.pod(pod);
+        if row.is_finished() || row.phase == PodPhase::Pending || row.deletion.is_some() {
+            return Eviction::Allowed;
+        }
+        let ready = row.ready;
+        let budgets: Vec<usize> =
+            (0..self.members.len()).filter(|index| self.members[*index].contains(&pod)).collect();
+        match *budgets {
+            [] => Eviction::Allowed,
+            [index] => {
+                let allowed = cluster.budgets()[index].disruptions_allowed;
+                // Pods that are not Ready do not count; they may go while the budget is met (`IfHealthyBudget`).
+                let unready = !ready && allowed >= 0 && is_met(cluster, index, &self.members[index]);
+                if unready {
+                    return Eviction::Allowed;
+                }
+                if allowed <= 0 {
+                    return Eviction::Forbidden;
+                }
+                cluster.set_disruptions_allowed(index, allowed - 1);
+                Eviction::Allowed
+            }
+            // "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+            _ => Eviction::Forbidden,
+        }
+    }
+}
+
+fn protects(cluster: &Cluster, index: usize, pod: PodId) -> bool {
+    let budget = &cluster.budgets()[index];
+    let spec = cluster.spec_of(pod);
+    budget.namespace == spec.namespace && budget.selector.matches(cluster.label_set(spec.labels))
+}
+
+/// Healthy pods, and how many there have to be. `None`: the budget has no rule.
+fn counts(cluster: &Cluster, index: usize, members: &BTreeSet<PodId>) -> Option<(i64, i64, i64)> {
+    let rule = cluster.budgets()[index].rule?;
+    let living = members.iter().filter(|pod| !cluster.pod(**pod).is_finished());
+    let living: Vec<PodId> = living.copied().collect();
+    let healthy = living.iter().filter(|pod| {
+        let row = cluster.pod(**pod);
+        row.ready && row.deletion.is_none()
+    });
+    let healthy = healthy.count() as i64;
+    let (expected, desired) = match rule {
+        BudgetRule::MinAvailable(count) => (living.len() as i64, count),
+        BudgetRule::MinAvailablePercent(percent) => {
+            let expected = scale(cluster, &living);
+            (expected, share(percent, expected))
+        }
+        BudgetRule::MaxUnavailable(count) => {
+            let expected = scale(cluster, &living);
+            (expected, (expected - count).max(0))
+        }
+        BudgetRule::MaxUnavailablePercent(percent) => {
+            let expected = scale(cluster, &living);
+            (expected, (expected - share(percent, expected)).max(0))
+        }
+    };
+    Some((healthy, desired, expected))
+}
+
+fn is_met(cluster: &Cluster, index: usize, members: &BTreeSet<PodId>) -> bool {
+    counts(cluster, index, members).is_some_and(|(healthy, desired, _)| healthy >= desired && desired > 0)
+}
+
+fn allowed(cluster: &Cluster, index: usize, members: &BTreeSet<PodId>) -> Option<i32> {
+    let (healthy, desired, expected) = counts(cluster, index, members)?;
+    let allowed = if expected <= 0 { 0 } else { (healthy - desired).max(0) };
+    Some(i32::try_from(allowed).unwrap_or(i32::MAX))
+}
+
+/// Percentages are rounded up.
+fn share(percent: i64, of: i64) -> i64 {
+    (percent * of + 99).div_euclid(100)
+}
+
+/// Replicas that the pods' controllers want; a pod without one counts for itself.
+fn scale(cluster: &Cluster, pods: &[PodId]) -> i64 {
+    let mut owners: BTreeMap<(u8, u32), i64> = BTreeMap::new();
+    let mut bare = 0;
+    for pod in pods {
+        match cluster.pod(*pod).owner {
+            PodOwner::None => bare += 1,
+            PodOwner::StatefulSet(id) => {
+                owners.insert((0, id.0), cluster.stateful_sets()[id].replicas.into());
+            }
+            PodOwner::ReplicaSet(id) => {
+                owners.insert((1, id.0), cluster.replica_sets()[id].replicas.into());
+            }
+            PodOwner::Job(id) => {
+                owners.insert((2, id.0), cluster.jobs()[id].parallelism.into());
+            }
+        }
+    }
+    bare + owners.values().sum::<i64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentages_round_up() {
+        for (percent, of, want) in [(50, 3, 2), (33, 3, 1), (34, 3, 2), (100, 5, 5), (0, 5, 0)] {
+            assert_eq!(share(percent, of), want, "{percent} % of {of}");
+        }
+    }
+}
