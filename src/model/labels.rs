@@ -147,7 +147,8 @@ impl NodeRequirement {
             }
             NodeOperator::Exists | NodeOperator::DoesNotExist => self.values.is_empty(),
             NodeOperator::Gt | NodeOperator::Lt => {
-                self.values.len() == 1 && parse_int64(names.text(self.values[0])).is_some()
+                let value = self.values.first().map_or("", |v| names.text(*v));
+                self.values.len() == 1 && parse_int64(value).is_some() && is_label_value(value)
             }
         }
     }
@@ -256,6 +257,8 @@ mod tests {
             (Lt, &["8"], Some("7.5"), false),
             (Lt, &["8"], Some("1e3"), false),
             (Gt, &["x"], Some("7"), false),
+            (Gt, &["-5"], Some("7"), false), // no label value, so not well formed
+            (Lt, &["+9"], Some("7"), false),
             (NotIn, &["no value!"], Some("a"), false),
             (NotIn, &["-a"], None, false),
             (In, &["a.b_c-9"], Some("a.b_c-9"), true),

@@ -119,6 +119,8 @@ pub enum PodVolume {
     Exclusive {
         /// Kind and identity as one string, for example `gcePersistentDisk/disk-1`.
         disk: Sym,
+        /// RBD: the monitors; two disks are the same only if they share one. Empty for other kinds.
+        monitors: Box<[Sym]>,
         /// All mounts are read-only.
         read_only: bool,
     },

@@ -40,5 +40,5 @@ pub fn default_control_plane() -> (&'static str, ControlPlane, &'static str) {
 
 /// `percentageOfNodesToScore` of a scenario that names none: its value and what is said about it.
 pub fn default_percentage_of_nodes() -> (u32, &'static str) {
-    (100, "all nodes are scored: adaptive sampling is not simulated yet")
+    (0, "adaptive, as in Kubernetes: all nodes up to 100, a share of more")
 }

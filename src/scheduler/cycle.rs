@@ -197,6 +197,7 @@ impl Scheduler {
     pub fn attempt(&mut self, cluster: &mut Cluster, request: Request) -> Option<Attempt> {
         let name = cluster.spec_of(request.pod).scheduler_name;
         let profile = self.profiles.iter().position(|profile| profile.scheduler_name == name)?;
+        self.order.sync(cluster);
         let mut cycle = Cycle {
             profile: &self.profiles[profile],
             ties: &self.ties,
@@ -373,7 +374,7 @@ impl<'a> Cycle<'a> {
             (None, NodesToScore::All) => {
                 nodes.extend(cluster.nodes().iter().filter(|(_, node)| node.exists).map(|(id, _)| id));
             }
-            (None, NodesToScore::Percentage(_)) => nodes.extend_from_slice(self.order.list(cluster)),
+            (None, NodesToScore::Percentage(_)) => nodes.extend_from_slice(self.order.list()),
         }
     }
 
@@ -386,14 +387,14 @@ impl<'a> Cycle<'a> {
             NodesToScore::All => (0, count),
             NodesToScore::Percentage(p) => (self.order.start, nodes_to_find(p, count)),
         };
+        // Without scores the first node will do.
+        let enough = if self.profile.score.is_empty() { enough.min(1) } else { enough };
         let mut looked_at = 0;
         for i in 0..count {
-            if self.scratch.feasible.len() >= enough {
-                break;
-            }
             let node = self.scratch.nodes[(start + i) % count];
-            looked_at += 1;
             match self.profile.filter_with_nominated(view, pod, self.state, view.node(node)) {
+                // Kubernetes notices that it has enough when it finds one more; that one counts as not looked at.
+                Ok(()) if self.scratch.feasible.len() >= enough => break,
                 Ok(()) => self.scratch.feasible.push(node),
                 Err(rejection) if rejection.code == Code::Error => {
                     let said = message::status_text(&rejection.reasons, &cluster.names);
@@ -401,6 +402,7 @@ impl<'a> Cycle<'a> {
                 }
                 Err(rejection) => self.reject(node, rejection, error),
             }
+            looked_at += 1;
         }
         self.order.advance(looked_at, cluster.node_count());
         if let Some(d) = &mut self.diagnosis {
@@ -511,16 +513,16 @@ impl<'a> Cycle<'a> {
                 d.scores.push((entry.plugin.name(), column.clone()));
             }
         }
-        if invalid.is_empty() { Ok(()) } else { Err(self.invalid_score(view.cluster, &invalid)) }
+        if invalid.is_empty() { Ok(()) } else { Err(self.invalid_score(&invalid)) }
     }
 
     /// The cycle fails at the first node in Kubernetes' order that has an invalid score, and at its first plugin that gives one.
-    fn invalid_score(&mut self, cluster: &Cluster, invalid: &[(NodeId, PluginName, i64)]) -> String {
+    fn invalid_score(&mut self, invalid: &[(NodeId, PluginName, i64)]) -> String {
         if let Some(d) = &mut self.diagnosis {
             d.scores.clear();
         }
         let start = self.order.start;
-        let order = self.order.list(cluster);
+        let order = self.order.list();
         let place = |node: NodeId| {
             let at = order.iter().position(|n| *n == node).unwrap_or(0);
             (at + order.len() - start % order.len().max(1)) % order.len().max(1)

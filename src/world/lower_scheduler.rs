@@ -44,12 +44,10 @@ pub fn profiles(
             .percentage_of_nodes_to_score
             .or(profile.percentage_of_nodes_to_score)
             .or(config.percentage_of_nodes_to_score);
-        lowered.nodes_to_score = match (asked, &from.config) {
-            (Some(100), _) => NodesToScore::All,
-            (Some(percentage), _) => NodesToScore::Percentage(percentage),
-            // A file that does not say means Kubernetes' default, which is adaptive.
-            (None, Some(_)) => NodesToScore::Percentage(0),
-            (None, None) => NodesToScore::All,
+        lowered.nodes_to_score = match asked {
+            Some(100) => NodesToScore::All,
+            // Nothing said means Kubernetes' default, which is adaptive.
+            other => NodesToScore::Percentage(other.unwrap_or(0)),
         };
         if bind_timeout != USUAL_BIND_TIMEOUT || profile.args.bind_timeout.is_none() {
             lowered.volume_binding.bind_timeout = bind_timeout;

@@ -349,7 +349,12 @@ fn volumes(cluster: &mut Cluster, spec: &core::PodSpec) -> Vec<PodVolume> {
         } else if volume.ephemeral.is_some() {
             out.push(PodVolume::Ephemeral { suffix: cluster.names.intern(&volume.name) });
         } else if let Some((disk, read_only)) = exclusive_disk(volume) {
-            out.push(PodVolume::Exclusive { disk: cluster.names.intern(&disk), read_only });
+            let monitors = volume.rbd.iter().flat_map(|rbd| &rbd.monitors);
+            out.push(PodVolume::Exclusive {
+                disk: cluster.names.intern(&disk),
+                monitors: monitors.map(|m| cluster.names.intern(m)).collect(),
+                read_only,
+            });
         }
     }
     out
@@ -369,5 +374,5 @@ fn exclusive_disk(volume: &core::Volume) -> Option<(String, bool)> {
     }
     let disk = volume.rbd.as_ref()?;
     let pool = disk.pool.as_deref().unwrap_or("rbd");
-    Some((format!("rbd/{pool}/{}/{}", disk.image, disk.monitors.join(",")), disk.read_only == Some(true)))
+    Some((format!("rbd/{pool}/{}", disk.image), disk.read_only == Some(true)))
 }

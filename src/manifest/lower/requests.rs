@@ -36,14 +36,17 @@ pub(super) fn pod_requests(
 ) -> Lowered<Requests> {
     let status = status.filter(|_| spec.node_name.as_deref().is_some_and(|n| !n.is_empty()));
     let both: List = [("cpu", DEFAULT_CPU), ("memory", DEFAULT_MEMORY)].into();
-    let exact = sum(spec, status, &List::new())?;
-    let scoring = sum(spec, status, &both)?;
+    let exact = sum(spec, status, &List::new(), true)?;
+    let with_defaults = sum(spec, status, &both, true)?;
+    // NodeResourcesFit does not look at pod-level requests when it scores the pod at hand (it does when it fits it, and when the pod
+    // runs): the switch of its scorer is never set.
+    let scoring = sum(spec, status, &both, false)?;
     let nonzero = if spec.resources.as_ref().is_some_and(has_pod_level_requests) {
         // With pod-level requests a default stands in only for what the whole pod does not ask for.
         let missing = both.iter().filter(|(name, _)| !exact.contains_key(*name)).map(|(n, q)| (*n, *q));
-        sum(spec, status, &missing.collect())?
+        sum(spec, status, &missing.collect(), true)?
     } else {
-        scoring.clone()
+        with_defaults
     };
     let nonzero = from_quantities(cluster, &nonzero).0;
     Ok(Requests {
@@ -65,6 +68,7 @@ fn sum<'a>(
     spec: &'a core::PodSpec,
     status: Option<&'a core::PodStatus>,
     defaults: &List<'a>,
+    pod_level: bool,
 ) -> Lowered<List<'a>> {
     let infeasible = status.is_some_and(is_resize_infeasible);
     let mut total = List::new();
@@ -89,12 +93,27 @@ fn sum<'a>(
         maximum(&mut peak, &requests);
     }
     maximum(&mut total, &peak);
-    let pod_level = spec.resources.as_ref().and_then(|r| r.requests.as_ref());
-    for (name, text) in pod_level.into_iter().flatten().filter(|(name, _)| is_pod_level(name)) {
-        total.insert(name, quantity("spec.resources.requests", text)?.rounded_up_to_milli());
+    let whole = spec.resources.as_ref().filter(|_| pod_level).and_then(|r| r.requests.as_ref());
+    let resized = whole.zip(status.filter(|s| s.resources.is_some()));
+    let resized = resized.map(|(spec, status)| resized_pod(spec, status, infeasible)).transpose()?;
+    for (name, text) in whole.into_iter().flatten().filter(|(name, _)| is_pod_level(name)) {
+        let amount = match &resized {
+            Some(all) => all.get(name.as_str()).copied().unwrap_or_default(),
+            None => quantity("spec.resources.requests", text)?.rounded_up_to_milli(),
+        };
+        total.insert(name, amount);
     }
     add(&mut total, &list("spec.overhead", spec.overhead.as_ref())?);
     Ok(total)
+}
+
+/// What a pod whose own resources are being resized asks for.
+fn resized_pod<'a>(spec: &'a ApiList, status: &'a core::PodStatus, infeasible: bool) -> Lowered<List<'a>> {
+    let mut all = if infeasible { List::new() } else { list("spec.resources.requests", Some(spec))? };
+    let actual = status.resources.as_ref().and_then(|r| r.requests.as_ref());
+    maximum(&mut all, &list("status.resources", actual)?);
+    maximum(&mut all, &list("status.allocatedResources", status.allocated_resources.as_ref())?);
+    Ok(all)
 }
 
 fn find_status<'a>(
@@ -208,7 +227,20 @@ mod tests {
     fn pod_level_requests_replace_the_sum() {
         let spec =
             json!({"containers": [container(json!({"cpu": "1"}))], "resources": {"requests": {"cpu": "4"}}});
-        assert_eq!(requests(spec, json!({}))[0], 4000);
+        // Scores of the pod at hand see its containers alone.
+        assert_eq!(requests(spec, json!({})), [4000, 0, 1000, MEM]);
+    }
+
+    #[test]
+    fn a_resize_of_the_whole_pod_counts_the_most_of_spec_allocated_and_actual() {
+        let spec = json!({"nodeName": "n", "containers": [container(json!({"cpu": "1"}))],
+            "resources": {"requests": {"cpu": "4", "memory": "8"}}});
+        let status = json!({"resources": {"requests": {"cpu": "5", "memory": "7"}}, "allocatedResources": {"cpu": "6"}});
+        assert_eq!(requests(spec.clone(), status.clone())[..2], [6000, 8]);
+        let mut infeasible = status;
+        infeasible["conditions"] = json!([{"type": "PodResizePending", "status": "True", "reason": "Infeasible"}]);
+        assert_eq!(requests(spec.clone(), infeasible)[..2], [6000, 7], "the wish does not count");
+        assert_eq!(requests(spec, json!({}))[..2], [4000, 8], "no resize under way");
     }
 
     #[test]

@@ -215,8 +215,8 @@ impl Class {
         })
     }
 
-    /// Looks at nodes in the given order until `enough` are feasible, without remembering verdicts: where few of many nodes are
-    /// looked at, most would be stale. `None` if the plain scan has to answer.
+    /// Looks at nodes in the given order until one more than `enough` is feasible, which does not count, as in Kubernetes. Remembers no
+    /// verdicts: where few of many nodes are looked at, most would be stale. `None` if the plain scan has to answer.
     pub fn sample(
         &mut self,
         eyes: &Eyes<'_>,
@@ -229,10 +229,6 @@ impl Class {
         self.native.as_ref()?;
         let mut sample = Sample::default();
         for id in order {
-            if sample.feasible >= enough {
-                break;
-            }
-            sample.looked_at += 1;
             let row = eyes.table.row(id);
             let eval = match self.native_eval(row) {
                 Some(Ok(total)) => Eval::Total(total),
@@ -243,9 +239,11 @@ impl Class {
                 }
             };
             match eval {
+                Eval::Total(_) if sample.feasible >= enough => break,
                 Eval::Total(total) => sample.note(id, total),
                 Eval::Kind(kind) => sample.rejected.push((id, kind)),
             }
+            sample.looked_at += 1;
         }
         stats.native += sample.looked_at as u64;
         self.synced = eyes.table.end();

@@ -147,6 +147,9 @@ impl FastPath {
             }
             return stay(class, &eyes, state, &self.homes, rejected);
         }
+        if profile.score.is_empty() {
+            return Decision::Ask; // the first feasible node will do, whatever the ranking says
+        }
         if let NodesToScore::Percentage(percentage) = profile.percentage {
             let enough = nodes_to_find(percentage, cluster.node_count());
             if enough < cluster.node_count() {
@@ -369,7 +372,7 @@ fn sample(
     rejected: &mut Vec<(NodeId, Code)>,
 ) -> Decision {
     let start = order.start;
-    let nodes = order.list(eyes.view.cluster);
+    let nodes = order.list();
     let start = start % nodes.len().max(1); // nodes may have gone since
     let turn = nodes[start..].iter().chain(&nodes[..start]).copied();
     let Some(mut found) = class.sample(eyes, state, turn, enough, stats) else { return Decision::Ask };

@@ -262,7 +262,8 @@ impl PostFilterPlugin for DefaultPreemption {
         let wanted = self.wanted_candidates(potential.len());
         let offset = view.choose("preemption-offset", pod, 0, potential.len());
         let mut error = FitError { nodes: cluster.node_count() as u32, ..FitError::default() };
-        let (mut without_violation, mut candidates, mut contradictions) = (0, Vec::new(), Vec::new());
+        let (mut without_violation, mut candidates, mut contradictions) =
+            (0, Vec::<Candidate>::new(), Vec::new());
         for i in 0..potential.len() {
             let node = potential[(offset + i) % potential.len()];
             if !has_victims(cluster, pod, node) {
@@ -274,7 +275,10 @@ impl PostFilterPlugin for DefaultPreemption {
             match run.candidate() {
                 Ok(candidate) => {
                     without_violation += usize::from(candidate.violations == 0);
-                    candidates.push(candidate);
+                    // There is room for so many that violate a budget.
+                    if candidate.violations == 0 || candidates.len() - without_violation < wanted {
+                        candidates.push(candidate);
+                    }
                     if without_violation > 0 && candidates.len() >= wanted {
                         break;
                     }

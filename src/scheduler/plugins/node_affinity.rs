@@ -1,7 +1,9 @@
 //! NodeAffinity: nodeSelector, required and preferred node affinity, and the affinity that the profile adds.
 
 use crate::model::ids::{NodeId, PodId};
-use crate::model::labels::{NodeOperator, NodeSelector, NodeSelectorTerm};
+use crate::model::labels::{
+    NodeOperator, NodeRequirement, NodeSelector, NodeSelectorTerm, is_label_value, parse_int64,
+};
 use crate::model::names::{Names, Sym, sym};
 use crate::scheduler::cycle_state::CycleState;
 use crate::scheduler::framework::*;
@@ -148,23 +150,79 @@ fn selector_errors(terms: &[(i32, NodeSelectorTerm)], names: &Names) -> Option<S
             continue;
         }
         for (e, r) in term.expressions.iter().enumerate().filter(|(_, r)| !r.is_valid(names)) {
-            let path = format!("[{t}].matchExpressions[{e}].values");
-            let values: Vec<String> = r.values.iter().map(|v| format!("{:?}", names.text(*v))).collect();
-            let list = format!("[]string{{{}}}", values.join(", "));
-            errors.push(match (r.operator, &values[..]) {
-                (NodeOperator::Gt | NodeOperator::Lt, [value]) => {
-                    format!("{path}[0]: Invalid value: {value}: for 'Gt', 'Lt' operators, the value must be an integer")
+            errors.extend(requirement_errors(&format!("[{t}].matchExpressions[{e}].values"), r, names));
+        }
+        for (e, r) in term.fields.iter().enumerate().filter(|(_, r)| !r.is_valid_field()) {
+            let path = format!("[{t}].matchFields[{e}]");
+            errors.push(match r.operator {
+                NodeOperator::In | NodeOperator::NotIn => {
+                    let values: Vec<String> = r.values.iter().map(|v| format!("{:?}", names.text(*v))).collect();
+                    format!("{path}.values: Invalid value: [{}]: must have one element", values.join(","))
                 }
-                (NodeOperator::Gt | NodeOperator::Lt, _) => {
-                    format!("{path}: Invalid value: {list}: for 'Gt', 'Lt' operators, exactly one value is required")
-                }
-                (NodeOperator::In | NodeOperator::NotIn, _) => {
-                    format!("{path}: Invalid value: {list}: for 'in', 'notin' operators, values set can't be empty")
-                }
-                (NodeOperator::Exists | NodeOperator::DoesNotExist, _) => {
-                    format!("{path}: Invalid value: {list}: values set must be empty for exists and does not exist")
-                }
+                other => format!("{path}.operator: Unsupported value: \"{other:?}\": supported values: \"In\", \"NotIn\""),
             });
+        }
+    }
+    join_errors(errors)
+}
+
+/// What `labels.NewRequirement` says: about the number of values first, then about each of them.
+fn requirement_errors(path: &str, r: &NodeRequirement, names: &Names) -> Vec<String> {
+    let values: Vec<&str> = r.values.iter().map(|v| names.text(*v)).collect();
+    let quoted: Vec<String> = values.iter().map(|v| format!("{v:?}")).collect();
+    // A list is shown as JSON, an absent one as null.
+    let list = if quoted.is_empty() { "null".to_owned() } else { format!("[{}]", quoted.join(",")) };
+    let mut errors: Vec<String> = Vec::new();
+    let mut count = |wrong: bool, text: &str| {
+        if wrong {
+            errors.push(format!("{path}: Invalid value: {list}: {text}"));
+        }
+    };
+    match r.operator {
+        NodeOperator::In | NodeOperator::NotIn => {
+            count(values.is_empty(), "for 'in', 'notin' operators, values set can't be empty");
+        }
+        NodeOperator::Exists | NodeOperator::DoesNotExist => {
+            count(!values.is_empty(), "values set must be empty for exists and does not exist");
+        }
+        NodeOperator::Gt | NodeOperator::Lt => {
+            count(values.len() != 1, "for 'Gt', 'Lt' operators, exactly one value is required");
+            for (i, value) in values.iter().enumerate().filter(|(_, v)| parse_int64(v).is_none()) {
+                errors.push(format!(
+                    "{path}[{i}]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an integer"
+                ));
+            }
+        }
+    }
+    for (i, value) in values.iter().enumerate().filter(|(_, v)| !is_label_value(v)) {
+        let mut wrong = Vec::new();
+        if value.len() > 63 {
+            wrong.push("must be no more than 63 bytes");
+        }
+        if value.split_inclusive(|_| true).any(|c| !is_label_value(&format!("a{c}a"))) || !has_good_ends(value) {
+            wrong.push(LABEL_VALUE_RULE);
+        }
+        let key = names.text(r.key);
+        errors.push(format!("{path}[{i}][{key}]: Invalid value: {value:?}: {}", wrong.join("; ")));
+    }
+    errors
+}
+
+fn has_good_ends(value: &str) -> bool {
+    let ends = [value.bytes().next(), value.bytes().last()];
+    ends.into_iter().flatten().all(|b| b.is_ascii_alphanumeric())
+}
+
+const LABEL_VALUE_RULE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start \
+     and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is \
+     '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+
+/// Several errors in brackets, each once, as an aggregate shows them.
+fn join_errors(all: Vec<String>) -> Option<String> {
+    let mut errors: Vec<String> = Vec::new();
+    for error in all {
+        if !errors.contains(&error) {
+            errors.push(error);
         }
     }
     match errors.len() {
@@ -177,7 +235,6 @@ fn selector_errors(terms: &[(i32, NodeSelectorTerm)], names: &Names) -> Option<S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::labels::NodeRequirement;
 
     fn fields(names: &mut Names, operator: NodeOperator, values: &[&str]) -> NodeRequirement {
         let values = values.iter().map(|v| names.intern(v)).collect();
@@ -227,6 +284,20 @@ mod tests {
         let good = term(NodeOperator::Lt, "7");
         let words = "[1].matchExpressions[0].values[0]: Invalid value: \"1.5\": for 'Gt', 'Lt' operators, the value must be an integer";
         assert_eq!(selector_errors(&[(1, good.clone()), (5, bad.clone())], names), Some(words.into()));
-        assert_eq!(selector_errors(&[(1, good), (0, bad)], names), None, "weight 0 is not looked at");
+        assert_eq!(selector_errors(&[(1, good.clone()), (0, bad)], names), None, "weight 0 is not looked at");
+        let mut term = |operator, value: &str| NodeSelectorTerm {
+            expressions: Box::new([NodeRequirement {
+                key: names.intern("gen"),
+                operator,
+                values: Box::new([names.intern(value)]),
+            }]),
+            fields: Box::default(),
+        };
+        let (negative, present) = (term(NodeOperator::Gt, "-1"), term(NodeOperator::Exists, "x"));
+        let words = format!(
+            "[[0].matchExpressions[0].values[0][gen]: Invalid value: \"-1\": {LABEL_VALUE_RULE}, \
+             [1].matchExpressions[0].values: Invalid value: [\"x\"]: values set must be empty for exists and does not exist]"
+        );
+        assert_eq!(selector_errors(&[(1, negative), (1, present)], names), Some(words));
     }
 }

@@ -1,7 +1,7 @@
 //! NodeVolumeLimits: how many volumes of a CSI driver a node can have attached.
 //!
 //! Volumes are told apart by driver and handle. A claim that has no volume yet counts as one volume of its class's provisioner.
-//! Attachments without a pod (VolumeAttachment objects) and migrated in-tree volumes are not modelled.
+//! Attachments without a pod (VolumeAttachment objects) and in-tree volumes are not modelled.
 
 use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, PodId};
@@ -19,15 +19,15 @@ pub const NAME: PluginName = "NodeVolumeLimits";
 /// One more volume than the node can attach.
 pub const TOO_MANY: &str = "node(s) exceed max volume count";
 
-/// In-tree plugins that CSI migration knows. Without the annotation on the CSINode, which is not modelled, they do not count.
-const MIGRATABLE: [&str; 7] = [
-    "kubernetes.io/aws-ebs",
-    "kubernetes.io/gce-pd",
-    "kubernetes.io/azure-disk",
-    "kubernetes.io/azure-file",
-    "kubernetes.io/cinder",
-    "kubernetes.io/vsphere-volume",
-    "kubernetes.io/portworx-volume",
+/// In-tree provisioners with the drivers that took their place; those without one do not count.
+const MIGRATED: [(&str, Option<&str>); 7] = [
+    ("kubernetes.io/aws-ebs", Some("ebs.csi.aws.com")),
+    ("kubernetes.io/gce-pd", Some("pd.csi.storage.gke.io")),
+    ("kubernetes.io/azure-disk", Some("disk.csi.azure.com")),
+    ("kubernetes.io/azure-file", None),
+    ("kubernetes.io/cinder", Some("cinder.csi.openstack.org")),
+    ("kubernetes.io/vsphere-volume", None),
+    ("kubernetes.io/portworx-volume", Some("pxd.portworx.com")),
 ];
 
 /// The NodeVolumeLimits plugin.
@@ -128,8 +128,13 @@ fn csi_volume(cluster: &Cluster, id: ClaimId) -> Option<(Sym, Handle)> {
         };
     }
     let class = cluster.class(cluster.claim_spec(claim.spec).class_or_empty())?;
-    let migratable = MIGRATABLE.contains(&cluster.names.text(class.provisioner));
-    (!migratable).then_some((class.provisioner, Handle::OfClaim(id)))
+    let text = cluster.names.text(class.provisioner);
+    let driver = match MIGRATED.iter().find(|(in_tree, _)| *in_tree == text) {
+        // A driver that nobody has mentioned has no limit anywhere.
+        Some((_, driver)) => cluster.names.get((*driver)?)?,
+        None => class.provisioner,
+    };
+    Some((driver, Handle::OfClaim(id)))
 }
 
 #[cfg(test)]

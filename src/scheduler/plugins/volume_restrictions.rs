@@ -91,10 +91,10 @@ impl FilterPlugin for VolumeRestrictions {
     }
 }
 
-/// Does the pod count as a user: on a node, or about to be, and not finished?
+/// Does the pod count as a user: on a node that exists, or about to be, and not finished?
 fn counts(cluster: &Cluster, pod: PodId) -> bool {
     let pod = cluster.pod(pod);
-    pod.placed().is_some() && !pod.is_finished()
+    pod.placed().is_some_and(|node| cluster.node(node).exists) && !pod.is_finished()
 }
 
 /// Claims that the pod names itself; those of ephemeral volumes are not looked at.
@@ -120,9 +120,12 @@ fn has_exclusive_disk(spec: &PodSpec) -> bool {
 /// Do both pods mount one inline disk, not both of them read-only?
 fn disks_conflict(a: &PodSpec, b: &PodSpec) -> bool {
     a.volumes.iter().any(|volume| {
-        let PodVolume::Exclusive { disk, read_only } = volume else { return false };
+        let PodVolume::Exclusive { disk, monitors, read_only } = volume else { return false };
         b.volumes.iter().any(|other| {
-            matches!(other, PodVolume::Exclusive { disk: d, read_only: r } if d == disk && !(*r && *read_only))
+            let PodVolume::Exclusive { disk: d, monitors: m, read_only: r } = other else { return false };
+            // Every RBD disk has a monitor.
+            let same = monitors.is_empty() || monitors.iter().any(|monitor| m.contains(monitor));
+            d == disk && same && !(*r && *read_only)
         })
     })
 }
@@ -203,10 +206,32 @@ mod tests {
             let mut fixture = Fixture::new();
             let node = fixture.node("n1", &[]);
             let disk = fixture.sym("gcePersistentDisk/d1");
-            let volume = |read_only| vec![PodVolume::Exclusive { disk, read_only }];
+            let volume = |read_only| vec![PodVolume::Exclusive { disk, monitors: Box::default(), read_only }];
             let holder = fixture.pod_with("holder", "default", volume(theirs));
             fixture.cluster.bind_pod(holder, node);
             let wanting = fixture.pod_with("wanting", "default", volume(mine));
+            assert_eq!(verdict(&fixture, wanting), want);
+        }
+    }
+
+    #[test]
+    fn rbd_images_are_the_same_if_they_share_a_monitor() {
+        for (mine, theirs, want) in [
+            (&["m1", "m2"][..], &["m2", "m3"][..], DISK_CONFLICT),
+            (&["m1"], &["m2"], "ok"),
+            (&["m1"], &["m1"], DISK_CONFLICT),
+        ] {
+            let mut fixture = Fixture::new();
+            let node = fixture.node("n1", &[]);
+            let disk = fixture.sym("rbd/pool/image");
+            let mut volume = |names: &[&str]| {
+                let monitors = names.iter().map(|m| fixture.sym(m)).collect();
+                vec![PodVolume::Exclusive { disk, monitors, read_only: false }]
+            };
+            let (mine, theirs) = (volume(mine), volume(theirs));
+            let holder = fixture.pod_with("holder", "default", theirs);
+            fixture.cluster.bind_pod(holder, node);
+            let wanting = fixture.pod_with("wanting", "default", mine);
             assert_eq!(verdict(&fixture, wanting), want);
         }
     }
