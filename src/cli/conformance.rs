@@ -1,6 +1,7 @@
 //! `stowplan conformance`: replays recorded decisions and compares.
 
-use crate::conformance::explain::explain;
+use crate::conformance::explain::{explain, explain_json};
+use crate::conformance::replay::ReplayError;
 use crate::conformance::report::{ReportError, find_case, run_files};
 use crate::scheduler::cycle::Engine;
 use std::io::{self, Write};
@@ -16,7 +17,7 @@ pub struct Args {
     /// Print the agreement as JSON.
     #[arg(long)]
     json: bool,
-    /// Print both sides of one case, per node and plugin.
+    /// Print both sides of one case, per node and plugin, as a table; with --json as JSON.
     #[arg(long, value_name = "CASE_ID")]
     explain: Option<String>,
 }
@@ -37,13 +38,17 @@ pub fn run(args: &Args) -> ExitCode {
 
 fn answer(args: &Args) -> Result<(String, u8), (String, u8)> {
     let bad = |error: ReportError| {
-        let code = if matches!(error, ReportError::Read { .. }) { 3 } else { 2 };
+        let code = if error.is_bad_input() { 2 } else { 3 };
         (error.to_string(), code)
     };
     if let Some(id) = &args.explain {
         let case = find_case(&args.files, id).map_err(bad)?;
         let case = case.ok_or_else(|| (format!("no case {id:?} in the given files"), 2))?;
-        let text = explain(&case).map_err(|error| (format!("{id}: {error}"), 2))?;
+        let failed = |error: ReplayError| (format!("{id}: {error}"), 2);
+        let text = match args.json {
+            true => format!("{}\n", explain_json(&case).map_err(failed)?),
+            false => explain(&case).map_err(failed)?,
+        };
         return Ok((text, 0));
     }
     let report = run_files(&args.files, Engine::Plain).map_err(bad)?;

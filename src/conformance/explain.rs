@@ -49,12 +49,7 @@ fn explain_step(text: &mut String, recorded: &Expect, replayed: &Expect) {
     let status =
         |e: &Expect| e.pre_filter.as_ref().map_or_else(String::new, |s| json(serde_json::to_string(s)));
     line(text, "PreFilter", &status(recorded), &status(replayed));
-    let (left, right) = (verdicts(recorded), verdicts(replayed));
-    for node in left.keys().chain(right.keys()).collect::<BTreeSet<_>>() {
-        let side = |map: &BTreeMap<String, String>| map.get(node).cloned().unwrap_or_default();
-        line(text, node, &side(&left), &side(&right));
-    }
-    explain_scores(text, recorded, replayed);
+    explain_nodes(text, recorded, replayed);
     line(text, "top", &recorded.top.join(" "), &replayed.top.join(" "));
     let bindings = |e: &Expect| {
         let mut all: Vec<String> = e.bindings.iter().map(|b| format!("{}={}", b.pvc, b.pv)).collect();
@@ -80,40 +75,152 @@ fn explain_step(text: &mut String, recorded: &Expect, replayed: &Expect) {
 }
 
 /// What each node was told.
-fn verdicts(expect: &Expect) -> BTreeMap<String, String> {
+fn verdicts(expect: &Expect) -> BTreeMap<&str, String> {
     let mut all = BTreeMap::new();
     for node in &expect.feasible {
         let volumes = expect.volumes.get(node).map_or_else(String::new, |v| {
             let bind = v.bind.iter().map(|(claim, volume)| format!(" {claim}={volume}"));
             bind.chain(v.provision.iter().map(|claim| format!(" {claim}=new"))).collect()
         });
-        all.insert(node.clone(), format!("feasible{volumes}"));
+        all.insert(node.as_str(), format!("feasible{volumes}"));
     }
     for node in &expect.not_evaluated {
-        all.insert(node.clone(), "not evaluated".into());
+        all.insert(node.as_str(), "not evaluated".into());
     }
     for group in &expect.rejected {
-        let said = format!("{} {}: {}", group.plugin, group.code, group.reasons.join(", "));
-        all.extend(group.nodes.iter().map(|node| (node.clone(), said.clone())));
+        let plugin = if group.plugin.is_empty() { "(PreFilter)" } else { &group.plugin };
+        let said = format!("{plugin} {}: {}", group.code, group.reasons.join(", "));
+        all.extend(group.nodes.iter().map(|node| (node.as_str(), said.clone())));
     }
     all
 }
 
-/// Scores per node, with plugin names.
-fn explain_scores(text: &mut String, recorded: &Expect, replayed: &Expect) {
-    let rows = |e: &Expect| -> BTreeMap<String, String> {
-        let Some(scores) = &e.scores else { return BTreeMap::new() };
-        let row = |(node, values): (&String, &Vec<i64>)| {
-            let columns =
-                scores.plugins.iter().zip(values).map(|(plugin, value)| format!("{plugin} {value}"));
-            let total = scores.total.get(node).copied().unwrap_or_default();
-            (node.clone(), format!("{total} = {}", columns.collect::<Vec<_>>().join(", ")))
+/// One line per node where both sides agree, two where they do not; one column per Score plugin, then the total, then what the
+/// filters said with the volumes found.
+fn explain_nodes(text: &mut String, recorded: &Expect, replayed: &Expect) {
+    let (left, right) = (verdicts(recorded), verdicts(replayed));
+    let nodes: BTreeSet<&str> = left.keys().chain(right.keys()).copied().collect();
+    if nodes.is_empty() {
+        return;
+    }
+    let mut plugins: Vec<&str> = Vec::new();
+    for name in [recorded, replayed].into_iter().filter_map(|e| e.scores.as_ref()).flat_map(|s| &s.plugins) {
+        if !plugins.contains(&name.as_str()) {
+            plugins.push(name);
+        }
+    }
+    let mut header = vec!["node".to_owned(), "side".to_owned()];
+    header.extend(plugins.iter().map(|p| (*p).to_owned()));
+    if !plugins.is_empty() {
+        header.push("total".to_owned());
+    }
+    header.push("filters and volumes".to_owned());
+    let mut rows: Vec<(bool, Vec<String>)> = vec![(true, header)];
+    for node in nodes {
+        let side = |expect: &Expect, verdicts: &BTreeMap<&str, String>| -> Vec<String> {
+            let mut cells = scores(expect, &plugins, node);
+            cells.push(verdicts.get(node).cloned().unwrap_or_else(|| "-".to_owned()));
+            cells
         };
-        scores.nodes.iter().map(row).collect()
+        let (ours, theirs) = (side(replayed, &right), side(recorded, &left));
+        let row = |name: &str, side: &str, cells: Vec<String>| {
+            [name.to_owned(), side.to_owned()].into_iter().chain(cells).collect::<Vec<_>>()
+        };
+        if ours == theirs {
+            rows.push((true, row(node, "both", ours)));
+        } else {
+            rows.push((false, row(node, "recorded", theirs)));
+            rows.push((false, row("", "replayed", ours)));
+        }
+    }
+    table(text, &rows);
+}
+
+/// The node's number per plugin and the total; `-` where a side has none.
+fn scores(expect: &Expect, plugins: &[&str], node: &str) -> Vec<String> {
+    if plugins.is_empty() {
+        return Vec::new();
+    }
+    let found = expect.scores.as_ref();
+    let cell = |value: Option<i64>| value.map_or_else(|| "-".to_owned(), |v| v.to_string());
+    let of_plugin = |plugin: &&str| {
+        let scores = found?;
+        let column = scores.plugins.iter().position(|p| p == plugin)?;
+        scores.nodes.get(node)?.get(column).copied()
     };
-    let (left, right) = (rows(recorded), rows(replayed));
-    for node in left.keys().chain(right.keys()).collect::<BTreeSet<_>>() {
-        let side = |map: &BTreeMap<String, String>| map.get(node).cloned().unwrap_or_default();
-        line(text, &format!("score {node}"), &side(&left), &side(&right));
+    let total = found.and_then(|s| s.total.get(node).copied());
+    plugins.iter().map(of_plugin).chain([total]).map(cell).collect()
+}
+
+/// Columns as wide as their widest cell; numbers to the right. Lines that differ begin with `!`.
+fn table(text: &mut String, rows: &[(bool, Vec<String>)]) {
+    let columns = rows.first().map_or(0, |(_, header)| header.len());
+    let width = |c: usize| rows.iter().map(|(_, row)| row[c].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for (agrees, row) in rows {
+        text.push(if *agrees { ' ' } else { '!' });
+        for (c, cell) in row.iter().enumerate() {
+            let _ = match c {
+                0 | 1 => write!(text, " {cell:<0$}", widths[c]),
+                _ if c + 1 == columns => write!(text, "  {cell}"),
+                _ => write!(text, "  {cell:>0$}", widths[c]),
+            };
+        }
+        text.push('\n');
+    }
+}
+
+/// Both sides of a whole case as JSON.
+///
+/// # Errors
+/// [`ReplayError`] for a case that cannot be replayed.
+pub fn explain_json(case: &Case) -> Result<serde_json::Value, ReplayError> {
+    let replayed = replay(case, Engine::Plain)?;
+    let steps = case.steps.iter().zip(&replayed.steps).enumerate().map(|(index, (step, actual))| {
+        serde_json::json!({"step": index, "pod": step.pod, "recorded": step.expect, "replayed": actual})
+    });
+    Ok(serde_json::json!({
+        "case": case.id,
+        "immediateBindings": {"recorded": case.immediate_bindings, "replayed": replayed.immediate_bindings},
+        "steps": steps.collect::<Vec<_>>(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::case::{Rejected, Scores};
+
+    fn expect(score: i64) -> Expect {
+        Expect {
+            result: "bound".into(),
+            feasible: vec!["n1".into(), "n2".into()],
+            rejected: vec![Rejected {
+                nodes: vec!["n3".into()],
+                plugin: "NodeResourcesFit".into(),
+                code: "Unschedulable".into(),
+                reasons: vec!["Insufficient cpu".into()],
+            }],
+            scores: Some(Scores {
+                plugins: vec!["TaintToleration".into(), "ImageLocality".into()],
+                nodes: [("n1".to_owned(), vec![300, 0]), ("n2".to_owned(), vec![score, 5])].into(),
+                total: [("n1".to_owned(), 300), ("n2".to_owned(), score + 5)].into(),
+            }),
+            ..Expect::default()
+        }
+    }
+
+    #[test]
+    fn a_table_per_node_and_plugin() {
+        let mut text = String::new();
+        explain_nodes(&mut text, &expect(200), &expect(100));
+        let want = "  \
+  node side      TaintToleration  ImageLocality  total  filters and volumes
+  n1   both                  300              0    300  feasible
+! n2   recorded              200              5    205  feasible
+!      replayed              100              5    105  feasible
+  n3   both                    -              -      -  NodeResourcesFit Unschedulable: Insufficient cpu
+";
+        assert_eq!(text.trim_end(), want.trim_end());
     }
 }
