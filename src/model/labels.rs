@@ -182,6 +182,11 @@ impl NodeSelectorTerm {
     pub fn is_empty(&self) -> bool {
         self.expressions.is_empty() && self.fields.is_empty()
     }
+    /// Are all requirements well formed?
+    pub fn is_well_formed(&self, names: &Names) -> bool {
+        self.expressions.iter().all(|r| r.is_valid(names))
+            && self.fields.iter().all(NodeRequirement::is_valid_field)
+    }
     /// Does a node with these labels match, if nothing is known about its fields? This is how volumes' node affinity is judged
     /// (`CheckNodeAffinity` passes labels only): field requirements are then ignored unless they are malformed.
     pub fn matches_labels(&self, labels: &LabelSet, names: &Names) -> bool {

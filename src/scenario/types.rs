@@ -95,6 +95,8 @@ pub struct SchedulerSettings {
     pub percentage_of_nodes_to_score: Option<u32>,
     /// How equal choices are decided.
     pub tie_break: TieBreak,
+    /// Weights of Score plugins in every profile; 0: does not score.
+    pub weights: BTreeMap<String, u32>,
     /// Shape of VolumeBinding's score: (utilization 0..=100, score 0..=10), utilization rising.
     pub volume_binding_shape: Option<Vec<(u32, u32)>>,
 }

@@ -4,8 +4,8 @@ use super::lower::PlanError;
 use crate::engine::time::SimDuration;
 use crate::manifest::lower;
 use crate::model::cluster::Cluster;
-use crate::model::labels::LabelSelector;
-use crate::model::names::sym;
+use crate::model::labels::{LabelSelector, NodeSelectorTerm};
+use crate::model::names::{Names, sym};
 use crate::model::spec::{SpreadConstraint, WhenUnsatisfiable};
 use crate::scenario as written;
 use crate::scheduler::plugins::default_preemption::DefaultPreemptionArgs;
@@ -16,6 +16,7 @@ use crate::scheduler::plugins::pod_topology_spread::DefaultConstraints;
 use crate::scheduler::plugins::score::ShapePoint;
 use crate::scheduler::profile::{EnabledPlugin, NodesToScore, PluginSet, Plugins, ProfileConfig};
 use k8s_openapi::api::core::v1 as core;
+use std::collections::BTreeMap;
 
 /// `bindTimeoutSeconds` of Kubernetes: a control plane with another one was told so.
 const USUAL_BIND_TIMEOUT: SimDuration = SimDuration::from_secs(600);
@@ -40,6 +41,7 @@ pub fn profiles(
             cluster.names.intern(&profile.name)
         };
         lowered.plugins = plugins(&profile.plugins);
+        weigh(&mut lowered.plugins.score, &from.weights);
         let asked = from
             .percentage_of_nodes_to_score
             .or(profile.percentage_of_nodes_to_score)
@@ -86,6 +88,22 @@ fn plugins(from: &written::PluginLists) -> Plugins {
         post_filter: set(&from.post_filter),
         score: set(&from.score),
         reserve: set(&from.reserve),
+    }
+}
+
+/// The scenario's own weights beat those of the file.
+fn weigh(score: &mut PluginSet, weights: &BTreeMap<String, u32>) {
+    for (name, &weight) in weights {
+        score.enabled.retain(|plugin| weight > 0 || plugin.name != *name);
+        if weight == 0 {
+            score.disabled.push(name.clone());
+            continue;
+        }
+        let weight = Some(i64::from(weight));
+        match score.enabled.iter_mut().find(|plugin| plugin.name == *name) {
+            Some(plugin) => plugin.weight = weight,
+            None => score.enabled.push(EnabledPlugin { name: name.clone(), weight }),
+        }
     }
 }
 
@@ -147,6 +165,12 @@ fn weights(cluster: &mut Cluster, from: &[(String, u32)]) -> Vec<ResourceWeight>
 fn added_affinity(cluster: &mut Cluster, from: &core::NodeAffinity) -> Result<NodeAffinityArgs, PlanError> {
     let refused =
         |error: lower::LowerError| PlanError::Manifest(format!("scheduler.config: addedAffinity: {error}"));
+    let malformed = |terms: &[NodeSelectorTerm], names: &Names| {
+        let bad = terms.iter().any(|term| !term.is_well_formed(names));
+        let text =
+            "scheduler.config: addedAffinity: a requirement is malformed (number or form of its values)";
+        if bad { Err(PlanError::Manifest(text.to_owned())) } else { Ok(()) }
+    };
     let required = from.required_during_scheduling_ignored_during_execution.as_ref();
     let required =
         required.map(|selector| lower::node_selector(cluster, selector)).transpose().map_err(refused)?;
@@ -156,6 +180,12 @@ fn added_affinity(cluster: &mut Cluster, from: &core::NodeAffinity) -> Result<No
         let lowered = lower::node_selector(cluster, &selector).map_err(refused)?;
         preferred.extend(lowered.terms.into_iter().map(|lowered| (term.weight, lowered)));
     }
+    if let Some(selector) = &required {
+        malformed(&selector.terms, &cluster.names)?;
+    }
+    let considered: Vec<NodeSelectorTerm> =
+        preferred.iter().filter(|(weight, _)| *weight != 0).map(|(_, term)| term.clone()).collect();
+    malformed(&considered, &cluster.names)?;
     Ok(NodeAffinityArgs { required, preferred })
 }
 

@@ -146,6 +146,10 @@ pub fn scheduler(ctx: &mut Ctx, value: Option<&Value>, span: Span, env: &Env<'_>
     let mut map = opened.unwrap_or_else(|| Map::empty(span, "scheduler"));
     let feature_gates = map.read(ctx, "featureGates", feature_gates).unwrap_or_default();
     let config = map.read(ctx, "config", |ctx, value, path| {
+        if value.as_map().is_some() {
+            let config = super::scheduler_config::config(ctx, value, path, &feature_gates)?;
+            return Some(Spanned { value: Arc::new(config), span: value.span });
+        }
         let written = text(ctx, value, path)?;
         let file = files::one_file(ctx, env.base, written, value.span)?;
         let config = super::scheduler_config::read_file(ctx, &file, &feature_gates)?;
@@ -159,9 +163,17 @@ pub fn scheduler(ctx: &mut Ctx, value: Option<&Value>, span: Span, env: &Env<'_>
     let ties = [("seeded", TieBreak::Seeded), ("first", TieBreak::First)];
     let default = ("seeded", TieBreak::Seeded);
     let tie_break = super::workload::read_or(ctx, &mut map, "tieBreak", default, choice(&ties));
+    let weights = map.read(ctx, "weights", super::scheduler_config::weights).unwrap_or_default();
     let volume_binding_shape = map.read(ctx, "volumeBindingShape", shape);
     map.finish(ctx);
-    SchedulerSettings { config, feature_gates, percentage_of_nodes_to_score, tie_break, volume_binding_shape }
+    SchedulerSettings {
+        config,
+        feature_gates,
+        percentage_of_nodes_to_score,
+        tie_break,
+        weights,
+        volume_binding_shape,
+    }
 }
 
 fn feature_gates(ctx: &mut Ctx, value: &Value, path: &str) -> Option<BTreeMap<String, bool>> {

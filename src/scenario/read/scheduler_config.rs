@@ -6,7 +6,7 @@ use std::path::Path;
 use k8s_openapi::api::core::v1::{NodeAffinity, TopologySpreadConstraint};
 
 use super::control::{section, shape};
-use crate::diagnostic::{Code, Diagnostic, did_you_mean};
+use crate::diagnostic::{Code, Diagnostic, Span, did_you_mean};
 use crate::engine::time::SimDuration;
 use crate::scenario::de::from_value;
 use crate::scenario::load::read_text;
@@ -17,29 +17,36 @@ use crate::scenario::yaml;
 
 const VERSION: &str = "kubescheduler.config.k8s.io/v1";
 
-/// The plugins of kube-scheduler itself.
-const PLUGINS: &[&str] = &[
-    "SchedulingGates",
-    "PrioritySort",
-    "NodeUnschedulable",
-    "NodeName",
-    "TaintToleration",
-    "NodeAffinity",
-    "NodePorts",
-    "NodeResourcesFit",
-    "VolumeRestrictions",
-    "NodeVolumeLimits",
-    "VolumeBinding",
-    "VolumeZone",
-    "PodTopologySpread",
-    "InterPodAffinity",
-    "DynamicResources",
-    "DefaultPreemption",
-    "NodeResourcesBalancedAllocation",
-    "ImageLocality",
-    "DefaultBinder",
-    "NodeDeclaredFeatures",
+/// The plugins of kube-scheduler itself, in the order of the default profile, with the extension points that each has.
+const PLUGINS: &[(&str, &[&str])] = &[
+    ("SchedulingGates", &["preEnqueue"]),
+    ("PrioritySort", &["queueSort"]),
+    ("NodeUnschedulable", &["filter"]),
+    ("NodeName", &["filter"]),
+    ("TaintToleration", &["filter", "preScore", "score"]),
+    ("NodeAffinity", &["preFilter", "filter", "preScore", "score"]),
+    ("NodePorts", &["preFilter", "filter"]),
+    ("NodeResourcesFit", &["preFilter", "filter", "preScore", "score"]),
+    ("VolumeRestrictions", &["preFilter", "filter"]),
+    ("NodeVolumeLimits", &["preFilter", "filter"]),
+    ("VolumeBinding", &["preFilter", "filter", "preScore", "score", "reserve", "preBind"]),
+    ("VolumeZone", &["preFilter", "filter"]),
+    ("PodTopologySpread", &["preFilter", "filter", "preScore", "score"]),
+    ("InterPodAffinity", &["preFilter", "filter", "preScore", "score"]),
+    ("DynamicResources", &["preEnqueue", "preFilter", "filter", "postFilter", "score", "reserve", "preBind"]),
+    ("DefaultPreemption", &["preEnqueue", "postFilter"]),
+    ("NodeResourcesBalancedAllocation", &["preScore", "score"]),
+    ("ImageLocality", &["score"]),
+    ("DefaultBinder", &["bind"]),
+    ("NodeDeclaredFeatures", &["preFilter", "filter"]),
 ];
+
+/// Plugins of former versions: kube-scheduler refuses their names.
+const REMOVED: &[&str] = &["AzureDiskLimits", "CinderLimits", "EBSLimits", "GCEPDLimits"];
+
+fn points(plugin: &str) -> &'static [&'static str] {
+    PLUGINS.iter().find(|(name, _)| *name == plugin).map_or(&[], |(_, points)| points)
+}
 
 /// Reads a file.
 pub fn read_file(ctx: &mut Ctx, path: &Path, gates: &BTreeMap<String, bool>) -> Option<SchedulerConfig> {
@@ -67,16 +74,22 @@ pub fn read_file(ctx: &mut Ctx, path: &Path, gates: &BTreeMap<String, bool>) -> 
         });
         return None;
     }
-    config(ctx, &values.remove(0), gates)
+    config(ctx, &values.remove(0), "", gates)
 }
 
-fn config(ctx: &mut Ctx, value: &Value, gates: &BTreeMap<String, bool>) -> Option<SchedulerConfig> {
-    let mut map = Map::open(ctx, value, "")?;
+/// Reads a configuration that stands at `path`, or is a whole file.
+pub fn config(
+    ctx: &mut Ctx,
+    value: &Value,
+    path: &str,
+    gates: &BTreeMap<String, bool>,
+) -> Option<SchedulerConfig> {
+    let mut map = Map::open(ctx, value, path)?;
     map.require(ctx, "apiVersion", |c, v, p| word(c, v, p, VERSION));
     map.require(ctx, "kind", |c, v, p| word(c, v, p, "KubeSchedulerConfiguration"));
     // These do not change a decision.
+    map.read(ctx, "parallelism", count(1..=i32::MAX as u32));
     for key in [
-        "parallelism",
         "leaderElection",
         "healthzBindAddress",
         "metricsBindAddress",
@@ -207,7 +220,8 @@ fn profile(
 
 fn plugins(ctx: &mut Ctx, value: &Value, path: &str) -> Option<PluginLists> {
     let mut map = Map::open(ctx, value, path)?;
-    let mut list = |ctx: &mut Ctx, key| map.read(ctx, key, plugin_list).unwrap_or_default();
+    let mut list =
+        |ctx: &mut Ctx, key| map.read(ctx, key, |c, v, p| plugin_list(c, v, p, key)).unwrap_or_default();
     let lists = PluginLists {
         multi_point: list(ctx, "multiPoint"),
         pre_filter: list(ctx, "preFilter"),
@@ -216,10 +230,24 @@ fn plugins(ctx: &mut Ctx, value: &Value, path: &str) -> Option<PluginLists> {
         score: list(ctx, "score"),
         reserve: list(ctx, "reserve"),
     };
-    for key in ["preEnqueue", "queueSort", "preScore", "permit", "preBind", "bind", "postBind"] {
-        let written = map.read(ctx, key, plugin_list).unwrap_or_default();
-        if written != PluginList::default() {
-            let place = map.key_span(key).unwrap_or(value.span);
+    for (key, at_least, at_most) in [
+        ("preEnqueue", 0, usize::MAX),
+        ("queueSort", 1, 1),
+        ("preScore", 0, usize::MAX),
+        ("permit", 0, usize::MAX),
+        ("preBind", 0, usize::MAX),
+        ("bind", 1, usize::MAX),
+        ("postBind", 0, usize::MAX),
+    ] {
+        let written = map.read(ctx, key, |c, v, p| plugin_list(c, v, p, key)).unwrap_or_default();
+        let place = map.key_span(key).unwrap_or(value.span);
+        let running = expanded(&lists.multi_point, &written, key);
+        if running < at_least || running > at_most {
+            let wanted = if at_most == 1 { "exactly one" } else { "at least one" };
+            let message =
+                format!("`{path}`: {running} plugins are left at {key}, and kube-scheduler wants {wanted}");
+            ctx.error(Diagnostic::error(Code::SchedulerConfig, message).at(place));
+        } else if written != PluginList::default() {
             let message = format!("`{path}.{key}` has no effect in the simulation");
             ctx.error(Diagnostic::warning(Code::Unusual, message).at(place));
         }
@@ -228,12 +256,47 @@ fn plugins(ctx: &mut Ctx, value: &Value, path: &str) -> Option<PluginLists> {
     Some(lists)
 }
 
-fn plugin_list(ctx: &mut Ctx, value: &Value, path: &str) -> Option<PluginList> {
+/// How many plugins run at an extension point: its own and those that multiPoint adds to the defaults.
+fn expanded(multi: &PluginList, own: &PluginList, point: &str) -> usize {
+    let off = |list: &PluginList, name: &str| list.disabled.iter().any(|d| d == "*" || d == name);
+    let defaults = PLUGINS.iter().map(|(name, _)| *name).filter(|name| !off(multi, name));
+    let mut names: Vec<&str> = defaults.chain(multi.enabled.iter().map(|(name, _)| name.as_str())).collect();
+    names.retain(|name| points(name).contains(&point) && !off(own, name));
+    names.extend(own.enabled.iter().map(|(name, _)| name.as_str()));
+    names.sort_unstable();
+    names.dedup();
+    names.len()
+}
+
+/// `scheduler.weights`: weights of Score plugins by name.
+pub fn weights(ctx: &mut Ctx, value: &Value, path: &str) -> Option<BTreeMap<String, u32>> {
+    let all = string_map(ctx, value, path, count(0..=1_000_000))?;
+    for entry in value.as_map().unwrap_or(&[]) {
+        if let Some(name) = plugin_name(ctx, &Value::string(entry.key_span, &entry.key), path) {
+            implements(ctx, &name, "score", entry.key_span, path);
+        }
+    }
+    Some(all)
+}
+
+/// A plugin can be enabled only where it has something to do.
+fn implements(ctx: &mut Ctx, name: &str, point: &str, span: Span, path: &str) {
+    if point != "multiPoint" && !points(name).contains(&point) {
+        let message = format!("`{path}`: the plugin {name} does not extend {point}");
+        ctx.error(
+            Diagnostic::error(Code::SchedulerConfig, message)
+                .at(span)
+                .help(format!("it has {}", points(name).join(", "))),
+        );
+    }
+}
+
+fn plugin_list(ctx: &mut Ctx, value: &Value, path: &str, point: &str) -> Option<PluginList> {
     let mut map = Map::open(ctx, value, path)?;
     let mut all = PluginList::default();
     for (path, item) in map.list(ctx, "enabled") {
         let Some(mut plugin) = Map::open(ctx, item, &path) else { continue };
-        let name = plugin.require(ctx, "name", |c, v, p| plugin_name(c, v, p, false));
+        let name = plugin.require(ctx, "name", plugin_name);
         let weight = plugin.read(ctx, "weight", count(0..=1_000_000));
         plugin.finish(ctx);
         let Some(name) = name else { continue };
@@ -241,11 +304,12 @@ fn plugin_list(ctx: &mut Ctx, value: &Value, path: &str) -> Option<PluginList> {
             let message = format!("`{path}`: the plugin `{}` is enabled twice", clip(&name));
             ctx.error(Diagnostic::error(Code::DuplicateName, message).at(item.span));
         }
+        implements(ctx, &name, point, item.span, &path);
         all.enabled.push((name, weight.map(i64::from)));
     }
     for (path, item) in map.list(ctx, "disabled") {
         let Some(mut plugin) = Map::open(ctx, item, &path) else { continue };
-        all.disabled.extend(plugin.require(ctx, "name", |c, v, p| plugin_name(c, v, p, true)));
+        all.disabled.extend(plugin.require(ctx, "name", disabled_name));
         plugin.get("weight");
         plugin.finish(ctx);
     }
@@ -253,20 +317,34 @@ fn plugin_list(ctx: &mut Ctx, value: &Value, path: &str) -> Option<PluginList> {
     Some(all)
 }
 
-fn plugin_name(ctx: &mut Ctx, value: &Value, path: &str, star: bool) -> Option<String> {
+fn known(name: &str) -> bool {
+    PLUGINS.iter().any(|(plugin, _)| *plugin == name)
+}
+
+fn hint(name: &str) -> String {
+    did_you_mean(name, PLUGINS.iter().map(|(plugin, _)| *plugin)).unwrap_or_else(|| {
+        "plugins that are not part of kube-scheduler can be simulated through the library".to_owned()
+    })
+}
+
+fn plugin_name(ctx: &mut Ctx, value: &Value, path: &str) -> Option<String> {
     let name = text(ctx, value, path)?;
-    if PLUGINS.contains(&name) || (star && name == "*") {
+    if known(name) {
         return Some(name.to_owned());
     }
-    let hint = did_you_mean(name, PLUGINS.iter().copied()).unwrap_or_else(|| {
-        "plugins that are not part of kube-scheduler can be simulated through the library".to_owned()
-    });
-    ctx.error(
-        Diagnostic::error(Code::SchedulerConfig, format!("`{path}`: there is no plugin `{}`", clip(name)))
-            .at(value.span)
-            .help(hint),
-    );
+    let message = format!("`{path}`: there is no plugin `{}`", clip(name));
+    ctx.error(Diagnostic::error(Code::SchedulerConfig, message).at(value.span).help(hint(name)));
     None
+}
+
+/// What is switched off need not exist: kube-scheduler does not look.
+fn disabled_name(ctx: &mut Ctx, value: &Value, path: &str) -> Option<String> {
+    let name = text(ctx, value, path)?;
+    if !known(name) && name != "*" {
+        let message = format!("`{path}`: there is no plugin `{}` to disable", clip(name));
+        ctx.error(Diagnostic::warning(Code::Unusual, message).at(value.span).help(hint(name)));
+    }
+    Some(name.to_owned())
 }
 
 fn plugin_args(
@@ -299,7 +377,7 @@ fn plugin_args(
         "NodeAffinity" => args.node_affinity = map.read(ctx, "addedAffinity", typed::<NodeAffinity>),
         "NodeResourcesFit" => args.node_resources_fit = fit(ctx, &mut map),
         "NodeResourcesBalancedAllocation" => {
-            args.balanced_allocation = map.read(ctx, "resources", |c, v, p| resources(c, v, p, 1));
+            args.balanced_allocation = map.read(ctx, "resources", |c, v, p| resources(c, v, p, 1, true));
         }
         "PodTopologySpread" => args.pod_topology_spread = topology_spread(ctx, &mut map),
         "VolumeBinding" => {
@@ -320,11 +398,16 @@ fn plugin_args(
             map.get("filterTimeout");
             map.get("bindingTimeout");
         }
-        _ => {
-            if plugin_name(ctx, &Value::string(value.span, name), path, false).is_some() {
-                let message = format!("`{path}`: the plugin {name} has no arguments");
-                ctx.error(Diagnostic::warning(Code::Unusual, message).at(value.span));
-            }
+        removed if REMOVED.contains(&removed) => {
+            let message = format!("`{path}`: the plugin {removed} is no longer part of kube-scheduler");
+            ctx.error(Diagnostic::error(Code::SchedulerConfig, message).at(value.span));
+            return;
+        }
+        // Arguments of plugins that do not run are not looked at.
+        other => {
+            let what = if known(other) { "has no arguments" } else { "is not part of kube-scheduler" };
+            let message = format!("`{path}`: the plugin {} {what}", clip(other));
+            ctx.error(Diagnostic::warning(Code::Unusual, message).at(value.span));
             return;
         }
     }
@@ -368,11 +451,11 @@ fn fit(ctx: &mut Ctx, map: &mut Map<'_>) -> Option<FitArgs> {
         resources: default(),
     };
     section(ctx, map, "scoringStrategy", |ctx, m| {
-        let kind = m.read(ctx, "type", |c, v, p| {
+        let kind = m.require(ctx, "type", |c, v, p| {
             let words = [("LeastAllocated", 0), ("MostAllocated", 1), ("RequestedToCapacityRatio", 2)];
             choice(&words)(c, v, p)
         });
-        let listed = m.read(ctx, "resources", |c, v, p| resources(c, v, p, 100));
+        let listed = m.read(ctx, "resources", |c, v, p| resources(c, v, p, 100, false));
         args.resources = listed.filter(|r| !r.is_empty()).unwrap_or_else(default);
         let ratio_span = m.key_span("requestedToCapacityRatio");
         let mut points = None;
@@ -393,8 +476,8 @@ fn fit(ctx: &mut Ctx, map: &mut Map<'_>) -> Option<FitArgs> {
     Some(args)
 }
 
-/// `[{name, weight}]`; a weight of 0 or none is 1.
-fn resources(ctx: &mut Ctx, value: &Value, path: &str, most: u32) -> Option<Vec<(String, u32)>> {
+/// `[{name, weight}]`; a weight of 0 or none is 1. NodeResourcesFit lets a resource be there twice.
+fn resources(ctx: &mut Ctx, value: &Value, path: &str, most: u32, once: bool) -> Option<Vec<(String, u32)>> {
     let Some(items) = value.as_seq() else {
         ctx.wrong(value, path, "a list of {name, weight}");
         return None;
@@ -406,7 +489,7 @@ fn resources(ctx: &mut Ctx, value: &Value, path: &str, most: u32) -> Option<Vec<
         let weight = map.read(ctx, "weight", count(0..=most)).filter(|w| *w > 0).unwrap_or(1);
         map.finish(ctx);
         let name = name?;
-        if all.iter().any(|(n, _)| *n == name) {
+        if once && all.iter().any(|(n, _)| *n == name) {
             let message = format!("`{path}`: the resource `{}` is there twice", clip(&name));
             ctx.error(Diagnostic::error(Code::DuplicateName, message).at(item.span));
         }

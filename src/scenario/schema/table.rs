@@ -146,22 +146,23 @@ const CONTROL_PLANE: &[Key] = &[
 const SCHEDULER: &[Key] = &[
     key(
         "config",
-        File,
+        OneOf(&[File, Map(&Any)]),
         "",
-        "a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1); what stands here beats it",
+        "a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1), or its content; what stands here beats it",
     ),
     key("featureGates", Map(&Bool), "", "StorageCapacityScoring, SchedulerPopFromBackoffQ"),
-    key(
-        "percentageOfNodesToScore",
-        Int(0, 100),
-        "100, for now",
-        "0 = Kubernetes' adaptive default, 100 = all nodes",
-    ),
+    key("percentageOfNodesToScore", Int(0, 100), "0", "0 = Kubernetes' adaptive default, 100 = all nodes"),
     key(
         "tieBreak",
         Choice(&["seeded", "first"]),
         "seeded",
         "equal choices: at random by the seed, or the first by name",
+    ),
+    key(
+        "weights",
+        Map(&Int(0, 1_000_000)),
+        "",
+        "weights of Score plugins by name, in every profile; 0 = does not score",
     ),
     key(
         "volumeBindingShape",

@@ -107,7 +107,7 @@ fn mistakes_have_a_place_in_the_configuration() {
             "did you mean `NodeResourcesFit`?",
         ),
         (profile("plugins: {filters: {}}"), "did you mean `filter`?"),
-        (profile("plugins: {score: {enabled: [{name: NodeName}, {name: NodeName}]}}"), "enabled twice"),
+        (profile("plugins: {filter: {enabled: [{name: NodeName}, {name: NodeName}]}}"), "enabled twice"),
         (format!("{HEAD}profiles: [{{}}, {{}}]\n"), "has no schedulerName"),
         (
             format!("{HEAD}profiles: [{{schedulerName: a}}, {{schedulerName: a}}]\n"),
@@ -139,7 +139,19 @@ fn mistakes_have_a_place_in_the_configuration() {
         ),
         (args("NodeAffinity", "{addedAffinity: {required: {}}}"), "unknown field"),
         (args("NodeAffinity", "{kind: NodeNameArgs}"), "expected NodeAffinityArgs"),
-        (args("Coscheduling", "{}"), "there is no plugin `Coscheduling`"),
+        (args("EBSLimits", "{}"), "no longer part of kube-scheduler"),
+        (args("NodeResourcesFit", "{scoringStrategy: {resources: []}}"), "lacks the key `type`"),
+        (profile("plugins: {score: {enabled: [{name: NodeName}]}}"), "NodeName does not extend score"),
+        (
+            profile("plugins: {filter: {enabled: [{name: Coscheduling}]}}"),
+            "there is no plugin `Coscheduling`",
+        ),
+        (profile("plugins: {multiPoint: {disabled: [{name: '*'}]}}"), "0 plugins are left at queueSort"),
+        (
+            profile("plugins: {multiPoint: {disabled: [{name: '*'}], enabled: [{name: PrioritySort}]}}"),
+            "0 plugins are left at bind",
+        ),
+        (profile("plugins: {bind: {disabled: [{name: DefaultBinder}]}}"), "wants at least one"),
     ] {
         match load(&text, "") {
             Ok(_) => panic!("accepted, wanted {want}: {text}"),
@@ -150,4 +162,48 @@ fn mistakes_have_a_place_in_the_configuration() {
     }
     let shape = args("VolumeBinding", "{shape: [{utilization: 0, score: 0}, {utilization: 100, score: 10}]}");
     assert!(load(&shape, ", featureGates: {StorageCapacityScoring: true}").is_ok());
+}
+
+#[test]
+fn what_kube_scheduler_does_not_look_at_is_no_mistake() {
+    let profile = |inner: &str| format!("{HEAD}profiles:\n- {inner}\n");
+    for text in [
+        profile("plugins: {score: {disabled: [{name: NodeResourcesLeastAllocated}]}}"),
+        profile("pluginConfig: [{name: Coscheduling, args: {permitWaitingTimeSeconds: 10}}]"),
+        profile(
+            "pluginConfig: [{name: NodeResourcesFit, args: {scoringStrategy: {type: MostAllocated, resources: [{name: cpu}, {name: cpu}]}}}]",
+        ),
+        profile(
+            "plugins: {multiPoint: {disabled: [{name: '*'}], enabled: [{name: PrioritySort}, {name: DefaultBinder}, {name: NodeResourcesFit}]}}",
+        ),
+    ] {
+        load(&text, "").unwrap_or_else(|e| panic!("{text}: {e}"));
+    }
+}
+
+#[test]
+fn weights_and_the_content_of_a_configuration_stand_in_the_scenario_too() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let text = "version: 1\nname: s\nscheduler:\n  weights: {NodeResourcesFit: 7, ImageLocality: 0}\n  config:\n    \
+        apiVersion: kubescheduler.config.k8s.io/v1\n    kind: KubeSchedulerConfiguration\n    profiles:\n    - \
+        pluginConfig:\n      - {name: NodeResourcesFit, args: {scoringStrategy: {type: LeastAllocated}}}\n";
+    let file = ScenarioFile::from_text("s.yaml", text.to_owned(), dir.path(), &LoadOptions::default());
+    let mut file = file.unwrap_or_else(|e| panic!("{e}"));
+    let sets = [
+        "scheduler.weights.NodeResourcesFit=9".to_owned(),
+        "scheduler.config.profiles[0].pluginConfig[NodeResourcesFit].args.scoringStrategy.type=MostAllocated"
+            .to_owned(),
+    ];
+    let sets = file.parse_sets(&sets).unwrap_or_else(|e| panic!("{e}"));
+    let loaded = file.resolve(&sets).unwrap_or_else(|e| panic!("{e}"));
+    let scheduler = &loaded.scenario.scheduler;
+    assert_eq!(scheduler.weights.get("NodeResourcesFit"), Some(&9));
+    assert_eq!(scheduler.weights.get("ImageLocality"), Some(&0));
+    let config = scheduler.config.as_ref().expect("a configuration");
+    let fit = config.profiles[0].args.node_resources_fit.as_ref().expect("arguments");
+    assert_eq!(fit.strategy, FitStrategy::MostAllocated);
+    let bad = text.replace("ImageLocality", "NodeName");
+    let file = ScenarioFile::from_text("s.yaml", bad, dir.path(), &LoadOptions::default());
+    let error = file.and_then(|f| f.resolve(&[])).map(|_| ()).map_err(|e| e.to_string());
+    assert!(error.is_err_and(|e| e.contains("NodeName does not extend score")));
 }
