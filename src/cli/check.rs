@@ -16,6 +16,9 @@ pub struct Args {
     /// Change a value before checking, as in `run`.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
+    /// Refuse pending pods that ask for something that is not modelled, as `run --strict` does.
+    #[arg(long)]
+    strict: bool,
 }
 
 /// Checks every file and complains about all that are bad.
@@ -25,7 +28,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Answer {
     let mut worst = 0;
     for path in &args.files {
-        match check(path, &args.sets) {
+        match check(path, &args.sets, args.strict) {
             Ok(warnings) => {
                 output::complain(&warnings.render(output::colour_on_stderr()));
                 output::say(&format!("{}: ok\n", path.display()))?;
@@ -40,7 +43,7 @@ pub fn run(args: &Args) -> Answer {
 }
 
 /// The warnings of a good file.
-fn check(path: &Path, sets: &[String]) -> Result<Diagnostics, Diagnostics> {
+fn check(path: &Path, sets: &[String], strict: bool) -> Result<Diagnostics, Diagnostics> {
     let mut file = ScenarioFile::read(path, &LoadOptions::default())?;
     let sets = file.parse_sets(sets)?;
     let base = file.resolve(&sets)?;
@@ -49,7 +52,8 @@ fn check(path: &Path, sets: &[String]) -> Result<Diagnostics, Diagnostics> {
     for variant in &base.scenario.variants {
         let loaded = file.resolve_point(variant, &[], &sets)?;
         // All that a run does before it begins: manifests are read, names are looked up.
-        let prepared = simulate::prepare(&loaded, variant.binding_mode, Options::default())?;
+        let prepared =
+            simulate::prepare(&loaded, variant.binding_mode, Options { strict, ..Options::default() })?;
         let new: Vec<Diagnostic> = prepared.warnings.into_iter().filter(|w| !warnings.contains(w)).collect();
         warnings.extend(new);
         sources = prepared.sources;

@@ -57,6 +57,9 @@ pub struct Args {
     /// Check the invariants of the model after every event.
     #[arg(long)]
     paranoid: bool,
+    /// Refuse pending pods that ask for something that is not modelled (exit code 2), instead of letting them wait.
+    #[arg(long)]
+    strict: bool,
     /// How decisions are made; both make the same ones.
     #[arg(long, value_enum, default_value_t = Engine::Fast)]
     engine: Engine,
@@ -122,6 +125,7 @@ impl Request {
             paranoid: args.paranoid,
             plain: args.engine == Engine::Plain,
             events: args.events,
+            strict: args.strict,
         };
         Ok(Request { file, sets, base, variants, options })
     }
@@ -294,6 +298,7 @@ fn command(args: &Args) -> Vec<String> {
     for set in &args.sets {
         words.extend(["--set".into(), set.clone()]);
     }
+    words.extend(flag(args.strict, "--strict"));
     words.extend(flag(args.no_plots, "--no-plots"));
     words.extend(flag(args.events, "--events"));
     words

@@ -66,6 +66,18 @@ pub fn lacks_claim(cluster: &Cluster, pod: PodId) -> bool {
     })
 }
 
+/// What is said about a stuck pod of cause `notModelled`: the field that asks for what is not modelled.
+pub fn not_modelled(cluster: &Cluster, pod: PodId) -> String {
+    let spec = cluster.spec_of(pod);
+    let field = match spec.not_modelled {
+        Some(field) => cluster.names.text(field),
+        None if cluster.pod(pod).node.is_some() => "the kubelet does not start the pod",
+        None if !spec.scheduling_gates.is_empty() => "spec.schedulingGates",
+        None => "spec.schedulerName",
+    };
+    format!("{}: {field}", StuckCause::NotModelled.name())
+}
+
 /// Why this stuck pod does not run.
 pub fn cause(cluster: &Cluster, pod: PodId, last: LastAttempt) -> StuckCause {
     let row = cluster.pod(pod);

@@ -103,7 +103,9 @@ impl NodeTree {
     /// The zones take turns.
     fn list(&self) -> Vec<NodeId> {
         let longest = self.zones.iter().map(|(_, nodes)| nodes.len()).max().unwrap_or(0);
-        (0..longest).flat_map(|i| self.zones.iter().filter_map(move |(_, nodes)| nodes.get(i).copied())).collect()
+        (0..longest)
+            .flat_map(|i| self.zones.iter().filter_map(move |(_, nodes)| nodes.get(i).copied()))
+            .collect()
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod digest;
 pub mod evaluate;
+pub mod not_modelled;
 pub mod planning;
 pub mod populate;
 pub mod replay;
@@ -40,6 +41,8 @@ pub struct Options {
     pub plain: bool,
     /// Keep every observation for `events.jsonl`.
     pub events: bool,
+    /// Refuse pending pods that ask for something that is not modelled, instead of letting them wait.
+    pub strict: bool,
 }
 
 /// A scenario ready to run, and what was taken for granted on the way.
@@ -89,6 +92,12 @@ pub fn prepare(
         });
     }
     let sources = objects.sources.clone();
+    let (found, counted) = not_modelled::find(&loaded.scenario, &objects, options.strict);
+    if options.strict && !found.is_empty() {
+        return Err(Diagnostics::new(found, sources));
+    }
+    assumptions.extend(counted);
+    objects.warnings.extend(found);
     let fail = |diagnostic: Diagnostic| Diagnostics::new(vec![diagnostic], sources.clone());
     let refused = RefCell::new(None);
     let fill = |cluster: &mut Cluster, list: &[Located<Object>]| {

@@ -12,7 +12,7 @@ mod workload;
 
 pub use labels::{label_selector, label_set, node_selector};
 pub use node::{add_csi_node, add_node, resources};
-pub use pod::{add_pod, add_pod_from_spec, pod_spec};
+pub use pod::{add_pod, add_pod_from_spec, not_modelled, pod_spec};
 pub use storage::{
     add_capacity, add_claim, add_class, add_csi_driver, add_volume, claim_spec, claim_spec_id,
 };

@@ -167,20 +167,40 @@ pub fn pod_spec(
         termination_grace: SimDuration::from_secs(
             u64::try_from(spec.termination_grace_period_seconds.unwrap_or(30)).unwrap_or(0),
         ),
-        not_modelled: not_modelled(cluster, spec),
+        not_modelled: not_modelled(metadata, spec).map(|field| cluster.names.intern(&field)),
         owner: owner_kind(metadata),
     })
 }
 
-fn not_modelled(cluster: &mut Cluster, spec: &core::PodSpec) -> Option<Sym> {
+/// Annotations by which extended schedulers share GPUs: for them a pod waits that the default scheduler would just place.
+const GPU_SHARING: &[&str] = &[
+    "alibabacloud.com/gpu-milli",
+    "alibabacloud.com/gpu-mem",
+    "scheduling.k8s.io/gpu-memory",
+    "aliyun.com/gpu-mem",
+];
+
+/// The field of a pod or template that asks for something that is not modelled: claims of devices, shares of GPUs, gangs, features that
+/// a node has to declare. A pod that waits with one stays Pending; one that runs counts with its requests.
+pub fn not_modelled(metadata: &meta::ObjectMeta, spec: &core::PodSpec) -> Option<String> {
+    let annotated = |key: &&&str| metadata.annotations.iter().any(|all| all.contains_key(**key));
+    let shared = GPU_SHARING.iter().find(annotated).map(|key| format!("metadata.annotations[{key}]"));
+    let containers = || spec.init_containers.iter().flatten().chain(&spec.containers);
+    let restarts_all = |c: &core::Container| {
+        c.restart_policy_rules.iter().flatten().any(|rule| rule.action == "RestartAllContainers")
+    };
     let field = if spec.resource_claims.as_ref().is_some_and(|c| !c.is_empty()) {
         "spec.resourceClaims"
     } else if spec.scheduling_group.is_some() {
         "spec.schedulingGroup"
+    } else if spec.host_network == Some(true) && spec.host_users == Some(false) {
+        "spec.hostUsers"
+    } else if containers().any(restarts_all) {
+        "spec.containers[].restartPolicyRules"
     } else {
-        return None;
+        return shared;
     };
-    Some(cluster.names.intern(field))
+    Some(field.to_owned())
 }
 
 fn pairs(cluster: &mut Cluster, map: Option<&BTreeMap<String, String>>) -> Vec<(Sym, Sym)> {

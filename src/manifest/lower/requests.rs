@@ -238,7 +238,8 @@ mod tests {
         let status = json!({"resources": {"requests": {"cpu": "5", "memory": "7"}}, "allocatedResources": {"cpu": "6"}});
         assert_eq!(requests(spec.clone(), status.clone())[..2], [6000, 8]);
         let mut infeasible = status;
-        infeasible["conditions"] = json!([{"type": "PodResizePending", "status": "True", "reason": "Infeasible"}]);
+        infeasible["conditions"] =
+            json!([{"type": "PodResizePending", "status": "True", "reason": "Infeasible"}]);
         assert_eq!(requests(spec.clone(), infeasible)[..2], [6000, 7], "the wish does not count");
         assert_eq!(requests(spec, json!({}))[..2], [4000, 8], "no resize under way");
     }

@@ -5,6 +5,7 @@ use super::samples::ratio;
 use crate::engine::time::SimTime;
 use crate::model::cluster::Cluster;
 use crate::model::ids::PodId;
+use crate::observe::causes;
 use crate::observe::counterfactual::stuck_by_binding;
 use crate::observe::durations::Durations;
 use crate::observe::integral::Integral;
@@ -101,7 +102,10 @@ impl Metrics {
             .map(|pod| {
                 let said = message(cluster, *pod).filter(|m| !m.is_empty());
                 let cause = self.replicas.track(*pod).and_then(|t| t.cause);
-                said.unwrap_or_else(|| default_message(cause).to_owned())
+                said.unwrap_or_else(|| match cause {
+                    Some(StuckCause::NotModelled) => causes::not_modelled(cluster, *pod),
+                    other => default_message(other).to_owned(),
+                })
             })
             .collect();
         let absent = self.replicas.counts().stuck_by[StuckCause::NotCreated as usize];

@@ -156,10 +156,13 @@ fn selector_errors(terms: &[(i32, NodeSelectorTerm)], names: &Names) -> Option<S
             let path = format!("[{t}].matchFields[{e}]");
             errors.push(match r.operator {
                 NodeOperator::In | NodeOperator::NotIn => {
-                    let values: Vec<String> = r.values.iter().map(|v| format!("{:?}", names.text(*v))).collect();
+                    let values: Vec<String> =
+                        r.values.iter().map(|v| format!("{:?}", names.text(*v))).collect();
                     format!("{path}.values: Invalid value: [{}]: must have one element", values.join(","))
                 }
-                other => format!("{path}.operator: Unsupported value: \"{other:?}\": supported values: \"In\", \"NotIn\""),
+                other => format!(
+                    "{path}.operator: Unsupported value: \"{other:?}\": supported values: \"In\", \"NotIn\""
+                ),
             });
         }
     }
@@ -199,7 +202,9 @@ fn requirement_errors(path: &str, r: &NodeRequirement, names: &Names) -> Vec<Str
         if value.len() > 63 {
             wrong.push("must be no more than 63 bytes");
         }
-        if value.split_inclusive(|_| true).any(|c| !is_label_value(&format!("a{c}a"))) || !has_good_ends(value) {
+        if value.split_inclusive(|_| true).any(|c| !is_label_value(&format!("a{c}a")))
+            || !has_good_ends(value)
+        {
             wrong.push(LABEL_VALUE_RULE);
         }
         let key = names.text(r.key);
