@@ -17,7 +17,8 @@ fn all_recorded_decisions_agree() {
     for file in recordings() {
         let level =
             file.file_name().and_then(|n| n.to_str()).and_then(|n| n.split('.').next()).unwrap_or("?");
-        let report = run_files(std::slice::from_ref(&file), Engine::Plain).expect("the recordings are readable");
+        let report =
+            run_files(std::slice::from_ref(&file), Engine::Plain).expect("the recordings are readable");
         all.merge(&report);
         levels.push((level.to_owned(), report));
     }
