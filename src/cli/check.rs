@@ -2,15 +2,17 @@
 
 use super::output;
 use super::{Answer, Failure};
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::scenario::{LoadOptions, ScenarioFile};
+use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
+use crate::manifest::{LoadOptions as ManifestOptions, Loader};
+use crate::scenario::tree::Limits;
+use crate::scenario::{LoadOptions, ScenarioFile, read_text};
 use crate::simulate::{self, Options};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Scenario files; `-` is standard input.
+    /// Scenario files or files of Kubernetes objects; `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Change a value before checking, as in `run`.
@@ -42,9 +44,32 @@ pub fn run(args: &Args) -> Answer {
     Ok(worst)
 }
 
+/// Does the file hold Kubernetes objects instead of a scenario? Several documents are no scenario in any case.
+fn is_manifest(path: &Path, read: Option<&ScenarioFile>) -> bool {
+    if path == Path::new("-") {
+        return false;
+    }
+    match read {
+        Some(file) => file.tree().get("apiVersion").is_some() || file.tree().get("kind").is_some(),
+        None => read_text(path, &Limits::MANIFESTS).is_ok_and(|text| {
+            text.lines().any(|line| {
+                line.starts_with("apiVersion:") || line.trim_start().starts_with("\"apiVersion\":")
+            })
+        }),
+    }
+}
+
 /// The warnings of a good file.
 fn check(path: &Path, sets: &[String], strict: bool) -> Result<Diagnostics, Diagnostics> {
-    let mut file = ScenarioFile::read(path, &LoadOptions::default())?;
+    let options = LoadOptions::default();
+    let read = ScenarioFile::read(path, &options);
+    if is_manifest(path, read.as_ref().ok()) {
+        let mut loader = Loader::new(ManifestOptions::default(), Sources::new());
+        loader.file(path, None);
+        let manifests = loader.finish()?;
+        return Ok(Diagnostics::new(manifests.warnings, manifests.sources));
+    }
+    let mut file = read?;
     let sets = file.parse_sets(sets)?;
     let base = file.resolve(&sets)?;
     let mut warnings: Vec<Diagnostic> = base.warnings.clone();

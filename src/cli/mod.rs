@@ -3,8 +3,10 @@
 //! Exit codes: 0 done, 1 the answer is no, 2 bad input, 3 could not read, write or stay within limits, 130 and 143 after a
 //! signal. A closed standard output is no error.
 
+pub mod catalog;
 pub mod check;
 pub mod conformance;
+pub mod new;
 pub mod output;
 pub mod plan;
 pub mod plot;
@@ -43,6 +45,12 @@ pub enum Command {
     Plan(plan::Args),
     /// Draw the pictures and the page of results again, as SVG or PNG.
     Plot(plot::Args),
+    /// Write a commented scenario to begin with.
+    New(new::NewArgs),
+    /// Print the JSON Schema of scenario files, for editors.
+    Schema,
+    /// List the built-in machine shapes and workload presets.
+    Catalog(catalog::Args),
     /// Replay recorded decisions of the real scheduler and PV controller and compare everything.
     Conformance(conformance::Args),
     /// Look into traces and convert them.
@@ -121,6 +129,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Merge(args) => sweep::merge(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Plot(args) => plot::run(&args),
+        Command::New(args) => new::run(&args),
+        Command::Schema => new::schema(),
+        Command::Catalog(args) => catalog::run(&args),
         Command::Conformance(args) => return conformance::run(&args),
         Command::Trace(args) => return trace::run(&args),
     };

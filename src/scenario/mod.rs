@@ -13,6 +13,7 @@ pub mod features;
 pub mod files;
 pub mod json;
 mod load;
+pub mod new;
 pub mod paths;
 mod read;
 mod reader;
