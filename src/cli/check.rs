@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  stowplan check mine.yaml\n  \
+    stowplan check scenarios/*.yaml cluster.yaml\n  \
+    stowplan check mine.yaml --set seed=7")]
 pub struct Args {
     /// Scenario files or files of Kubernetes objects; `-` is standard input.
     #[arg(required = true, value_name = "FILE")]

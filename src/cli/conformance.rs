@@ -10,6 +10,9 @@ use std::process::ExitCode;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  stowplan conformance tests/conformance/*.jsonl.gz\n  \
+    stowplan conformance cases.jsonl --json\n  \
+    stowplan conformance cases.jsonl --explain CASE")]
 pub struct Args {
     /// Files of recorded cases, one JSON object per line; compressed if the name ends in .gz.
     #[arg(required = true, value_name = "FILE")]

@@ -6,11 +6,14 @@
 pub mod catalog;
 pub mod check;
 pub mod conformance;
+pub mod explain;
 pub mod new;
 pub mod output;
 pub mod plan;
 pub mod plot;
 pub mod run;
+pub mod runner;
+pub mod shell;
 pub mod signals;
 pub mod sweep;
 pub mod trace;
@@ -20,14 +23,30 @@ use crate::results::write::ResultsError;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+/// Examples under `--help`.
+const EXAMPLES: &str = "Examples:
+  stowplan run scenarios/mysql-local-pv.yaml
+  kubectl get nodes,pv,pvc,sc,sts,deploy,pods -A -o yaml | stowplan run -f - --replay
+  stowplan explain results/mysql-local-pv shop-15-2
+  stowplan new mine -o mine.yaml
+
+Exit codes: 0 done, 1 the answer is no, 2 bad input, 3 could not read or write, 130 and 143 after a signal.
+Colours only on a terminal and without NO_COLOR; tables are as wide as the terminal, or COLUMNS.";
+
 /// Simulates Kubernetes clusters whose pods live on local PersistentVolumes: what gets stuck, wasted and stranded, before it
 /// happens.
 #[derive(Debug, Parser)]
-#[command(name = "stowplan", version, about, max_term_width = 110)]
+#[command(name = "stowplan", version, about, max_term_width = 110, after_help = EXAMPLES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// Say less: no progress, no notes, no warnings, and no table after a run.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more: everything that was taken for granted, and how long it took.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
 }
 
 /// The subcommands.
@@ -48,9 +67,17 @@ pub enum Command {
     /// Write a commented scenario to begin with.
     New(new::NewArgs),
     /// Print the JSON Schema of scenario files, for editors.
+    #[command(after_help = "Examples:\n  stowplan schema > scenario.schema.json\n  \
+        # in the first line of a scenario: # yaml-language-server: $schema=scenario.schema.json")]
     Schema,
+    /// Print completions for a shell.
+    Completions(shell::CompletionsArgs),
+    /// Print or write man pages.
+    Man(shell::ManArgs),
     /// List the built-in machine shapes and workload presets.
     Catalog(catalog::Args),
+    /// Tell the life of a pod, what would have to be different for it to run, or what fills a node.
+    Explain(explain::Args),
     /// Replay recorded decisions of the real scheduler and PV controller and compare everything.
     Conformance(conformance::Args),
     /// Look into traces and convert them.
@@ -122,6 +149,7 @@ pub fn main() -> ExitCode {
 
 /// Runs one command.
 pub fn run(cli: Cli) -> ExitCode {
+    output::set_level(cli.quiet, cli.verbose);
     let answer = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
@@ -132,6 +160,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::New(args) => new::run(&args),
         Command::Schema => new::schema(),
         Command::Catalog(args) => catalog::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
         Command::Conformance(args) => return conformance::run(&args),
         Command::Trace(args) => return trace::run(&args),
     };

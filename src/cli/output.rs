@@ -1,6 +1,8 @@
 //! Standard output and standard error.
 
+use crate::report::table::Look;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Writes to standard output. That nobody reads it any more is no error.
 ///
@@ -43,8 +45,46 @@ fn wanted() -> bool {
         && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
 }
 
-/// Columns of the terminal, if standard output is one that says so.
+/// How much is said on standard error: 0 errors only, 1 notes and warnings, 2 everything.
+static LEVEL: AtomicU8 = AtomicU8::new(1);
+
+/// `--quiet` and `--verbose`.
+pub fn set_level(quiet: bool, verbose: bool) {
+    let level = match (quiet, verbose) {
+        (true, _) => 0,
+        (false, false) => 1,
+        (false, true) => 2,
+    };
+    LEVEL.store(level, Ordering::Relaxed);
+}
+
+/// `--quiet` was given.
+pub fn is_quiet() -> bool {
+    LEVEL.load(Ordering::Relaxed) == 0
+}
+
+/// `--verbose` was given.
+pub fn is_verbose() -> bool {
+    LEVEL.load(Ordering::Relaxed) == 2
+}
+
+/// Notes and warnings, unless `--quiet` was given.
+pub fn note(text: &str) {
+    if !is_quiet() {
+        complain(text);
+    }
+}
+
+/// Columns of the terminal: COLUMNS, or what the terminal on standard output says.
 pub fn width() -> Option<usize> {
-    let columns: usize = std::env::var("COLUMNS").ok()?.parse().ok()?;
-    (columns >= 40).then_some(columns)
+    let said = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+    let terminal = || terminal_size::terminal_size().map(|(columns, _)| usize::from(columns.0));
+    said.or_else(terminal).filter(|columns| *columns > 0)
+}
+
+/// How text on standard output should look.
+pub fn look() -> Look {
+    let mut look = Look { colour: colour_on_stdout(), ..Look::default() };
+    look.width = width().unwrap_or(look.width);
+    look
 }

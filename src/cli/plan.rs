@@ -18,6 +18,9 @@ use std::time::Duration;
 
 /// Arguments of `plan`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples:\n  stowplan plan fleet.yaml\n  \
+    stowplan plan fleet.yaml --fit shop --json\n  \
+    stowplan plan fleet.yaml --set 'plan.require.stuck=<= 0%'")]
 pub struct Args {
     /// Scenario file with a `plan`; `-` is standard input.
     scenario: PathBuf,
@@ -48,9 +51,6 @@ pub struct Args {
     /// Do not draw pictures.
     #[arg(long)]
     no_plots: bool,
-    /// No progress bar.
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 /// Makes the plan. The answer is no if nothing that was looked at meets the levels.
@@ -80,7 +80,7 @@ pub fn run(args: &Args) -> Answer {
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(args.jobs.unwrap_or(0) as usize).build();
     let pool = pool.map_err(|error| Failure::Other(3, format!("cannot start threads: {error}")))?;
-    let mut bar = Bar::new(args.quiet);
+    let mut bar = Bar::new(output::is_quiet());
     // The bar lives on this thread: what it is told comes from here.
     let plan = pool.install(|| solve(&planning, &mut bar));
     bar.0.finish_and_clear();

@@ -1,24 +1,32 @@
 //! `stowplan run`: one scenario, all its variants, compared.
 
-use super::output;
+use super::runner::{self, Job};
 use super::{Answer, Failure};
+use super::{output, signals};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::report::html::{self, Origin};
+use crate::report::human::one_line;
 use crate::report::plot;
-use crate::report::table::{self, Look, Next};
+use crate::report::table::{self, Next};
 use crate::results::disk::RealDisk;
-use crate::results::summary::{Assumption, Summary};
+use crate::results::summary::{Assumption, AssumptionSource, Summary};
 use crate::results::write::safe_name;
 use crate::results::{Extras, RunOutput, VariantOutput, write_run};
+use crate::scenario::recorded::Recorded;
 use crate::scenario::{BindingMode, LoadOptions, Loaded, Override, ScenarioFile, Spanned, Variant};
 use crate::simulate::{self, Options, Prepared};
 use clap::ValueEnum;
-use rayon::prelude::*;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Arguments of `run` as typed.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples:\n  stowplan run scenarios/mysql-local-pv.yaml\n  \
+    stowplan run scenarios/mysql-local-pv.yaml --set 'workload.generate[shop].sets=80' -o results/eighty\n  \
+    stowplan run -f cluster.yaml --replay\n  \
+    kubectl get nodes,pv,pvc,sc,sts,pods -A -o yaml | stowplan run -f - --mode as-is\n  \
+    stowplan run mine.yaml --json | jq '.variants[].pods.stuck'")]
 pub struct Args {
     /// Scenario file (YAML or JSON); `-` is standard input.
     #[arg(required_unless_present = "manifests", conflicts_with = "manifests")]
@@ -51,6 +59,9 @@ pub struct Args {
     /// Draw no pictures and write no report.html.
     #[arg(long)]
     no_plots: bool,
+    /// Keep no copy of the inputs in the results; `stowplan explain` needs it.
+    #[arg(long)]
+    no_inputs: bool,
     /// Write everything that happened to events.jsonl.
     #[arg(long)]
     events: bool,
@@ -106,7 +117,19 @@ pub struct Request {
 
 impl Request {
     fn new(args: &Args) -> Result<Request, Failure> {
-        let load = LoadOptions::default();
+        Request::read(args, LoadOptions::default())
+    }
+
+    /// A former run again, from what it has read.
+    ///
+    /// # Errors
+    /// Bad input.
+    pub fn recorded(args: &Args, recorded: Recorded) -> Result<Request, Failure> {
+        let load = LoadOptions { recorded: Some(Arc::new(recorded)), ..LoadOptions::default() };
+        Request::read(args, load)
+    }
+
+    fn read(args: &Args, load: LoadOptions) -> Result<Request, Failure> {
         let mut file = match &args.scenario {
             Some(path) => ScenarioFile::read(path, &load)?,
             None => ScenarioFile::from_manifests(&args.manifests, &load),
@@ -131,15 +154,27 @@ impl Request {
     }
 
     /// Every variant with its plan; all that is wrong is found before anything runs.
-    fn prepare(&self) -> Result<Vec<Prepared>, Diagnostics> {
-        self.variants
-            .iter()
-            .map(|variant| {
-                let loaded = self.file.resolve_point(variant, &[], &self.sets)?;
-                simulate::prepare(&loaded, variant.binding_mode, self.options)
-            })
-            .collect()
+    fn prepare(&self) -> Result<Vec<Job>, Diagnostics> {
+        let job = |variant| Ok(Job { name: variant_name(variant), prepared: self.plan(variant)? });
+        self.variants.iter().map(job).collect()
     }
+
+    fn plan(&self, variant: &Variant) -> Result<Prepared, Diagnostics> {
+        let loaded = self.file.resolve_point(variant, &[], &self.sets)?;
+        simulate::prepare(&loaded, variant.binding_mode, self.options)
+    }
+
+    /// The plan of one variant; `None`: there is no such variant.
+    ///
+    /// # Errors
+    /// Bad input.
+    pub fn prepare_one(&self, name: &str) -> Result<Option<Prepared>, Diagnostics> {
+        self.variants.iter().find(|v| v.name.value == name).map(|variant| self.plan(variant)).transpose()
+    }
+}
+
+fn variant_name(variant: &Variant) -> String {
+    variant.name.value.clone()
 }
 
 impl Mode {
@@ -185,32 +220,68 @@ pub fn chosen(variants: Vec<Variant>, names: &[String]) -> Result<Vec<Variant>, 
 pub fn run(args: Args) -> Answer {
     let begun = Instant::now();
     let request = Request::new(&args)?;
-    let prepared = request.prepare()?;
-    warn(&prepared);
+    let jobs = Arc::new(request.prepare()?);
+    warn(&jobs);
     let target = args.output.clone().unwrap_or_else(|| default_folder(&request.base));
-    let outputs = simulate_all(&request, &prepared)?;
+    if output::is_verbose() {
+        output::complain(&format!("read and checked after {:.3} s\n", begun.elapsed().as_secs_f64()));
+    }
+    signals::stop_gently();
+    let finished = runner::run_all(&jobs, request.options)?;
+    signals::stop_at_once();
     let simulated = begun.elapsed();
-    let run = RunOutput::new(summary(&request, &prepared)?, outputs);
+    let mut summary = summary(&request, &jobs)?;
+    let stopped = interrupted(&jobs, &finished, &mut summary);
+    let outputs: Vec<VariantOutput> = finished.into_iter().flatten().collect();
+    if stopped.is_some() && outputs.is_empty() {
+        let message = "stopped before any variant was finished; nothing was written".to_owned();
+        return Err(Failure::Other(signals::exit_code(), message));
+    }
+    let run = RunOutput::new(summary, outputs);
     let plots = if args.no_plots { Vec::new() } else { draw(&run)? };
-    let files = if args.no_plots { Vec::new() } else { vec![page(&args, &run, &prepared)?] };
+    let mut files = if args.no_plots { Vec::new() } else { vec![page(&args, &run, &jobs)?] };
+    if !args.no_inputs {
+        let kept = simulate::inputs::files(&request.base, jobs.iter().map(|job| &job.prepared));
+        files.extend(
+            kept.map_err(|error| Failure::Other(3, format!("cannot read the inputs again: {error}")))?,
+        );
+    }
     let extras = Extras { plots, files, command: command(&args) };
     let folder = write_run(&target, &run, &extras, &RealDisk)?;
     show(&args, &run, &folder, !args.no_plots)?;
     if args.paranoid {
         exempt(&run);
     }
-    if args.stats {
+    if args.stats || output::is_verbose() {
         stats(&run, simulated, begun.elapsed());
     }
-    Ok(0)
+    match stopped {
+        None => Ok(0),
+        Some(missing) => {
+            output::complain(&format!(
+                "stopped: {} holds the variants that were finished; missing: {missing}\n",
+                folder.display()
+            ));
+            Ok(signals::exit_code())
+        }
+    }
 }
 
-fn simulate_all(request: &Request, prepared: &[Prepared]) -> Result<Vec<VariantOutput>, Failure> {
-    let one = |(variant, prepared): (&Variant, &Prepared)| {
-        simulate::run(&prepared.plan, &variant.name, prepared.sample, request.options)
-            .map_err(|error| Failure::Other(2, format!("variant {}: {error}", variant.name.value)))
-    };
-    request.variants.par_iter().zip(prepared.par_iter()).map(one).collect()
+/// The variants that a signal kept from being finished, if there are any; the summary says so.
+fn interrupted(jobs: &[Job], finished: &[Option<VariantOutput>], summary: &mut Summary) -> Option<String> {
+    let missing = jobs.iter().zip(finished).filter(|(_, done)| done.is_none());
+    let missing: Vec<&str> = missing.map(|(job, _)| job.name.as_str()).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let missing = missing.join(", ");
+    summary.assumptions.push(Assumption {
+        path: "variants".into(),
+        value: "incomplete".into(),
+        source: AssumptionSource::Conversion,
+        note: format!("a signal stopped the run before these variants were finished: {missing}"),
+    });
+    Some(missing)
 }
 
 /// What `--paranoid` has to say: nothing was broken, or the run would have ended.
@@ -226,13 +297,13 @@ fn exempt(run: &RunOutput) {
 }
 
 /// Warnings of all variants, each once.
-fn warn(prepared: &[Prepared]) {
+fn warn(jobs: &[Job]) {
     let mut seen: Vec<&Diagnostic> = Vec::new();
-    for variant in prepared {
+    for variant in jobs.iter().map(|job| &job.prepared) {
         let new: Vec<&Diagnostic> = variant.warnings.iter().filter(|w| !seen.contains(w)).collect();
         let list: Vec<Diagnostic> = new.iter().map(|w| (*w).clone()).collect();
         let found = Diagnostics::new(list, variant.sources.clone());
-        output::complain(&found.render(output::colour_on_stderr()));
+        output::note(&found.render(output::colour_on_stderr()));
         seen.extend(new);
     }
 }
@@ -242,13 +313,14 @@ fn default_folder(base: &Loaded) -> PathBuf {
 }
 
 /// The summary but for its variants.
-fn summary(request: &Request, prepared: &[Prepared]) -> Result<Summary, Failure> {
+fn summary(request: &Request, jobs: &[Job]) -> Result<Summary, Failure> {
     let names: Vec<&str> = request.variants.iter().map(|v| v.name.as_str()).collect();
-    let mut assumptions: Vec<Assumption> = prepared.iter().flat_map(|p| p.assumptions.clone()).collect();
+    let mut assumptions: Vec<Assumption> =
+        jobs.iter().flat_map(|job| job.prepared.assumptions.clone()).collect();
     assumptions.sort();
     assumptions.dedup();
     let scenario = &request.base.scenario;
-    let sources = prepared.first().map(|p| &p.sources);
+    let sources = jobs.first().map(|job| &job.prepared.sources);
     let scenario_digest = simulate::digest::scenario(&request.base, sources, &names, request.options.replay)
         .map_err(|error| Failure::Other(3, format!("cannot read the trace again: {error}")))?;
     Ok(Summary {
@@ -265,9 +337,9 @@ fn draw(run: &RunOutput) -> Result<Vec<(String, Vec<u8>)>, Failure> {
 }
 
 /// The page that shows everything.
-fn page(args: &Args, run: &RunOutput, prepared: &[Prepared]) -> Result<(String, Vec<u8>), Failure> {
+fn page(args: &Args, run: &RunOutput, jobs: &[Job]) -> Result<(String, Vec<u8>), Failure> {
     let mut warnings: Vec<String> = Vec::new();
-    for warning in prepared.iter().flat_map(|p| &p.warnings) {
+    for warning in jobs.iter().flat_map(|job| &job.prepared.warnings) {
         if !warnings.contains(&warning.message) {
             warnings.push(warning.message.clone());
         }
@@ -300,6 +372,7 @@ fn command(args: &Args) -> Vec<String> {
     }
     words.extend(flag(args.strict, "--strict"));
     words.extend(flag(args.no_plots, "--no-plots"));
+    words.extend(flag(args.no_inputs, "--no-inputs"));
     words.extend(flag(args.events, "--events"));
     words
 }
@@ -307,7 +380,7 @@ fn command(args: &Args) -> Vec<String> {
 fn show(args: &Args, run: &RunOutput, folder: &Path, plots: bool) -> Result<(), Failure> {
     let settled = |v: &VariantOutput| v.summary.decisions == 0 && v.summary.pods.created > 0;
     if !args.replay && run.variants.iter().all(settled) && !run.variants.is_empty() {
-        output::complain(
+        output::note(
             "note: nothing is pending in this snapshot, so nothing was decided and all modes look alike.\n      \
              Run it with --replay to let its pods and claims arrive again.\n",
         );
@@ -318,8 +391,15 @@ fn show(args: &Args, run: &RunOutput, folder: &Path, plots: bool) -> Result<(), 
         text.push('\n');
         return Ok(output::say(&text)?);
     }
-    let mut look = Look { colour: output::colour_on_stdout(), ..Look::default() };
-    look.width = output::width().unwrap_or(look.width);
+    if output::is_verbose() {
+        let line = |a: &Assumption| format!("{} = {} {}", a.path, a.value, a.note);
+        let lines: Vec<String> = run.summary.assumptions.iter().map(|a| one_line(&line(a))).collect();
+        output::complain(&format!("taken for granted:\n  {}\n", lines.join("\n  ")));
+    }
+    if output::is_quiet() {
+        return Ok(());
+    }
+    let look = output::look();
     let next = Next { folder: Some(folder), plots, report: plots };
     Ok(output::say(&table::render(run, &next, &look))?)
 }

@@ -24,6 +24,11 @@ pub fn stop_gently() {
     GENTLE.store(true, Ordering::SeqCst);
 }
 
+/// From now on a signal ends the program at once again; one that came before is still known.
+pub fn stop_at_once() {
+    GENTLE.store(false, Ordering::SeqCst);
+}
+
 /// Listens from now on.
 #[cfg(unix)]
 pub fn install() {

@@ -31,6 +31,10 @@ const MOST_DRAWN_BYTES: u64 = 500 << 20;
 
 /// Arguments of `sweep`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples:\n  stowplan sweep mine.yaml -j 4\n  \
+    stowplan sweep mine.yaml --shard 1/8 -o part-1\n  \
+    stowplan sweep mine.yaml --resume\n  \
+    stowplan sweep mine.yaml --until-ci 5% --ci-metric storage.overSizeBytes")]
 pub struct Args {
     /// Scenario file with a `sweep`; `-` is standard input.
     scenario: PathBuf,
@@ -69,13 +73,11 @@ pub struct Args {
     /// Do not draw pictures.
     #[arg(long)]
     no_plots: bool,
-    /// No progress bar.
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 /// Arguments of `merge`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples:\n  stowplan merge part-1 part-2 part-3 -o whole")]
 pub struct MergeArgs {
     /// The folders of all parts.
     #[arg(required = true, value_name = "DIR")]
@@ -112,7 +114,7 @@ pub fn run(args: &Args) -> Answer {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(args.jobs.unwrap_or(0) as usize).build();
     let pool = pool.map_err(|error| Failure::Other(3, format!("cannot start threads: {error}")))?;
     signals::stop_gently();
-    let bar = Bar::new(args.quiet);
+    let bar = Bar::new(output::is_quiet());
     let outcome =
         pool.install(|| folder::run_sweep(&study, options, &simulator, &RealDisk, &bar, &signals::STOP));
     bar.bar.finish_and_clear();

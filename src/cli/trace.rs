@@ -27,6 +27,10 @@ enum TraceCommand {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  stowplan trace inspect --format openb openb_pod_list_default.csv openb_node_list_all_node.csv\n  \
+    stowplan trace inspect pods.csv.gz --json"
+)]
 struct InspectArgs {
     #[command(flatten)]
     input: InputArgs,
@@ -36,6 +40,8 @@ struct InspectArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  stowplan trace convert openb_pod_list_default.csv -o trace/\n  \
+    stowplan trace convert pods.csv --to parquet -o trace/")]
 struct ConvertArgs {
     #[command(flatten)]
     input: InputArgs,

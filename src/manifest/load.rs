@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use k8s_openapi::api::storage::v1::StorageClass;
 use rustc_hash::FxHashMap;
@@ -11,8 +12,9 @@ use super::field::{Check, Field};
 use super::objects::{Kind, Located, Object};
 use super::{defaulting, local_storage, validate};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place, Severity, SourceId, Sources, Span, escape};
+use crate::scenario::recorded::{self, Recorded};
 use crate::scenario::tree::{Kind as TreeKind, Limits, Value};
-use crate::scenario::{Assumption, ManifestFile, json, read_text, yaml};
+use crate::scenario::{Assumption, ManifestFile, json, yaml};
 
 /// How objects are loaded.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +73,7 @@ pub struct Loader {
     /// Descriptions of nodes' local storage beside their files, by path without extension.
     sidecars: BTreeMap<String, String>,
     sources: Sources,
+    recorded: Option<Arc<Recorded>>,
 }
 
 /// Errors that are kept; more are of no use to anybody.
@@ -96,7 +99,15 @@ impl Loader {
             seen: FxHashMap::default(),
             sidecars: BTreeMap::new(),
             sources,
+            recorded: None,
         }
+    }
+
+    /// The same, reading what a former run has read instead of files.
+    #[must_use]
+    pub fn with_recorded(mut self, recorded: Option<Arc<Recorded>>) -> Loader {
+        self.recorded = recorded;
+        self
     }
 
     /// Loads files in order.
@@ -122,12 +133,8 @@ impl Loader {
 
     /// Reads one file; `-` is standard input. `named` is where the scenario names it.
     pub fn file(&mut self, path: &Path, named: Option<Span>) {
-        match read_text(path, &self.options.limits) {
-            Ok(text) => {
-                let stdin = path == Path::new("-");
-                let name = if stdin { "<stdin>".to_owned() } else { path.to_string_lossy().into_owned() };
-                self.text(&name, text);
-            }
+        match recorded::read_text(self.recorded.as_deref(), path, &self.options.limits) {
+            Ok(text) => self.text(&recorded::shown(path), text),
             Err(errors) => {
                 for mut error in errors.list {
                     if let (Place::None, Some(span)) = (&error.place, named) {

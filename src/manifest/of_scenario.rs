@@ -33,15 +33,16 @@ pub struct ScenarioObjects {
 pub fn for_scenario(loaded: &Loaded, options: LoadOptions) -> Result<ScenarioObjects, Diagnostics> {
     let scenario = &loaded.scenario;
     let mut all = ScenarioObjects::default();
-    let mut loader = Loader::new(options, loaded.sources.clone());
+    let loader = |sources| Loader::new(options, sources).with_recorded(loaded.recorded.clone());
+    let mut first = loader(loaded.sources.clone());
     for file in &scenario.cluster.manifests {
-        loader.file(&file.path, Some(file.span));
+        first.file(&file.path, Some(file.span));
     }
-    let in_cluster = loader.count();
+    let in_cluster = first.count();
     for file in &scenario.workload.manifests {
-        loader.file(&file.path, Some(file.span));
+        first.file(&file.path, Some(file.span));
     }
-    let manifests = loader.finish()?;
+    let manifests = first.finish()?;
     all.cluster = manifests.objects;
     all.workload = all.cluster.split_off(in_cluster);
     all.skipped = manifests.skipped;
@@ -50,7 +51,9 @@ pub fn for_scenario(loaded: &Loaded, options: LoadOptions) -> Result<ScenarioObj
     all.sources = manifests.sources;
     for (index, entry) in scenario.timeline.iter().enumerate() {
         let Action::Apply(files) = &entry.action.value else { continue };
-        let applied = Loader::load(files, all.sources.clone(), options)?;
+        let mut applied = loader(all.sources.clone());
+        files.iter().for_each(|file| applied.file(&file.path, Some(file.span)));
+        let applied = applied.finish()?;
         all.applied.push((index, applied.objects));
         all.warnings.extend(applied.warnings);
         all.assumptions.extend(applied.assumptions);

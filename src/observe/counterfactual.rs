@@ -122,7 +122,8 @@ fn would_run(
     runs
 }
 
-fn make_anew(claim: &mut Claim) {
+/// A claim of the same spec that nobody has bound yet.
+pub fn make_anew(claim: &mut Claim) {
     claim.uid = ANEW;
     claim.volume_name = None;
     claim.bind_completed = false;
@@ -135,7 +136,8 @@ fn make_anew(claim: &mut Claim) {
     claim.deletion = None;
 }
 
-fn make_available(volume: &mut Volume) {
+/// The volume without its claim.
+pub fn make_available(volume: &mut Volume) {
     volume.claim_ref = None;
     volume.bound_by_controller = false;
     volume.phase = VolumePhase::Available;

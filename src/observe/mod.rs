@@ -23,6 +23,7 @@ use crate::model::ids::{ClaimId, JobId, NodeId, PodId, ReplicaSetId, SpecId, Sta
 use crate::model::names::{Name, Sym};
 use crate::model::pod::PodPhase;
 use crate::model::volume::{ClaimPhase, VolumePhase};
+use crate::scheduler::cycle::Attempt;
 
 /// How a scheduling attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,6 +222,15 @@ pub trait Observer {
     fn wants_events(&self) -> bool {
         false
     }
+
+    /// Should attempts at this pod keep everything that they find out, for [`Observer::attempted`]? That costs time, and makes no
+    /// other decision.
+    fn wants_attempt(&self, _cluster: &Cluster, _pod: PodId) -> bool {
+        false
+    }
+
+    /// An attempt at a pod for which [`Observer::wants_attempt`] said yes, before its [`Observation::Attempt`].
+    fn attempted(&mut self, _at: SimTime, _cluster: &Cluster, _pod: PodId, _attempt: &Attempt) {}
 }
 
 /// Nobody listens.
@@ -238,6 +248,12 @@ impl<O: Observer> Observer for &mut O {
     fn wants_events(&self) -> bool {
         (**self).wants_events()
     }
+    fn wants_attempt(&self, cluster: &Cluster, pod: PodId) -> bool {
+        (**self).wants_attempt(cluster, pod)
+    }
+    fn attempted(&mut self, at: SimTime, cluster: &Cluster, pod: PodId, attempt: &Attempt) {
+        (**self).attempted(at, cluster, pod, attempt);
+    }
 }
 
 impl<O: Observer> Observer for Option<O> {
@@ -254,6 +270,14 @@ impl<O: Observer> Observer for Option<O> {
     fn wants_events(&self) -> bool {
         self.as_ref().is_some_and(Observer::wants_events)
     }
+    fn wants_attempt(&self, cluster: &Cluster, pod: PodId) -> bool {
+        self.as_ref().is_some_and(|o| o.wants_attempt(cluster, pod))
+    }
+    fn attempted(&mut self, at: SimTime, cluster: &Cluster, pod: PodId, attempt: &Attempt) {
+        if let Some(observer) = self {
+            observer.attempted(at, cluster, pod, attempt);
+        }
+    }
 }
 
 /// Both listen, the first one first.
@@ -268,5 +292,12 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     }
     fn wants_events(&self) -> bool {
         self.0.wants_events() || self.1.wants_events()
+    }
+    fn wants_attempt(&self, cluster: &Cluster, pod: PodId) -> bool {
+        self.0.wants_attempt(cluster, pod) || self.1.wants_attempt(cluster, pod)
+    }
+    fn attempted(&mut self, at: SimTime, cluster: &Cluster, pod: PodId, attempt: &Attempt) {
+        self.0.attempted(at, cluster, pod, attempt);
+        self.1.attempted(at, cluster, pod, attempt);
     }
 }

@@ -44,6 +44,8 @@ pub trait Filters: Send {
 
 /// Uids of hypothetical objects: no run counts up to here, and imported ones have the top bit set.
 const PROBE_UID: u64 = u64::MAX >> 1;
+/// Between the uids of two probes there is room for those of other hypothetical objects.
+const UIDS_BEFORE_OTHERS: u64 = 10_000;
 
 /// A hypothetical pod with its claims, in the cluster until [`Probe::remove`].
 #[derive(Debug)]
@@ -61,12 +63,23 @@ impl Probe {
         spec: SpecId,
         claim_specs: &[ClaimSpecId],
     ) -> Option<Probe> {
+        Probe::insert_numbered(cluster, name, spec, claim_specs, 0)
+    }
+    /// The same beside others: each has a number of its own.
+    pub fn insert_numbered(
+        cluster: &mut Cluster,
+        name: Name,
+        spec: SpecId,
+        claim_specs: &[ClaimSpecId],
+        number: u64,
+    ) -> Option<Probe> {
+        let first_uid = PROBE_UID - number * (UIDS_BEFORE_OTHERS + claim_specs.len() as u64 + 1);
         let namespace = cluster.spec(spec).namespace;
         let prefixes: Vec<Sym> = cluster.spec(spec).volumes.iter().filter_map(template_prefix).collect();
         let mut claims = Vec::with_capacity(claim_specs.len());
         for (i, (prefix, claim_spec)) in prefixes.into_iter().zip(claim_specs).enumerate() {
             let claim = Claim {
-                uid: Uid(PROBE_UID - 1 - i as u64),
+                uid: Uid(first_uid - 1 - i as u64),
                 namespace,
                 name: cluster.names.prefixed_name(prefix, name),
                 spec: *claim_spec,
@@ -86,7 +99,7 @@ impl Probe {
             claims.extend(cluster.add_claim(claim));
         }
         let pod = Pod {
-            uid: Uid(PROBE_UID),
+            uid: Uid(first_uid),
             name,
             spec,
             node: None,

@@ -427,7 +427,7 @@ fn look_next(out: &mut String, run: &RunOutput, next: &Next<'_>, paint: &Paint) 
 }
 
 /// Breaks at blanks; a word longer than a line is cut.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = vec![String::new()];
     for word in text.split(' ') {
         let mut word: Vec<char> = word.chars().collect();

@@ -451,6 +451,19 @@ impl NodeState {
             NodeState::Down => "down",
         }
     }
+
+    /// What it means, for people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            NodeState::Room => "nothing: one more pod fits",
+            NodeState::Disk => "local storage, and nothing else",
+            NodeState::Cpu => "CPU",
+            NodeState::Memory => "memory",
+            NodeState::Pods => "the pod limit",
+            NodeState::Other => "several things, or something other than CPU, memory, pods or storage",
+            NodeState::Down => "the node is down, gone or cordoned",
+        }
+    }
 }
 
 /// A row of `node_states.csv`: from `seconds` on, `node` is in `state`. Nodes start with [`NodeState::Room`].

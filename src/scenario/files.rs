@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use super::reader::Ctx;
+use super::recorded::Read;
 use super::tree::clip;
 use crate::diagnostic::{Code, Diagnostic, Span, escape};
 
@@ -49,9 +50,15 @@ pub fn expand_variables(text: &str) -> Result<String, Diagnostic> {
 
 /// Resolves one file that must exist.
 pub fn one_file(ctx: &mut Ctx, base: &Path, written: &str, span: Span) -> Option<PathBuf> {
+    if let Some(files) = recorded(ctx, written) {
+        return files.into_iter().next();
+    }
     let path = expanded(ctx, base, written, span)?;
     match fs::metadata(&path) {
-        Ok(meta) if meta.is_file() => Some(path),
+        Ok(meta) if meta.is_file() => {
+            ctx.reads.push(Read { written: written.to_owned(), files: vec![path.clone()], streamed: false });
+            Some(path)
+        }
         Ok(_) => {
             ctx.error(not_a_file(&path).at(span));
             None
@@ -67,6 +74,9 @@ pub fn one_file(ctx: &mut Ctx, base: &Path, written: &str, span: Span) -> Option
 pub fn manifest_files(ctx: &mut Ctx, base: &Path, written: &str, span: Span) -> Option<Vec<PathBuf>> {
     if written == "-" {
         return Some(vec![PathBuf::from("-")]);
+    }
+    if let Some(files) = recorded(ctx, written) {
+        return Some(files);
     }
     let path = expanded(ctx, base, written, span)?;
     let found = match fs::metadata(&path) {
@@ -85,12 +95,20 @@ pub fn manifest_files(ctx: &mut Ctx, base: &Path, written: &str, span: Span) -> 
             );
             None
         }
-        Ok(files) => Some(files),
+        Ok(files) => {
+            ctx.reads.push(Read { written: written.to_owned(), files: files.clone(), streamed: false });
+            Some(files)
+        }
         Err(error) => {
             ctx.error(error.at(span));
             None
         }
     }
+}
+
+/// What a path stood for when the run that is made again was made.
+fn recorded(ctx: &Ctx, written: &str) -> Option<Vec<PathBuf>> {
+    ctx.recorded.as_ref()?.reads.get(written).cloned()
 }
 
 fn expanded(ctx: &mut Ctx, base: &Path, written: &str, span: Span) -> Option<PathBuf> {

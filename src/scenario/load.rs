@@ -2,10 +2,12 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::files;
 use super::read::{self, Env};
 use super::reader::{Assumption, Ctx};
+use super::recorded::{self, Recorded};
 use super::tree::{Entry, Kind, Limits, Value, not_utf8, too_long};
 use super::types::{Override, Scenario, Variant};
 use super::{paths, yaml};
@@ -18,11 +20,13 @@ pub struct LoadOptions {
     pub limits: Limits,
     /// Trace files must exist. Default true.
     pub check_trace_files: bool,
+    /// Read what a former run has read, instead of files. Default none.
+    pub recorded: Option<Arc<Recorded>>,
 }
 
 impl Default for LoadOptions {
     fn default() -> LoadOptions {
-        LoadOptions { limits: Limits::SCENARIO, check_trace_files: true }
+        LoadOptions { limits: Limits::SCENARIO, check_trace_files: true, recorded: None }
     }
 }
 
@@ -50,6 +54,10 @@ pub struct Loaded {
     pub sources: Sources,
     /// Canonical text of the tree with its overrides, without `description`: what the scenario's digest is taken over.
     pub canonical: String,
+    /// Paths that were resolved, in order.
+    pub reads: Vec<recorded::Read>,
+    /// What a former run has read, if this is that run made again.
+    pub recorded: Option<Arc<Recorded>>,
 }
 
 impl ScenarioFile {
@@ -61,7 +69,7 @@ impl ScenarioFile {
         let stdin = path == Path::new("-");
         let name = if stdin { "<stdin>".to_owned() } else { path.to_string_lossy().into_owned() };
         let base = if stdin { PathBuf::new() } else { path.parent().map(Path::to_owned).unwrap_or_default() };
-        let text = read_text(path, &options.limits)?;
+        let text = recorded::read_text(options.recorded.as_deref(), path, &options.limits)?;
         ScenarioFile::from_text(&name, text, &base, options)
     }
 
@@ -151,6 +159,7 @@ impl ScenarioFile {
         let mut errors: Vec<Diagnostic> =
             overrides.iter().filter_map(|change| paths::apply(&mut tree, change).err()).collect();
         let mut ctx = Ctx::new(self.sources.clone());
+        ctx.recorded.clone_from(&self.options.recorded);
         let env = Env { base: &self.base, check_trace_files: self.options.check_trace_files };
         let scenario = read::scenario(&mut ctx, &tree, &env);
         errors.append(&mut ctx.diags);
@@ -162,6 +171,8 @@ impl ScenarioFile {
                 assumptions: ctx.assumptions,
                 sources: ctx.sources,
                 canonical: canonical(&tree),
+                reads: ctx.reads,
+                recorded: ctx.recorded,
             }),
             _ => {
                 if !failed {

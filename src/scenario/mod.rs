@@ -17,6 +17,7 @@ pub mod new;
 pub mod paths;
 mod read;
 mod reader;
+pub mod recorded;
 pub mod schema;
 pub mod tree;
 pub mod types;

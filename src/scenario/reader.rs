@@ -1,7 +1,9 @@
 //! Reading mappings and scalars by hand: unknown keys are refused, every error is collected, every default is recorded.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
+use super::recorded::{Read, Recorded};
 use super::tree::{Entry, Kind, Value, clip};
 use super::types::Spanned;
 use crate::diagnostic::{Code, Diagnostic, Sources, Span, did_you_mean};
@@ -21,6 +23,9 @@ pub struct Assumption {
     pub note: String,
 }
 
+/// Names of texts that come from the command line, not from a file.
+pub const COMMAND_LINE_SOURCES: [&str; 2] = ["--set", "<command line>"];
+
 /// What reading collects.
 pub struct Ctx {
     /// Errors and warnings.
@@ -29,6 +34,10 @@ pub struct Ctx {
     pub assumptions: Vec<Assumption>,
     /// Texts, for places inside notes.
     pub sources: Sources,
+    /// Paths that were resolved, in order.
+    pub reads: Vec<Read>,
+    /// What a former run has read; then nothing else is.
+    pub recorded: Option<Arc<Recorded>>,
     /// Which keys each mapping was asked for, by path: the table of the format is compared with it.
     #[cfg(test)]
     pub asked: std::collections::BTreeMap<String, std::collections::BTreeSet<&'static str>>,
@@ -41,6 +50,8 @@ impl Ctx {
             diags: Vec::new(),
             assumptions: Vec::new(),
             sources,
+            reads: Vec::new(),
+            recorded: None,
             #[cfg(test)]
             asked: Default::default(),
         }

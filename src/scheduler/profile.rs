@@ -3,6 +3,7 @@
 use super::cycle_state::CycleState;
 use super::framework::*;
 use super::registry;
+use crate::model::cluster::Cluster;
 use crate::model::ids::PodId;
 use crate::model::names::Sym;
 use std::sync::Arc;
@@ -205,6 +206,14 @@ impl Profile {
             (None, Some(nodes)) => PreFiltered::Nodes(nodes, narrowing),
             (None, None) => PreFiltered::AllNodes,
         }
+    }
+
+    /// Reserve of all plugins, for hypothetical pods: the pod is assumed on the node already.
+    ///
+    /// # Errors
+    /// The first rejection; what was reserved before it stays reserved.
+    pub fn reserve(&self, cluster: &mut Cluster, state: &CycleState, binding: &mut Binding) -> Verdict {
+        self.reserve.iter().try_for_each(|plugin| plugin.reserve(cluster, state, binding))
     }
 
     /// Another pod comes to a node, hypothetically.

@@ -4,6 +4,7 @@
 
 pub mod digest;
 pub mod evaluate;
+pub mod inputs;
 pub mod not_modelled;
 pub mod planning;
 pub mod populate;
@@ -14,12 +15,14 @@ use crate::engine::time::{SimDuration, SimTime};
 use crate::manifest::{self, Located, Object, ScenarioObjects};
 use crate::model::cluster::Cluster;
 use crate::model::ids::PodId;
+use crate::observe::Observer;
 use crate::observe::digest::Digest;
 use crate::observe::event_log::EventLog;
 use crate::observe::filters::ProfileFilters;
 use crate::observe::metrics::{Ending, Metrics, Settings};
 use crate::results::VariantOutput;
 use crate::results::summary::{Assumption, AssumptionSource};
+use crate::scenario::recorded::Read;
 use crate::scenario::{self, BindingMode, Loaded};
 use crate::scheduler::cycle::Engine;
 use crate::scheduler::profile::Profile;
@@ -58,6 +61,8 @@ pub struct Prepared {
     pub sources: Sources,
     /// Period of the samples.
     pub sample: SimDuration,
+    /// Paths that were resolved, in order.
+    pub reads: Vec<Read>,
 }
 
 /// Makes the plan of one variant, or of one point of a sweep. `mode` replaces every class's `volumeBindingMode`.
@@ -127,7 +132,7 @@ pub fn prepare(
     let mut warnings = loaded.warnings.clone();
     warnings.append(&mut objects.warnings);
     let sample = loaded.scenario.report.sample;
-    Ok(Prepared { plan, assumptions, warnings, sources, sample })
+    Ok(Prepared { plan, assumptions, warnings, sources, sample, reads: loaded.reads.clone() })
 }
 
 /// Entries of the timeline that apply files become part of the plan. They are tried first, so that nothing can fail later.
@@ -180,7 +185,21 @@ pub fn run(
     sample: SimDuration,
     options: Options,
 ) -> Result<VariantOutput, SimError> {
-    let profiles: Vec<Profile> = plan.profiles.iter().map(Profile::new).collect::<Result<_, _>>()?;
+    run_observed(plan, name, sample, options, ())
+}
+
+/// The same with one more listener.
+///
+/// # Errors
+/// [`SimError`].
+pub fn run_observed<O: Observer>(
+    plan: &Plan,
+    name: &str,
+    sample: SimDuration,
+    options: Options,
+    listener: O,
+) -> Result<VariantOutput, SimError> {
+    let profiles: Vec<Profile> = plan.make_profiles()?;
     let settings = Settings {
         stuck_after: plan.stuck_after,
         sample,
@@ -191,7 +210,7 @@ pub fn run(
     let mut metrics = Metrics::new(settings, Box::new(ProfileFilters::new(&profiles)));
     let mut digest = Digest::default();
     let mut log = options.events.then(EventLog::default);
-    let observers = ((&mut metrics, &mut digest), log.as_mut());
+    let observers = (((&mut metrics, &mut digest), log.as_mut()), listener);
     let mut end = world::run(plan, observers)?;
     let waiting: Vec<PodId> = end.cluster.pods().ids().collect();
     let messages: FxHashMap<PodId, String> =

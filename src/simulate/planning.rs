@@ -99,6 +99,7 @@ fn without(prepared: &Prepared, gone: &[&str], end: SimDuration, within: SimDura
         warnings: warnings.clone(),
         sources: sources.clone(),
         sample: *sample,
+        reads: prepared.reads.clone(),
     }
 }
 

@@ -168,13 +168,18 @@ impl<O: Observer> World<'_, O> {
         let state = self.pod_state(pod);
         state.attempts += 1;
         let attempt = u64::from(state.attempts);
-        let request = Request { pod, now: self.now, attempt, detail: Detail::Brief };
+        let wanted = self.observer.wants_attempt(&self.cluster, pod);
+        let detail = if wanted { Detail::Full } else { Detail::Brief };
+        let request = Request { pod, now: self.now, attempt, detail };
         if let Some(checks) = &mut self.checks {
             checks.before(self.now, &self.cluster, pod);
         }
         let Some(attempt) = self.scheduler.attempt(&mut self.cluster, request) else {
             return self.queue.done(pod);
         };
+        if wanted {
+            self.observer.attempted(self.now, &self.cluster, pod, &attempt);
+        }
         self.publish();
         match attempt.outcome {
             Outcome::Reserved(binding) => {

@@ -88,6 +88,7 @@ pub fn plan(
         }),
         timing,
         profiles,
+        plugins: Vec::new(),
         first_of_ties: scenario.scheduler.tie_break == written::TieBreak::First,
         seed: scenario.seed,
         replication,

@@ -47,7 +47,7 @@ use crate::model::names::Name;
 use crate::model::pod::PodOwner;
 use crate::observe::{Observation, Observer};
 use crate::scheduler::cycle::Scheduler;
-use crate::scheduler::profile::{ConfigError, Profile};
+use crate::scheduler::profile::ConfigError;
 use crate::scheduler::queue::{QueueTimers, SchedulingQueue};
 use arrivals::Sources;
 use binding::{Bindings, Verdict};
@@ -356,9 +356,7 @@ impl<'p, O: Observer> World<'p, O> {
         let mut cluster = plan.cluster.clone();
         cluster.set_volume_tie_break(tie.clone());
         let lvm = LvmProvisioner::start(&mut cluster, plan.timing.csi);
-        let profiles = plan.profiles.iter().map(Profile::new);
-        let scheduler =
-            Scheduler::new(profiles.collect::<Result<_, _>>()?, tie.clone()).with_engine(plan.engine);
+        let scheduler = Scheduler::new(plan.make_profiles()?, tie.clone()).with_engine(plan.engine);
         let timing = &plan.timing;
         let timers = QueueTimers {
             backoff_initial: timing.backoff_initial,

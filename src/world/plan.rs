@@ -11,7 +11,7 @@ use crate::model::volume::{AccessModes, VolumeMode};
 use crate::model::workload::{ClaimRetention, PodManagement};
 use crate::scenario::{AntiAffinity, Distribution, Failures, Recovery, WorkloadKind};
 use crate::scheduler::cycle::Engine;
-use crate::scheduler::profile::ProfileConfig;
+use crate::scheduler::profile::{ConfigError, PluginPoints, Profile, ProfileConfig};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -38,6 +38,8 @@ pub struct Plan {
     pub timing: Timing,
     /// The scheduler's profiles.
     pub profiles: Vec<ProfileConfig>,
+    /// Plugins from outside, in every profile, with the weights of their scores.
+    pub plugins: Vec<(PluginPoints, i64)>,
     /// Ties are broken by defined order instead of by the seed.
     pub first_of_ties: bool,
     /// The seed.
@@ -71,6 +73,7 @@ impl Plan {
             quorum: None,
             timing: Timing::IDEAL,
             profiles: vec![ProfileConfig::default()],
+            plugins: Vec::new(),
             first_of_ties: false,
             seed: 0,
             replication: 0,
@@ -81,6 +84,16 @@ impl Plan {
             engine: Engine::default(),
             paranoid: cfg!(debug_assertions),
         }
+    }
+}
+
+impl Plan {
+    /// The scheduler's profiles, with the plugins from outside.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for unknown plugins and arguments out of range.
+    pub fn make_profiles(&self) -> Result<Vec<Profile>, ConfigError> {
+        self.profiles.iter().map(|config| Profile::with_plugins(config, &self.plugins)).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use stowplan::results::{Summary, run::load_summary};
 use tempfile::TempDir;
 
-const SMALL: &str = "
+pub const SMALL: &str = "
 version: 1
 name: small
 cluster:
@@ -22,24 +22,24 @@ sweep:
   axes: [{path: 'cluster.nodes[n].count', values: [2, 3]}]
 ";
 
-fn program(folder: &Path) -> Command {
+pub fn program(folder: &Path) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("stowplan"));
     command.current_dir(folder).env_remove("STOWPLAN_TRACES").env("NO_COLOR", "1");
     command
 }
 
-fn folder_with(name: &str, text: &str) -> (TempDir, PathBuf) {
+pub fn folder_with(name: &str, text: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join(name);
     fs::write(&path, text).expect("a file");
     (folder, path)
 }
 
-fn scenarios() -> PathBuf {
+pub fn scenarios() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

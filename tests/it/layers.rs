@@ -36,14 +36,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("plan", &["diagnostic", "engine", "report", "results", "scenario", "sweep"]),
     ("conformance", &["control", "engine", "manifest", "model", "scheduler"]),
+    ("explain", &["engine", "model", "observe", "report", "results", "scheduler", "world"]),
+    ("api", &["diagnostic", "observe", "results", "scenario", "scheduler", "simulate", "world"]),
     (
         "cli",
         &[
             "conformance",
             "diagnostic",
             "engine",
+            "explain",
             "manifest",
             "model",
+            "observe",
             "plan",
             "report",
             "results",

@@ -2,6 +2,7 @@
 
 mod cli;
 mod conformance;
+mod explain;
 mod golden;
 mod layers;
 mod trace;

@@ -25,8 +25,14 @@ pub fn values<T>(
     let written = text(ctx, value, path)?;
     let file = files::one_file(ctx, base, written, value.span)?;
     let name = file.to_string_lossy().into_owned();
-    let opened = std::fs::File::open(&file).map_err(|e| files::cannot_read(&file, &e));
-    let result = opened.and_then(|f| read(BufReader::new(f.take(MAX_BYTES + 1)), &name, &file, parse));
+    let kept = ctx.recorded.as_ref().and_then(|r| r.text(&file).cloned());
+    let result = match kept {
+        Some(text) => read(text.as_bytes(), &name, &file, parse),
+        None => {
+            let opened = std::fs::File::open(&file).map_err(|e| files::cannot_read(&file, &e));
+            opened.and_then(|f| read(BufReader::new(f.take(MAX_BYTES + 1)), &name, &file, parse))
+        }
+    };
     match result {
         Ok(all) => Some(all.into()),
         Err(error) => {

@@ -9,8 +9,8 @@ use super::control::{section, shape};
 use crate::diagnostic::{Code, Diagnostic, Span, did_you_mean};
 use crate::engine::time::SimDuration;
 use crate::scenario::de::from_value;
-use crate::scenario::load::read_text;
 use crate::scenario::reader::*;
+use crate::scenario::recorded;
 use crate::scenario::tree::{Limits, Value, clip};
 use crate::scenario::types::*;
 use crate::scenario::yaml;
@@ -50,7 +50,7 @@ fn points(plugin: &str) -> &'static [&'static str] {
 
 /// Reads a file.
 pub fn read_file(ctx: &mut Ctx, path: &Path, gates: &BTreeMap<String, bool>) -> Option<SchedulerConfig> {
-    let text = match read_text(path, &Limits::SCENARIO) {
+    let text = match recorded::read_text(ctx.recorded.as_deref(), path, &Limits::SCENARIO) {
         Ok(text) => text,
         Err(errors) => {
             ctx.diags.extend(errors.list);

@@ -111,6 +111,11 @@ fn file_list(ctx: &mut Ctx, value: &Value, path: &str, env: &Env<'_>) -> Option<
         let Some(written) = text(ctx, item, path) else { continue };
         if env.check_trace_files {
             if let Some(file) = files::one_file(ctx, env.base, written, item.span) {
+                // Read row by row, and far too large to be kept.
+                ctx.reads
+                    .iter_mut()
+                    .filter(|r| r.files.first() == Some(&file))
+                    .for_each(|r| r.streamed = true);
                 all.push(Spanned { value: file, span: item.span });
             }
         } else {
