@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::files;
 use super::read::{self, Env};
@@ -236,6 +236,19 @@ fn single(mut values: Vec<Value>, source: SourceId) -> Result<Value, Diagnostic>
     })
 }
 
+/// Standard input can be read once, but every variant asks for it.
+fn stdin_bytes(cap: u64) -> std::io::Result<Vec<u8>> {
+    static READ: Mutex<Option<Vec<u8>>> = Mutex::new(None);
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(bytes) = &*read {
+        return Ok(bytes.clone());
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().take(cap).read_to_end(&mut bytes)?;
+    *read = Some(bytes.clone());
+    Ok(bytes)
+}
+
 /// Reads a whole file (`-` = standard input) as UTF-8, never more than the limit.
 ///
 /// # Errors
@@ -246,11 +259,7 @@ pub fn read_text(path: &Path, limits: &Limits) -> Result<String, Diagnostics> {
     let stdin = path == Path::new("-");
     let name = if stdin { "<stdin>".to_owned() } else { path.to_string_lossy().into_owned() };
     if stdin {
-        std::io::stdin()
-            .lock()
-            .take(cap)
-            .read_to_end(&mut bytes)
-            .map_err(|e| files::cannot_read(path, &e))?;
+        bytes = stdin_bytes(cap).map_err(|e| files::cannot_read(path, &e))?;
     } else {
         // Opening a FIFO would block until somebody writes.
         let meta = std::fs::metadata(path).map_err(|e| files::cannot_read(path, &e))?;
