@@ -5,6 +5,7 @@ use crate::model::cluster::Exemptions;
 use crate::model::names::Sym;
 use crate::observe::filters::ProfileFilters;
 use crate::observe::probe::Filters;
+use crate::scheduler::profile::Profile;
 use std::collections::BTreeSet;
 
 /// What the checks remember.
