@@ -9,6 +9,8 @@
 //!       -> Runs (one or many files) -> sweep.csv, summary.csv
 //! ```
 
+#[cfg(feature = "parquet")]
+pub mod columns;
 pub mod design;
 pub mod execute;
 pub mod filter;
@@ -20,7 +22,6 @@ pub mod rounds;
 pub mod runs;
 pub mod shard;
 pub mod sobol;
-pub mod student;
 pub mod study;
 pub mod table;
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Service levels as numbers: what one run says about each, and the bound over runs that decides.
 
+use crate::report::statistics::Moments;
 use crate::scenario::types::Requirement;
 use crate::sweep::Metrics;
-use crate::sweep::student::Moments;
 
 /// The time to which `quorumLoss` is scaled.
 const THIRTY_DAYS_SECONDS: f64 = 30.0 * 86_400.0;

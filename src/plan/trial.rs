@@ -2,11 +2,11 @@
 
 use super::level::{Level, best_bound};
 use super::model::{Loss, Model, Size};
+use crate::report::statistics::Moments;
 use crate::report::statistics::t_quantile;
 use crate::results::summary::StuckReason;
 use crate::scenario::types::{Override, Requirement};
 use crate::sweep::execute::panic_text;
-use crate::sweep::student::Moments;
 use crate::sweep::{Job, JobKey, Metrics, replication_seed};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -90,7 +90,7 @@ pub struct Trial {
     pub size: Size,
     /// What is known.
     pub verdict: Verdict,
-    /// Runs done, each loss of nodes in `survive` counted as one.
+    /// Runs done, those of `survive` included.
     pub runs: u64,
     /// Why it failed.
     pub error: Option<String>,
@@ -125,10 +125,14 @@ impl Trial {
             let to = depth.min(from + batch);
             batch *= 2;
             self.run(bench, from..to);
-            self.judge(bench, full);
+            self.judge(bench);
+        }
+        if self.verdict == Verdict::Open && self.metrics.len() as u32 >= depth {
+            // On the way, the losses of one replication: without them every candidate that lacks only spares looks as if it did.
+            self.survive(bench, if depth < full { 1 } else { full });
         }
         if self.verdict == Verdict::Open && self.metrics.len() as u32 >= full {
-            self.survive(bench, full);
+            self.verdict = Verdict::Met;
         }
     }
 
@@ -159,30 +163,27 @@ impl Trial {
         }
     }
 
-    fn judge(&mut self, bench: &Bench<'_>, full: u32) {
+    fn judge(&mut self, bench: &Bench<'_>) {
         if self.verdict != Verdict::Open {
             return;
         }
         let measured = self.measured(bench);
-        let survive = measured.iter().any(|m| matches!(m.level.requirement, Requirement::Survive { .. }));
         if measured.iter().any(|m| !m.met) {
             self.verdict = Verdict::Unmet;
-        } else if self.metrics.len() as u32 >= full && !survive {
-            self.verdict = Verdict::Met;
         }
     }
 
-    /// The loss of nodes, once everything else holds: it costs a run per set of nodes.
-    fn survive(&mut self, bench: &Bench<'_>, full: u32) {
+    /// The loss of nodes in the first `replications`, once everything else holds: it costs a run per set of nodes.
+    fn survive(&mut self, bench: &Bench<'_>, replications: u32) {
         let wanted = bench.levels.iter().find_map(|level| match level.requirement {
             Requirement::Survive { nodes, within } => Some((nodes, within)),
             _ => None,
         });
         let Some((nodes, within)) = wanted else { return };
-        for replication in 0..full {
+        for replication in self.losses.len() as u32..replications {
             match guarded(|| bench.model.lose(&self.job(bench, replication), nodes, within)) {
                 Ok(loss) => {
-                    self.runs += loss.subsets;
+                    self.runs += loss.runs;
                     self.losses.push(loss);
                 }
                 Err(why) => return self.fail(why),
@@ -193,7 +194,6 @@ impl Trial {
                 return;
             }
         }
-        self.verdict = Verdict::Met;
     }
 
     /// What the runs so far say about each level, in the order of the levels.

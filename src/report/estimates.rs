@@ -1,9 +1,8 @@
 //! Means with intervals, and paired differences to the baseline, per point of a sweep, for its page: as in `summary.csv`.
 
-use super::statistics::{estimate, paired};
-use crate::results::leaves::Leaf;
+use super::statistics::{Quantiles, compare};
 use crate::results::sweep::{SweepRow, SweepTable};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One metric of one variant at one point, over its replications.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,6 +36,7 @@ pub struct EstimateRow {
 /// `confidence` is between 0 and 1. Replications in which either side failed or has no value are left out of a difference.
 pub fn estimates(table: &SweepTable, confidence: f64) -> Vec<EstimateRow> {
     let metrics = table.metrics();
+    let mut quantiles = Quantiles::default();
     let mut rows = Vec::new();
     for at_point in table.rows.chunk_by(|a, b| a.point == b.point) {
         let mut variants: Vec<&str> = Vec::new();
@@ -50,29 +50,22 @@ pub fn estimates(table: &SweepTable, confidence: f64) -> Vec<EstimateRow> {
         for variant in &variants {
             for metric in &metrics {
                 let mine = replications(at_point, variant, metric);
-                let values: Vec<f64> = mine.values().copied().collect();
-                let Some(e) = estimate(&values, confidence) else { continue };
-                let difference = if *variant == variants[0] {
-                    None
-                } else {
-                    let base = replications(at_point, variants[0], metric);
-                    let pairs: Vec<(f64, f64)> =
-                        mine.iter().filter_map(|(r, v)| Some((*v, *base.get(r)?))).collect();
-                    let (a, b): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
-                    paired(&a, &b, confidence)
-                };
+                let base = (*variant != variants[0]).then(|| replications(at_point, variants[0], metric));
+                let (own, difference) = compare(&mine, base.as_deref(), confidence, &mut quantiles);
+                let Some(own) = own else { continue };
+                let ends = |e: Option<super::statistics::Estimate>| e.and_then(|e| e.ends());
                 rows.push(EstimateRow {
                     point: at_point[0].point,
                     axes: axes.join(" "),
                     variant: (*variant).to_owned(),
                     metric: metric.clone(),
-                    replications: e.count as u64,
-                    mean: e.mean,
-                    mean_low: e.half_width.map(|_| e.low()),
-                    mean_high: e.half_width.map(|_| e.high()),
+                    replications: own.count as u64,
+                    mean: own.mean,
+                    mean_low: ends(Some(own)).map(|e| e.0),
+                    mean_high: ends(Some(own)).map(|e| e.1),
                     difference: difference.map(|d| d.mean),
-                    difference_low: difference.and_then(|d| d.half_width.map(|_| d.low())),
-                    difference_high: difference.and_then(|d| d.half_width.map(|_| d.high())),
+                    difference_low: ends(difference).map(|e| e.0),
+                    difference_high: ends(difference).map(|e| e.1),
                 });
             }
         }
@@ -80,58 +73,44 @@ pub fn estimates(table: &SweepTable, confidence: f64) -> Vec<EstimateRow> {
     rows
 }
 
-/// The values of a metric by replication.
-fn replications(rows: &[SweepRow], variant: &str, metric: &str) -> BTreeMap<u64, f64> {
-    let of = |r: &SweepRow| {
-        let absent = (!r.metrics.is_empty()).then_some(Leaf::Integer(0));
-        let value = r.metrics.get(metric).copied().or(absent)?.as_f64()?;
-        Some((r.replication, value))
-    };
-    rows.iter().filter(|r| r.variant == variant).filter_map(of).collect()
+/// The values of a metric, in the order of the replications that the point has; a file may number them as it likes.
+fn replications(rows: &[SweepRow], variant: &str, metric: &str) -> Vec<Option<f64>> {
+    let order: BTreeSet<u64> = rows.iter().map(|r| r.replication).collect();
+    let of: BTreeMap<u64, Option<f64>> = rows
+        .iter()
+        .filter(|r| r.variant == variant)
+        .map(|r| (r.replication, r.metrics.get(metric).and_then(|leaf| leaf.as_f64())))
+        .collect();
+    order.iter().map(|r| of.get(r).copied().flatten()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::summary::{StuckCause, VariantSummary};
-
-    fn row(point: u64, replication: u64, variant: &str, stuck: u64) -> SweepRow {
-        let mut summary =
-            VariantSummary { name: variant.into(), digest: "blake3:1".into(), ..VariantSummary::default() };
-        summary.pods.stuck = stuck;
-        if stuck > 0 {
-            summary.pods.stuck_by = [(StuckCause::NotCreated, stuck)].into();
-        }
-        let axis_values = vec![(20 + 10 * point).to_string(), "=cmd".into()];
-        let mut row =
-            SweepRow { point, replication, seed: 7 + replication, axis_values, ..SweepRow::default() };
-        row.fill(&summary);
-        row
-    }
-
-    fn table() -> SweepTable {
-        let mut rows = Vec::new();
-        for point in 0..2 {
-            for replication in 0..3 {
-                // immediate: 2, 4, 6 stuck (+10 per point); wait: one fewer each time.
-                let stuck = 2 + 2 * replication + 10 * point;
-                rows.push(row(point, replication, "immediate", stuck));
-                rows.push(row(point, replication, "wait", stuck - 1));
-            }
-        }
-        SweepTable { axes: vec!["workload.generate[shop].sets".into(), "name of, axis".into()], rows }
-    }
 
     #[test]
     fn differences_are_paired_by_replication() {
-        let mut table = table();
-        // A failed run of the baseline takes its pair out of the difference, not the variant's own value out of its mean.
-        table.rows[6].metrics.clear();
+        // immediate: 2, 4, 6 stuck (+10 per point); wait: one fewer each time. At point 1, a run of the baseline failed: it
+        // takes its pair out of the difference, not the variant's own value out of its mean.
+        let csv = "\
+point,replication,variant,seed,sets,\"name of, axis\",digest,error,pendingSeconds.p50,pods.stuck
+0,0,immediate,7,20,'=cmd,blake3:1,,,2
+0,0,wait,7,20,'=cmd,blake3:1,,,1
+0,1,immediate,8,20,'=cmd,blake3:1,,,4
+0,1,wait,8,20,'=cmd,blake3:1,,,3
+0,2,immediate,9,20,'=cmd,blake3:1,,,6
+0,2,wait,9,20,'=cmd,blake3:1,,,5
+1,0,immediate,7,30,'=cmd,,no disk,,
+1,0,wait,7,30,'=cmd,blake3:1,,,11
+1,1,immediate,8,30,'=cmd,blake3:1,,,14
+1,1,wait,8,30,'=cmd,blake3:1,,,13
+1,2,immediate,9,30,'=cmd,blake3:1,,,16
+1,2,wait,9,30,'=cmd,blake3:1,,,15
+";
+        let table = SweepTable::read(csv.as_bytes()).expect("reads");
         let rows = estimates(&table, 0.95);
         let find = |point, variant: &str| {
-            rows.iter()
-                .find(|r| r.point == point && r.variant == variant && r.metric == "pods.stuck")
-                .expect("a row")
+            rows.iter().find(|r| r.point == point && r.variant == variant).expect("a row")
         };
         let base = find(0, "immediate");
         assert_eq!((base.replications, base.mean, base.difference), (3, 4.0, None));
@@ -144,13 +123,8 @@ mod tests {
         let later = find(1, "wait");
         assert_eq!((later.replications, later.mean, later.difference), (3, 13.0, Some(-1.0)));
         assert_eq!(find(1, "immediate").replications, 2);
-        assert_eq!(find(0, "immediate").axes, "workload.generate[shop].sets=20 name of, axis==cmd");
-        // A cause that did not occur counts as 0, a percentile without pods is left out.
-        let cause = rows
-            .iter()
-            .find(|r| r.metric == "pods.stuckBy.notCreated" && r.variant == "wait")
-            .expect("a row");
-        assert_eq!(cause.replications, 3);
-        assert!(rows.iter().all(|r| r.metric != "pendingSeconds.p50"));
+        assert_eq!(find(0, "immediate").axes, "sets=20 name of, axis==cmd");
+        // A percentile without pods is left out.
+        assert!(rows.iter().all(|r| r.metric == "pods.stuck"));
     }
 }

@@ -3,6 +3,7 @@
 //! Sums run in the order of the values, and logarithms come from `libm`, so equal input gives equal bytes everywhere.
 
 use crate::results::summary::Percentiles;
+use std::collections::BTreeMap;
 
 /// The nearest-rank percentile: the smallest value such that at least `percent` of 100 are at or below it.
 ///
@@ -20,6 +21,63 @@ pub fn percentiles(mut values: Vec<f64>) -> Percentiles {
         p90: nearest_rank(&values, 90.0),
         p99: nearest_rank(&values, 99.0),
         max: values.last().copied(),
+    }
+}
+
+/// Mean and sample standard deviation of a list of numbers, which may be infinite: a pod that is never scheduled waits for ever.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moments {
+    /// How many numbers.
+    pub n: usize,
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// Standard deviation with divisor n - 1; 0 for fewer than two numbers.
+    pub deviation: f64,
+}
+
+impl Moments {
+    /// Of finite or infinite numbers; `None` for an empty list. If any is infinite, so is the mean.
+    pub fn of(values: &[f64]) -> Option<Moments> {
+        let n = values.len();
+        let first = *values.first()?;
+        // Equal numbers have no spread, whatever rounding says about their mean.
+        if values.iter().all(|x| *x == first) {
+            return Some(Moments { n, mean: first, deviation: 0.0 });
+        }
+        if values.iter().any(|x| x.is_infinite()) {
+            return Some(Moments { n, mean: values.iter().sum(), deviation: f64::INFINITY });
+        }
+        // Differences to the first value keep the digits of numbers that are large and close together.
+        let mean = first + values.iter().map(|x| x - first).sum::<f64>() / n as f64;
+        let squares: f64 = values.iter().map(|x| (x - mean) * (x - mean)).sum();
+        Some(Moments { n, mean, deviation: libm::sqrt(squares / (n - 1) as f64) })
+    }
+
+    /// Half the width of the two-sided interval of the mean; `None` below two numbers. `confidence` is in (0, 1).
+    pub fn half_width(&self, confidence: f64, quantiles: &mut Quantiles) -> Option<f64> {
+        (self.n >= 2).then(|| self.spread(quantiles.get(0.5 + confidence / 2.0, self.n - 1)))
+    }
+
+    /// The one-sided upper bound of the mean, given Student's quantile `t` of its confidence and n - 1 degrees of freedom;
+    /// infinite below two numbers, which bound nothing.
+    pub fn upper_bound(&self, t: f64) -> f64 {
+        if self.n < 2 { f64::INFINITY } else { self.mean + self.spread(t) }
+    }
+
+    /// t times the standard error; 0 without spread, whatever t.
+    fn spread(&self, t: f64) -> f64 {
+        if self.deviation == 0.0 { 0.0 } else { t * self.deviation / libm::sqrt(self.n as f64) }
+    }
+}
+
+/// Quantiles that were asked for before: a table of a sweep asks for the same few thousands of times.
+#[derive(Clone, Debug, Default)]
+pub struct Quantiles(BTreeMap<(u64, usize), f64>);
+
+impl Quantiles {
+    fn get(&mut self, probability: f64, freedom: usize) -> f64 {
+        let key = (probability.to_bits(), freedom);
+        *self.0.entry(key).or_insert_with(|| t_quantile(probability, freedom as f64))
     }
 }
 
@@ -43,49 +101,39 @@ impl Estimate {
     pub fn high(&self) -> f64 {
         self.mean + self.half_width.unwrap_or(0.0)
     }
+    /// Both ends, if there is an interval.
+    pub fn ends(&self) -> Option<(f64, f64)> {
+        self.half_width.map(|_| (self.low(), self.high()))
+    }
 }
 
 /// The arithmetic mean; `None` for no values.
 pub fn mean(values: &[f64]) -> Option<f64> {
-    // Summing differences to the first value keeps the mean of equal values exact.
-    let first = *values.first()?;
-    Some(first + values.iter().map(|v| v - first).sum::<f64>() / values.len() as f64)
-}
-
-/// The standard deviation of the sample (divided by n - 1); `None` with fewer than two values.
-pub fn deviation(values: &[f64]) -> Option<f64> {
-    let mean = mean(values).filter(|_| values.len() > 1)?;
-    let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
-    Some(libm::sqrt(squares / (values.len() - 1) as f64))
+    Moments::of(values).map(|m| m.mean)
 }
 
 /// Mean and two-sided t-interval; `confidence` is between 0 and 1, such as 0.95. `None` for no values.
-pub fn estimate(values: &[f64], confidence: f64) -> Option<Estimate> {
-    let count = values.len();
-    let half_width = deviation(values).map(|s| {
-        let t = t_quantile(0.5 + confidence / 2.0, (count - 1) as f64);
-        if s == 0.0 { 0.0 } else { t * s / libm::sqrt(count as f64) }
-    });
-    mean(values).map(|mean| Estimate { count, mean, half_width })
+pub fn estimate(values: &[f64], confidence: f64, quantiles: &mut Quantiles) -> Option<Estimate> {
+    let moments = Moments::of(values)?;
+    let half_width = moments.half_width(confidence, quantiles);
+    Some(Estimate { count: moments.n, mean: moments.mean, half_width })
 }
 
-/// The one-sided upper bound of the mean: with the stated confidence the true mean is at most this. `None` with fewer than
-/// two values.
-pub fn upper_bound(values: &[f64], confidence: f64) -> Option<f64> {
-    let deviation = deviation(values)?;
-    let t = t_quantile(confidence, (values.len() - 1) as f64);
-    let margin = if deviation == 0.0 { 0.0 } else { t * deviation / libm::sqrt(values.len() as f64) };
-    mean(values).map(|m| m + margin)
-}
-
-/// The estimate of `values[i] - baseline[i]`: runs with the same seed are compared with each other, which takes what the
-/// seed does to both out of the difference. `None` if the lengths differ or there are no values.
-pub fn paired(values: &[f64], baseline: &[f64], confidence: f64) -> Option<Estimate> {
-    if values.len() != baseline.len() {
-        return None;
-    }
-    let differences: Vec<f64> = values.iter().zip(baseline).map(|(v, b)| v - b).collect();
-    estimate(&differences, confidence)
+/// The estimate of what replications measured (`None` where a run failed or there was nothing to measure), and of its
+/// differences to a baseline: runs with the same seed are compared with each other, which takes what the seed does to both
+/// out of the difference. A replication that lacks one side is left out of the differences.
+pub fn compare(
+    values: &[Option<f64>],
+    baseline: Option<&[Option<f64>]>,
+    confidence: f64,
+    quantiles: &mut Quantiles,
+) -> (Option<Estimate>, Option<Estimate>) {
+    let known: Vec<f64> = values.iter().flatten().copied().collect();
+    let pairs = |base: &[Option<f64>]| -> Vec<f64> {
+        values.iter().zip(base).filter_map(|(v, b)| Some((*v)? - (*b)?)).collect()
+    };
+    let differences = baseline.map(pairs).unwrap_or_default();
+    (estimate(&known, confidence, quantiles), estimate(&differences, confidence, quantiles))
 }
 
 /// The `p`-quantile of Student's t distribution with `freedom` degrees of freedom.
@@ -198,17 +246,46 @@ mod tests {
     #[test]
     fn intervals_by_hand() {
         // 2, 4, 6: mean 4, deviation 2, t(0.975; 2) = 4.3027, so 4 +- 4.3027 * 2 / sqrt(3) = 4 +- 4.9683.
-        let e = estimate(&[2.0, 4.0, 6.0], 0.95).expect("has values");
+        let q = &mut Quantiles::default();
+        let e = estimate(&[2.0, 4.0, 6.0], 0.95, q).expect("has values");
         assert_eq!((e.count, e.mean), (3, 4.0));
         assert!((e.half_width.expect("three values") - 4.968_275_6).abs() < 1e-6, "{e:?}");
-        // One-sided: t(0.95; 2) = 2.919986, 4 + 2.919986 * 2 / sqrt(3) = 7.371709.
-        assert!((upper_bound(&[2.0, 4.0, 6.0], 0.95).expect("three values") - 7.371_709).abs() < 1e-5);
-        assert_eq!(estimate(&[7.0], 0.95), Some(Estimate { count: 1, mean: 7.0, half_width: None }));
-        assert_eq!(estimate(&[0.1; 10], 0.95).map(|e| (e.mean, e.half_width)), Some((0.1, Some(0.0))));
-        assert_eq!((estimate(&[], 0.95), upper_bound(&[1.0], 0.95)), (None, None));
-        // Differences 1, 1, 1 although the values themselves vary widely.
-        let p = paired(&[11.0, 101.0, 1001.0], &[10.0, 100.0, 1000.0], 0.95).expect("pairs");
-        assert_eq!((p.mean, p.half_width), (1.0, Some(0.0)));
-        assert_eq!(paired(&[1.0], &[], 0.95), None);
+        assert_eq!(estimate(&[7.0], 0.95, q), Some(Estimate { count: 1, mean: 7.0, half_width: None }));
+        assert_eq!(estimate(&[0.1; 10], 0.95, q).map(|e| (e.mean, e.half_width)), Some((0.1, Some(0.0))));
+        assert_eq!(estimate(&[], 0.95, q), None);
+    }
+
+    #[test]
+    fn differences_are_paired() {
+        // Differences 1, 1, 1 although the values themselves vary widely; what lacks a side is left out.
+        let q = &mut Quantiles::default();
+        let values = [Some(11.0), None, Some(101.0), Some(1001.0), Some(7.0)];
+        let base = [Some(10.0), Some(3.0), Some(100.0), Some(1000.0), None];
+        let (own, difference) = compare(&values, Some(&base), 0.95, q);
+        assert_eq!(own.map(|e| (e.count, e.mean)), Some((4, 280.0)));
+        assert_eq!(difference.map(|e| (e.count, e.mean, e.half_width)), Some((3, 1.0, Some(0.0))));
+        assert_eq!(compare(&values, None, 0.95, q).1, None);
+        assert_eq!(compare(&[None], Some(&base), 0.95, q), (None, None));
+    }
+
+    #[test]
+    fn bounds_of_a_mean() {
+        // 1..=10: mean 5.5, variance 55/6.
+        let q = &mut Quantiles::default();
+        let t = t_quantile(0.95, 9.0);
+        let values: Vec<f64> = (1..=10).map(f64::from).collect();
+        let moments = |values: &[f64]| Moments::of(values).expect("has values");
+        let m = moments(&values);
+        assert_eq!((m.n, m.mean), (10, 5.5));
+        assert!((m.deviation * m.deviation - 55.0 / 6.0).abs() < 1e-12);
+        let error = libm::sqrt(55.0 / 60.0);
+        assert!((m.upper_bound(t) - (5.5 + 1.833_113 * error)).abs() < 1e-5);
+        assert!((m.half_width(0.95, q).expect("ten values") - 2.262_157 * error).abs() < 1e-5);
+        assert_eq!(Moments::of(&[]), None);
+        assert_eq!(moments(&[3.0]).half_width(0.95, q), None);
+        assert_eq!(moments(&[3.0]).upper_bound(t), f64::INFINITY);
+        assert_eq!(moments(&[0.1; 7]).upper_bound(t), 0.1);
+        assert_eq!(moments(&[1.0, f64::INFINITY]).upper_bound(t), f64::INFINITY);
+        assert_eq!(moments(&[f64::INFINITY; 3]).upper_bound(t), f64::INFINITY);
     }
 }

@@ -1,10 +1,9 @@
 //! `sweep.csv`: one row per point, replication and variant.
 
-use super::leaves::{Leaf, leaves};
-use super::summary::VariantSummary;
+use super::leaves::Leaf;
 use super::tables::text;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
+use std::io::Read;
 
 /// The file's name in a results folder.
 pub const SWEEP_FILE: &str = "sweep.csv";
@@ -39,15 +38,6 @@ pub struct SweepRow {
     pub metrics: BTreeMap<String, Leaf>,
 }
 
-impl SweepRow {
-    /// Fills digest and metrics from a finished run.
-    pub fn fill(&mut self, summary: &VariantSummary) {
-        self.variant.clone_from(&summary.name);
-        self.digest.clone_from(&summary.digest);
-        self.metrics = leaves(summary);
-    }
-}
-
 /// Columns before the axes.
 const BEFORE: [&str; 4] = ["point", "replication", "variant", "seed"];
 /// Columns between the axes and the metrics.
@@ -60,33 +50,7 @@ impl SweepTable {
         all.into_iter().cloned().collect()
     }
 
-    /// Writes the table.
-    ///
-    /// # Errors
-    /// Those of the writer.
-    pub fn write<W: Write>(&self, writer: W) -> Result<(), csv::Error> {
-        let metrics = self.metrics();
-        let mut csv = csv::Writer::from_writer(writer);
-        let axes = self.axes.iter().map(String::as_str);
-        let header = BEFORE.into_iter().chain(axes).chain(BETWEEN).chain(metrics.iter().map(String::as_str));
-        csv.write_record(header)?;
-        for row in &self.rows {
-            let mut cells = vec![row.point.to_string(), row.replication.to_string()];
-            cells.push(text::defused(&row.variant).into_owned());
-            cells.push(row.seed.to_string());
-            cells.extend(row.axis_values.iter().map(|v| axis_cell(v)));
-            cells.push(row.digest.clone());
-            cells.push(text::defused(&row.error).into_owned());
-            // What a finished run does not mention (a cause of stuck pods) did not happen; a failed run has nothing.
-            let absent = if row.metrics.is_empty() { Leaf::Null } else { Leaf::Integer(0) };
-            cells.extend(metrics.iter().map(|m| metric_cell(*row.metrics.get(m).unwrap_or(&absent))));
-            csv.write_record(&cells)?;
-        }
-        csv.flush()?;
-        Ok(())
-    }
-
-    /// Reads what [`SweepTable::write`] wrote.
+    /// Reads what [`crate::sweep::table::write_sweep_csv`] wrote.
     ///
     /// # Errors
     /// Unreadable input, or columns that are not those of a sweep.
@@ -132,18 +96,6 @@ impl SweepTable {
     }
 }
 
-/// Numbers stay numbers, also negative ones; other texts are defused.
-fn axis_cell(value: &str) -> String {
-    if value.parse::<f64>().is_ok() { value.to_owned() } else { text::defused(value).into_owned() }
-}
-
-fn metric_cell(leaf: Leaf) -> String {
-    match leaf {
-        Leaf::Float(x) => super::number::rounded(x).map_or(String::new(), |x| Leaf::Float(x).to_string()),
-        other => other.to_string(),
-    }
-}
-
 fn parse_metric(cell: &str) -> Option<Leaf> {
     if cell.is_empty() {
         return Some(Leaf::Null);
@@ -154,55 +106,24 @@ fn parse_metric(cell: &str) -> Option<Leaf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::summary::StuckCause;
-
-    fn row(point: u64, replication: u64, variant: &str, stuck: u64) -> SweepRow {
-        let mut summary =
-            VariantSummary { name: variant.into(), digest: "blake3:1".into(), ..VariantSummary::default() };
-        summary.pods.stuck = stuck;
-        if stuck > 0 {
-            summary.pods.stuck_by = [(StuckCause::NotCreated, stuck)].into();
-        }
-        let axis_values = vec![(20 + 10 * point).to_string(), "=cmd".into()];
-        let mut row =
-            SweepRow { point, replication, seed: 7 + replication, axis_values, ..SweepRow::default() };
-        row.fill(&summary);
-        row
-    }
-
-    fn table() -> SweepTable {
-        let mut rows = Vec::new();
-        for point in 0..2 {
-            for replication in 0..3 {
-                // immediate: 2, 4, 6 stuck (+10 per point); wait: one fewer each time.
-                let stuck = 2 + 2 * replication + 10 * point;
-                rows.push(row(point, replication, "immediate", stuck));
-                rows.push(row(point, replication, "wait", stuck - 1));
-            }
-        }
-        SweepTable { axes: vec!["workload.generate[shop].sets".into(), "name of, axis".into()], rows }
-    }
 
     #[test]
-    fn a_sweep_is_written_and_read_back() {
-        let mut table = table();
-        table.rows[3].error = "-bad".into();
-        table.rows[3].digest.clear();
-        table.rows[3].metrics.clear();
-        let mut bytes = Vec::new();
-        table.write(&mut bytes).expect("writes");
-        let text = String::from_utf8(bytes.clone()).expect("UTF-8");
-        let head = "point,replication,variant,seed,workload.generate[shop].sets,\"name of, axis\",digest,error,claims.bound,";
-        assert!(text.starts_with(head), "{text}");
-        assert!(text.contains("\n0,0,immediate,7,20,'=cmd,blake3:1,,0,"), "{text}");
-        assert!(text.contains("\n0,1,wait,8,20,'=cmd,,'-bad,,"), "{text}");
-        let again = SweepTable::read(bytes.as_slice()).expect("reads");
-        assert_eq!(again.rows[3], table.rows[3]);
-        assert_eq!(again.rows[2].metrics["pods.stuck"], Leaf::Integer(4));
-        assert_eq!(again.rows[2].metrics["pendingSeconds.p50"], Leaf::Null);
-        let mut twice = Vec::new();
-        again.write(&mut twice).expect("writes");
-        assert_eq!(twice, bytes);
+    fn what_a_sweep_wrote_is_read() {
+        let csv = "\
+point,replication,variant,seed,sets,\"name of, axis\",digest,error,pendingSeconds.p50,pods.stuck,stranded.onset
+0,0,immediate,7,20,'=cmd,blake3:1,,,4,0.83
+0,0,wait,7,20,-3,,'-bad,,,
+";
+        let table = SweepTable::read(csv.as_bytes()).expect("reads");
+        assert_eq!(table.axes, ["sets", "name of, axis"]);
+        assert_eq!(table.metrics(), ["pendingSeconds.p50", "pods.stuck", "stranded.onset"]);
+        let [first, failed] = &table.rows[..] else { panic!("{:?}", table.rows) };
+        assert_eq!((first.point, first.replication, first.seed, &*first.variant), (0, 0, 7, "immediate"));
+        assert_eq!((first.axis_values.join("|"), &*first.digest), ("20|=cmd".to_owned(), "blake3:1"));
+        assert_eq!(first.metrics["pods.stuck"], Leaf::Integer(4));
+        assert_eq!(first.metrics["pendingSeconds.p50"], Leaf::Null);
+        assert_eq!(first.metrics["stranded.onset"], Leaf::Float(0.83));
+        assert_eq!((&*failed.error, &*failed.axis_values[1], failed.metrics.len()), ("-bad", "-3", 0));
         assert!(SweepTable::read("a,b\n1,2\n".as_bytes()).is_err());
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! <out>.journal        while it runs: every finished run (removed when the folder is in place)
 //! <out>/sweep.csv      one row per run             <out>/sweep.json   what the runs belong to
+//! <out>/sweep.parquet  the same with types
 //! <out>/summary.csv    means and intervals         <out>/provenance.json
 //! <out>/runs.jsonl     of a shard only: its runs, to be merged
 //! ```
@@ -25,6 +26,8 @@ use std::sync::atomic::AtomicBool;
 
 /// One row per run.
 pub const SWEEP_TABLE: &str = "sweep.csv";
+/// The same with types; only in builds with the feature `parquet`, which is a default.
+pub const SWEEP_PARQUET: &str = "sweep.parquet";
 /// Means and intervals.
 pub const SUMMARY_TABLE: &str = "summary.csv";
 /// What the runs belong to.
@@ -196,6 +199,8 @@ fn write_folder(
         staging.file(RUNS_FILE, |w| write_runs(header, runs, w))?;
     } else {
         staging.file(SWEEP_TABLE, |w| write_sweep_csv(header, runs, w))?;
+        #[cfg(feature = "parquet")]
+        staging.file(SWEEP_PARQUET, |w| super::columns::write_sweep_parquet(header, runs, w))?;
         staging.file(SUMMARY_TABLE, |w| write_summary_csv(header, runs, w))?;
     }
     let kind = if header.shard.is_some() { "shard" } else { "sweep" };

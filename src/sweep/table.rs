@@ -2,9 +2,9 @@
 
 use super::job::{JobKey, replication_seed};
 use super::runs::Runs;
-use super::student::{Moments, Quantiles};
 use super::study::StudyFile;
 use super::until_ci::CONFIDENCE;
+use crate::report::statistics::{Estimate, Quantiles, compare};
 use crate::results::number::rounded;
 use crate::results::tables::text::defused;
 use std::borrow::Cow;
@@ -124,27 +124,18 @@ impl PointValues {
         quantiles: &mut Quantiles,
         csv: &mut csv::Writer<W>,
     ) -> io::Result<()> {
-        let mine = &self.0[variant][metric];
-        let base = &self.0[0][metric];
-        let values: Vec<f64> = mine.iter().flatten().copied().collect();
-        csv.write_field(values.len().to_string())?;
-        interval(Moments::of(&values), quantiles, csv)?;
-        let pairs = mine.iter().zip(base).filter_map(|(a, b)| Some((*a)? - (*b)?));
-        let differences: Vec<f64> = if variant == 0 { Vec::new() } else { pairs.collect() };
-        interval(Moments::of(&differences), quantiles, csv)
+        let base = (variant > 0).then(|| self.0[0][metric].as_slice());
+        let (own, difference) = compare(&self.0[variant][metric], base, CONFIDENCE, quantiles);
+        csv.write_field(own.map_or(0, |e| e.count).to_string())?;
+        interval(own, csv)?;
+        interval(difference, csv)
     }
 }
 
 /// Mean, lower and upper end; empty where there are too few numbers.
-fn interval<W: Write>(
-    moments: Option<Moments>,
-    quantiles: &mut Quantiles,
-    csv: &mut csv::Writer<W>,
-) -> io::Result<()> {
-    let half = moments.and_then(|m| m.half_width(CONFIDENCE, quantiles));
-    let mean = moments.map(|m| m.mean);
-    let ends = mean.zip(half);
-    for value in [mean, ends.map(|(m, h)| m - h), ends.map(|(m, h)| m + h)] {
+fn interval<W: Write>(estimate: Option<Estimate>, csv: &mut csv::Writer<W>) -> io::Result<()> {
+    let ends = estimate.and_then(|e| e.ends());
+    for value in [estimate.map(|e| e.mean), ends.map(|e| e.0), ends.map(|e| e.1)] {
         csv.write_field(value.and_then(rounded).map_or(String::new(), |x| format!("{x:?}")))?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 //! The rule looks at nothing but the finished runs of the point, all replications up to a number that is itself decided by
 //! the rule; so it gives the same answer on any number of threads and machines.
 
-use super::student::{Moments, Quantiles};
+use crate::report::statistics::{Moments, Quantiles};
 use serde::{Deserialize, Serialize};
 
 /// When is a point known well enough?

@@ -13,7 +13,7 @@ use crate::engine::time::SimDuration;
 use crate::model::quantity::Quantity;
 use crate::report::human;
 use crate::report::palette::GREY;
-use crate::report::statistics::{Estimate, estimate};
+use crate::report::statistics::{Estimate, Quantiles, estimate};
 use crate::results::sweep::{SweepRow, SweepTable};
 use std::collections::BTreeMap;
 
@@ -303,8 +303,9 @@ fn series(table: &SweepTable, axis: usize, metric: &str, places: &Places, runs: 
         .enumerate()
         .map(|(index, n)| Series { name: n.clone(), index, points: Vec::new(), band: Vec::new() })
         .collect();
+    let mut quantiles = Quantiles::default();
     for ((line, place), values) in values {
-        let Some(e): Option<Estimate> = estimate(&values, CONFIDENCE) else { continue };
+        let Some(e): Option<Estimate> = estimate(&values, CONFIDENCE, &mut quantiles) else { continue };
         let x = places.values[place].1;
         lines[line].points.push((x, e.mean));
         lines[line].band.push((x, e.low().max(0.0), e.high()));
