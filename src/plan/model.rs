@@ -16,6 +16,8 @@ pub struct Size {
 /// What the loss of nodes costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Loss {
+    /// Runs that it took.
+    pub runs: u64,
     /// Sets of nodes whose loss was tried.
     pub subsets: u64,
     /// How many of them some wanted pod did not survive.
@@ -26,6 +28,13 @@ pub struct Loss {
 
 /// Most sets of nodes whose loss is tried; of more, so many are drawn by the seed.
 pub const MAX_SUBSETS: u64 = 200;
+
+/// How many sets of `lost` of `nodes` nodes are tried. Who asks for more nodes than there are loses all of them.
+pub fn subset_count(nodes: u64, lost: u64) -> u64 {
+    let lost = lost.min(nodes);
+    let all = (0..lost).try_fold(1u64, |c, i| Some(c.checked_mul(nodes - i)? / (i + 1)));
+    all.map_or(MAX_SUBSETS, |all| all.min(MAX_SUBSETS))
+}
 
 /// The simulator as the planner needs it.
 pub trait Model: Evaluate {
@@ -45,7 +54,8 @@ pub trait Model: Evaluate {
     fn workloads(&self) -> Vec<String>;
 
     /// Runs a job to its end; then, for each set of `nodes` nodes (or [`MAX_SUBSETS`] of them, drawn by the job's seed),
-    /// loses them for ever and looks whether every wanted pod runs again `within` that time, with the scenario's recovery.
+    /// loses them for ever and looks whether every wanted pod runs `within` that time, with the scenario's recovery. What
+    /// would not run then without the loss either does not count. May stop after the first set whose loss is fatal.
     ///
     /// The subsets are tried on the state at the end of the same run, each alone. An engine that can copy its state runs
     /// the job once and continues from copies; one that cannot runs it anew with the losses in its timeline.

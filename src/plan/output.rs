@@ -9,7 +9,7 @@ use super::trial::{Bench, Measured, Trial, Verdict};
 use crate::results::number;
 use crate::results::{SCHEMA_VERSION, TOOL};
 use crate::scenario::axes::cell;
-use crate::scenario::types::{Minimize, Override};
+use crate::scenario::types::{Minimize, Override, Requirement};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -63,6 +63,22 @@ pub struct LevelLimit {
     pub level: &'static str,
     /// A share, seconds, or pods lost.
     pub limit: f64,
+    /// Of `survive`: nodes lost at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<u32>,
+    /// Of `survive`: the time until all runs again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub within_seconds: Option<f64>,
+}
+
+impl LevelLimit {
+    fn of(level: &Level) -> LevelLimit {
+        let (nodes, within_seconds) = match level.requirement {
+            Requirement::Survive { nodes, within } => (Some(nodes), Some(within.as_secs_f64())),
+            _ => (None, None),
+        };
+        LevelLimit { level: level.name(), limit: level.limit(), nodes, within_seconds }
+    }
 }
 
 /// What the runs say about a level.
@@ -278,7 +294,6 @@ pub fn plan_file(subject: Subject<'_>, planning: &Planning<'_>, plan: &Plan) -> 
     let writer = Writer { bench: &bench, count_axis: plan.count_axis.as_deref(), minimize: spec.minimize };
     let configurations: Vec<Configuration> =
         plan.clusters.iter().flat_map(|a| &a.ranked).map(|s| writer.configuration(s)).collect();
-    let limit = |level: &Level| LevelLimit { level: level.name(), limit: level.limit() };
     PlanFile {
         schema_version: SCHEMA_VERSION,
         tool: TOOL.to_owned(),
@@ -291,7 +306,7 @@ pub fn plan_file(subject: Subject<'_>, planning: &Planning<'_>, plan: &Plan) -> 
             Minimize::Price => "price",
             Minimize::Nodes => "nodes",
         },
-        require: plan.levels.iter().map(limit).collect(),
+        require: plan.levels.iter().map(LevelLimit::of).collect(),
         count_axis: plan.count_axis.clone(),
         runs: plan.clusters.as_ref().map_or(0, |a| a.runs),
         exhaustive_runs: plan.clusters.as_ref().map_or(0, |a| a.exhaustive_runs),

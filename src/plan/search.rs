@@ -8,9 +8,10 @@
 //! Configurations race: the cheapest candidates of all are tried first, and a configuration whose next candidate costs more
 //! than a cluster that is known to do is out.
 
-use super::model::Size;
+use super::model::{Size, subset_count};
 use super::trial::{Bench, SCREEN, Trial, Verdict};
-use crate::scenario::types::{Minimize, Override};
+use crate::scenario::axes::cell;
+use crate::scenario::types::{Minimize, Override, Requirement};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -96,7 +97,7 @@ pub struct Answer {
     pub ranked: Vec<Searched>,
     /// Runs done.
     pub runs: u64,
-    /// Runs that trying every candidate in full would have taken.
+    /// Runs that trying every candidate in full would have taken, with every loss of nodes that is asked about.
     pub exhaustive_runs: u64,
 }
 
@@ -155,10 +156,29 @@ fn next_wave(lanes: &[Lane], probable: f64) -> Vec<usize> {
     waiting.into_iter().take(take).map(|(_, i)| i).collect()
 }
 
+/// Runs per replication of trying every candidate of a lane: one each, and one for every loss of nodes that is asked about.
+fn exhaustive_runs(lane: &Lane, question: &Question<'_>) -> u64 {
+    let candidates = question.counts.len() as u64;
+    let survive = question.bench.levels.iter().find_map(|level| match level.requirement {
+        Requirement::Survive { nodes, .. } => Some(u64::from(nodes)),
+        _ => None,
+    });
+    let value =
+        |index: usize| -> Option<f64> { cell(&question.counts.get(index)?.first()?.value).parse().ok() };
+    let known = lane.sizes.iter().find_map(|(i, size)| Some((*i, size.as_ref().ok()?.nodes)));
+    let (Some(lost), Some((at, nodes))) = (survive, known) else { return candidates };
+    // Candidates differ in the number of one group's nodes.
+    let nodes_of = |index: usize| {
+        let more = value(index).zip(value(at)).map_or(0.0, |(a, b)| a - b);
+        (nodes as f64 + more).max(0.0) as u64
+    };
+    candidates + (0..question.counts.len()).map(|i| subset_count(nodes_of(i), lost)).sum::<u64>()
+}
+
 fn finish(lanes: Vec<Lane>, question: &Question<'_>) -> Answer {
     let runs = lanes.iter().map(Lane::runs).sum();
     let full = u64::from(question.bench.replications());
-    let exhaustive_runs = lanes.len() as u64 * question.counts.len() as u64 * full;
+    let exhaustive_runs = lanes.iter().map(|lane| exhaustive_runs(lane, question) * full).sum();
     let mut ranked: Vec<Searched> = lanes.into_iter().map(Lane::finish).collect();
     let group = |s: &Searched| match s.state {
         State::Met(_) => 0,

@@ -26,8 +26,14 @@ pub fn render(plan: &PlanFile) -> String {
 }
 
 fn clusters(out: &mut String, plan: &PlanFile) {
-    let levels: Vec<String> =
-        plan.require.iter().map(|l| format!("{} <= {}", l.level, value_text(l.level, l.limit))).collect();
+    let levels: Vec<String> = plan
+        .require
+        .iter()
+        .map(|l| match l.nodes {
+            Some(nodes) => format!("the loss of any {} survived", human::plural(u64::from(nodes), "node")),
+            None => format!("{} <= {}", l.level, value_text(l.level, l.limit)),
+        })
+        .collect();
     let what = if plan.minimize == "price" { "Cheapest" } else { "Smallest" };
     let _ = writeln!(
         out,
@@ -115,8 +121,12 @@ fn verdict(plan: &PlanFile, best: &Configuration) -> String {
     let levels: Vec<String> = cluster
         .levels
         .iter()
-        .map(|l| {
-            format!("{} {} (bound {})", l.level, value_text(l.level, l.mean), value_text(l.level, l.bound))
+        .map(|l| match l.level {
+            "survive" => "every loss survived".to_owned(),
+            _ => {
+                let (mean, bound) = (value_text(l.level, l.mean), value_text(l.level, l.bound));
+                format!("{} {mean} (bound {bound})", l.level)
+            }
         })
         .collect();
     let mut text = format!("Best: {count}{}: {}", name(best), levels.join(", "));
@@ -144,13 +154,17 @@ fn value_text(level: &str, value: f64) -> String {
 
 fn unmet_text(level: &LevelResult) -> String {
     if level.level == "survive" {
-        return "survive fails".to_owned();
+        return "a loss of nodes is not survived".to_owned();
     }
     let limit = value_text(level.level, level.limit);
     if level.mean > level.limit {
         return format!("{} {} > {limit}", level.level, value_text(level.level, level.mean));
     }
-    format!("{} may be up to {} > {limit}", level.level, value_text(level.level, level.bound))
+    match value_text(level.level, level.bound) {
+        // Above it by less than is shown.
+        bound if bound == limit => format!("{} may be slightly more than {limit}", level.level),
+        bound => format!("{} may be up to {bound} > {limit}", level.level),
+    }
 }
 
 fn binding_text(plan: &PlanFile, binding: &Binding) -> String {
@@ -159,7 +173,7 @@ fn binding_text(plan: &PlanFile, binding: &Binding) -> String {
     if !unmet.is_empty() {
         parts.push(unmet.join(", "));
     }
-    parts.extend(binding.pods_lost.map(|n| format!("{} lost for ever", human::plural(n, "pod"))));
+    parts.extend(binding.pods_lost.map(|n| format!("{} do not run again", human::plural(n, "pod"))));
     parts
         .extend(binding.fullest.as_ref().map(|f| format!("{} {} used", f.resource, human::percent(f.share))));
     parts.extend(binding.reason.as_ref().map(|r| format!("\"{}\"", human::shortened(r, 90))));
@@ -171,11 +185,15 @@ fn binding_text(plan: &PlanFile, binding: &Binding) -> String {
     format!("{at}{}", parts.join("; "))
 }
 
-/// What fills first, after growth.
-fn filled(plan: &PlanFile, binding: Option<&Binding>) -> String {
+/// What fills first, after growth; `begin` leads to it.
+fn filled(plan: &PlanFile, begin: &str, binding: Option<&Binding>) -> String {
     let bare = PlanFile { count_axis: None, ..plan.clone() };
-    binding.map_or(String::new(), |b| format!("; the next one breaks it: {}", binding_text(&bare, b)))
+    binding.map_or(String::new(), |b| format!("{begin}{}", binding_text(&bare, b)))
 }
+
+/// Before the reason why one more does not fit, and why not even what there is does.
+const NEXT: &str = "; the next one breaks it: ";
+const NOW: &str = ": ";
 
 fn fit_line(plan: &PlanFile, fit: &FitAnswer) -> String {
     let what = fit.workloads.join(" and ");
@@ -185,7 +203,7 @@ fn fit_line(plan: &PlanFile, fit: &FitAnswer) -> String {
         None => format!(
             "{}: not even the {now} sets of {what} fit now{}.\n",
             fit.variant,
-            filled(plan, fit.binding.as_ref())
+            filled(plan, NOW, fit.binding.as_ref())
         ),
         Some(more) => {
             let at_least = if fit.unbounded { "at least " } else { "" };
@@ -194,7 +212,7 @@ fn fit_line(plan: &PlanFile, fit: &FitAnswer) -> String {
                 fit.variant,
                 human::plural(more, "more set"),
                 plan.replications,
-                filled(plan, fit.binding.as_ref())
+                filled(plan, NEXT, fit.binding.as_ref())
             )
         }
     }
@@ -210,7 +228,7 @@ fn forecast_line(plan: &PlanFile, f: &ForecastAnswer) -> String {
             "{}: {} does not fit even now{}.\n",
             f.variant,
             f.workload,
-            filled(plan, f.binding.as_ref())
+            filled(plan, NOW, f.binding.as_ref())
         ),
         (Some(until), None) => {
             format!(
@@ -228,7 +246,7 @@ fn forecast_line(plan: &PlanFile, f: &ForecastAnswer) -> String {
             f.sets.unwrap_or(f.now),
             human::span(until),
             human::span(breaks),
-            filled(plan, f.binding.as_ref())
+            filled(plan, NEXT, f.binding.as_ref())
         ),
     }
 }

@@ -90,6 +90,6 @@ impl Model for Bins {
         let room = left * number(job.settings, "split", 1);
         let items = number(job.settings, "workload.generate[w].sets", self.items);
         let lost = items.saturating_sub(room);
-        Ok(Loss { subsets: 5, fatal: if lost > 0 { 5 } else { 0 }, worst_pods: lost })
+        Ok(Loss { runs: 6, subsets: 5, fatal: if lost > 0 { 5 } else { 0 }, worst_pods: lost })
     }
 }

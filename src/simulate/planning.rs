@@ -7,6 +7,7 @@ use crate::engine::samplers;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::plan::model::MAX_SUBSETS;
 use crate::plan::{Loss, Model, Size};
+use crate::results::VariantOutput;
 use crate::scenario::Override;
 use crate::scenario::types::ClusterSpec;
 use crate::sweep::Job;
@@ -50,15 +51,22 @@ impl Model for Simulator {
         let before = self.measure(&prepared, job.variant)?;
         let names: Vec<&str> = before.nodes.iter().filter(|n| n.exists).map(|n| n.name.as_str()).collect();
         let end = SimDuration::from_secs_f64(before.summary.simulated_seconds);
-        let subsets = subsets(names.len(), nodes as usize, job.seed);
-        let mut loss = Loss::default();
-        for some in subsets.chunks(LOSSES_AT_ONCE) {
+        let mut loss = Loss { runs: 1, ..Loss::default() };
+        // A run without a duration ended when nothing could change any more; others go on without the loss as well.
+        let without_loss = if prepared.plan.duration.is_none() {
+            not_running(&before)
+        } else {
+            loss.runs += 1;
+            not_running(&self.measure(&without(&prepared, &[], end, within), job.variant)?)
+        };
+        for some in subsets(names.len(), nodes as usize, job.seed).chunks(LOSSES_AT_ONCE) {
             let lost = |subset: &Vec<usize>| -> Result<u64, String> {
                 let gone: Vec<&str> = subset.iter().map(|i| names[*i]).collect();
                 let after = self.measure(&without(&prepared, &gone, end, within), job.variant)?;
-                Ok(after.summary.pods.stuck.saturating_sub(before.summary.pods.stuck))
+                Ok(not_running(&after).saturating_sub(without_loss))
             };
             let lost: Vec<u64> = some.par_iter().map(lost).collect::<Result<_, _>>()?;
+            loss.runs += lost.len() as u64;
             loss.subsets += lost.len() as u64;
             loss.fatal += lost.iter().filter(|n| **n > 0).count() as u64;
             loss.worst_pods = loss.worst_pods.max(lost.into_iter().max().unwrap_or(0));
@@ -68,6 +76,12 @@ impl Model for Simulator {
         }
         Ok(loss)
     }
+}
+
+/// Wanted pods that do not run at the end. Not the stuck ones: a pod may have too little time left to become stuck.
+fn not_running(output: &VariantOutput) -> u64 {
+    let pods = &output.summary.pods;
+    pods.wanted.saturating_sub(pods.running)
 }
 
 /// Price per hour of the generated nodes; what exists already (manifests, traces) costs nothing more. `None` if a group that
@@ -103,11 +117,10 @@ fn without(prepared: &Prepared, gone: &[&str], end: SimDuration, within: SimDura
     }
 }
 
-/// All sets of `k` of `n`, or [`MAX_SUBSETS`] different ones drawn by the seed if there are more. Ascending.
+/// All sets of `k` of `n`, or [`MAX_SUBSETS`] different ones drawn by the seed if there are more. Ascending. Of fewer than `k`
+/// nodes, all are lost.
 fn subsets(n: usize, k: usize, seed: u64) -> Vec<Vec<usize>> {
-    if k > n {
-        return Vec::new();
-    }
+    let k = k.min(n);
     let count = (0..k).try_fold(1u64, |c, i| Some(c.checked_mul((n - i) as u64)? / (i as u64 + 1)));
     if count.is_some_and(|count| count <= MAX_SUBSETS) {
         return combinations(n, k);
@@ -145,13 +158,18 @@ fn combinations(n: usize, k: usize) -> Vec<Vec<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::model::subset_count;
 
     #[test]
     fn all_subsets_or_two_hundred_of_them() {
         assert_eq!(subsets(4, 2, 1), [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]);
         assert_eq!(subsets(3, 3, 1), [[0, 1, 2]]);
         assert_eq!(subsets(3, 0, 1), [Vec::<usize>::new()]);
-        assert!(subsets(2, 3, 1).is_empty());
+        assert_eq!(subsets(2, 3, 1), [[0, 1]]);
+        for (n, k) in [(4, 2), (3, 3), (3, 0), (2, 3), (200, 1), (20, 3)] {
+            let count = subset_count(n as u64, k as u64);
+            assert_eq!(subsets(n, k, 1).len() as u64, count, "{k} of {n}");
+        }
         assert_eq!(subsets(200, 1, 1).len(), 200);
         // 20 over 3 is 1140.
         let drawn = subsets(20, 3, 1);

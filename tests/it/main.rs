@@ -2,7 +2,9 @@
 
 mod cli;
 mod conformance;
+mod deploy;
 mod explain;
 mod golden;
 mod layers;
+mod plan;
 mod trace;

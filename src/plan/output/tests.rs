@@ -21,6 +21,7 @@ fn planned(minimize: Minimize, most: u64) -> PlanFile {
         confidence: 0.95,
         // The made-up cluster knows the axis as `count`; the planner, by its ending.
         vary: vec![axis("cluster.nodes[db].count", (1..=most).collect()), axis("split", vec![1, 2, 4, 200])],
+        variants: Vec::new(),
         minimize,
         replications: 10,
         fit: vec![vec![named("w")]],

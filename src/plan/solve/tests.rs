@@ -19,6 +19,7 @@ fn spec(vary: Vec<Axis>) -> PlanSpec {
         require: vec![Spanned { value: Requirement::Stuck(0.0), span }],
         confidence: 0.95,
         vary,
+        variants: Vec::new(),
         minimize: Minimize::Nodes,
         replications: 10,
         fit: Vec::new(),
