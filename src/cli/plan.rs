@@ -68,7 +68,8 @@ pub fn run(args: &Args) -> Answer {
         return Err(Diagnostics::new(missing, base.sources).into());
     }
     let spec = spec(args, &base)?;
-    let variants = super::run::chosen(base.scenario.variants.clone(), &args.variants)?;
+    let all = base.scenario.variants.clone();
+    let variants = super::run::chosen_of(all, &spec.variants, &args.variants, &base)?;
     let names: Vec<String> = variants.iter().map(|v| v.name.value.clone()).collect();
     let simulator = Simulator::new(file, sets, variants, Options::default());
     let planning = Planning {

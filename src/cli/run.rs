@@ -213,6 +213,28 @@ pub fn chosen(variants: Vec<Variant>, names: &[String]) -> Result<Vec<Variant>, 
     Ok(variants.into_iter().filter(|v| names.is_empty() || names.contains(&v.name.value)).collect())
 }
 
+/// The variants that an axis over `variants` names (none: all), of these those that the command line names.
+///
+/// # Errors
+/// If a name is not that of a variant.
+pub fn chosen_of(
+    variants: Vec<Variant>,
+    axis: &[Spanned<String>],
+    names: &[String],
+    base: &Loaded,
+) -> Result<Vec<Variant>, Failure> {
+    let known: Vec<String> = variants.iter().map(|v| v.name.value.clone()).collect();
+    if let Some(unknown) = axis.iter().find(|name| !known.contains(&name.value)) {
+        let message = format!("there is no variant `{}`", crate::diagnostic::escape(&unknown.value));
+        let hint = did_you_mean(&unknown.value, known.iter().map(String::as_str))
+            .unwrap_or_else(|| format!("there are: {}", known.join(", ")));
+        let error = Diagnostic::error(Code::UnknownVariant, message).at(unknown.span).help(hint);
+        return Err(Diagnostics::new(vec![error], base.sources.clone()).into());
+    }
+    let of_axis: Vec<String> = axis.iter().map(|name| name.value.clone()).collect();
+    Ok(chosen(chosen(variants, &of_axis)?, names)?)
+}
+
 /// Runs everything and writes the results.
 ///
 /// # Errors

@@ -189,7 +189,8 @@ fn resolve(args: &Args) -> Result<(Study, Simulator), Failure> {
     texts.extend(args.seed.map(|seed| format!("seed={seed}")));
     let sets = file.parse_sets(&texts)?;
     let base = file.resolve(&sets)?;
-    let variants = super::run::chosen(base.scenario.variants.clone(), &args.variants)?;
+    let (all, axis) = (base.scenario.variants.clone(), &base.scenario.sweep.variants);
+    let variants = super::run::chosen_of(all, axis, &args.variants, &base)?;
     let mut study = study(&base, variants.iter().map(|v| v.name.value.clone()).collect())?;
     study.until_ci = until_ci(args)?;
     let simulator = Simulator::new(file, sets, variants, Options::default());

@@ -121,6 +121,20 @@ fn shape(ctx: &mut Ctx, map: &mut Map<'_>) -> Option<Shape> {
     }
 }
 
+/// `1.37`, or by shape `{i4i.4xlarge: 1.37, i3en.6xlarge: 2.71}`: a plan varies the shape, and the price goes with it. A shape
+/// that is not named has no price.
+fn price(ctx: &mut Ctx, value: &Value, path: &str, shape: Option<&str>) -> Option<Option<f64>> {
+    if value.as_map().is_none() {
+        return number(0.0..=1e9)(ctx, value, path).map(Some);
+    }
+    let mut prices = string_map(ctx, value, path, number(0.0..=1e9))?;
+    if shape.is_none() {
+        let message = format!("`{path}`: prices by shape need a `shape`");
+        ctx.error(Diagnostic::error(Code::Conflict, message).at(value.span));
+    }
+    Some(shape.and_then(|shape| prices.remove(shape)))
+}
+
 fn node_group(ctx: &mut Ctx, value: &Value, path: &str) -> Option<NodeGroup> {
     let mut map = Map::open(ctx, value, path)?;
     let name = map.require(ctx, "name", spanned);
@@ -141,7 +155,8 @@ fn node_group(ctx: &mut Ctx, value: &Value, path: &str) -> Option<NodeGroup> {
     let labels = map.read(ctx, "labels", |c, v, p| string_map(c, v, p, label_text)).unwrap_or_default();
     let taints = taints(ctx, &mut map);
     let (reserved_cpu, reserved_memory) = reserved(ctx, &mut map);
-    let price = map.read(ctx, "price", number(0.0..=1e9));
+    let of_shape = shape.as_ref().map(|s| s.name.clone());
+    let price = map.read(ctx, "price", |c, v, p| price(c, v, p, of_shape.as_deref())).flatten();
     let mut free = shape.as_ref().map(|s| s.disks.clone()).unwrap_or_default();
     let mut disks = Vec::new();
     for (path, item) in map.list(ctx, "disks") {

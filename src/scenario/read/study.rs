@@ -17,6 +17,9 @@ const MAX_REPLICATIONS: u32 = 10_000_000;
 /// Points of a sampled design.
 const MAX_SAMPLE: u32 = 10_000_000;
 
+/// The path of an axis over variants.
+const VARIANTS: &str = "variants";
+
 /// `variants`; both binding modes if there is none.
 pub fn variants(ctx: &mut Ctx, map: &mut Map<'_>) -> Vec<Variant> {
     let items = map.list(ctx, "variants");
@@ -82,12 +85,12 @@ pub fn sweep(ctx: &mut Ctx, value: Option<&Value>) -> Sweep {
     let none = Sweep { replications: 1, ..Sweep::default() };
     let Some(mut map) = value.and_then(|v| Map::open(ctx, v, "sweep")) else { return none };
     let replications = map.or_default(ctx, "replications", 1, count(1..=MAX_REPLICATIONS));
-    let axes = axis_list(ctx, &mut map, "axes");
+    let (axes, variants) = axis_list(ctx, &mut map, "axes");
     let design = map.read(ctx, "design", design).unwrap_or_default();
     let filters =
         map.list(ctx, "filters").into_iter().filter_map(|(path, item)| spanned(ctx, item, &path)).collect();
     map.finish(ctx);
-    Sweep { replications, axes, design, filters }
+    Sweep { replications, axes, design, filters, variants }
 }
 
 /// `grid`, or one of `{random: n}`, `{latinHypercube: n}`, `{sobol: n}`.
@@ -118,10 +121,16 @@ fn design(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Design> {
     points.map(make)
 }
 
-fn axis_list(ctx: &mut Ctx, map: &mut Map<'_>, key: &'static str) -> Vec<Axis> {
+/// The axes, and the variants that an axis over them names.
+fn axis_list(ctx: &mut Ctx, map: &mut Map<'_>, key: &'static str) -> (Vec<Axis>, Vec<Spanned<String>>) {
     let mut all: Vec<Axis> = Vec::new();
+    let mut variants: Vec<Spanned<String>> = Vec::new();
     for (path, item) in map.list(ctx, key) {
-        all.extend(axes::axis(ctx, item, &path));
+        if item.get("path").and_then(Value::as_text) == Some(VARIANTS) {
+            variants.extend(variant_axis(ctx, item, &path));
+        } else {
+            all.extend(axes::axis(ctx, item, &path));
+        }
     }
     for (i, axis) in all.iter().enumerate() {
         if all[..i].iter().any(|a| a.path.value == axis.path.value) {
@@ -129,7 +138,22 @@ fn axis_list(ctx: &mut Ctx, map: &mut Map<'_>, key: &'static str) -> Vec<Axis> {
             ctx.error(Diagnostic::error(Code::DuplicateName, message).at(axis.path.span));
         }
     }
-    all
+    (all, variants)
+}
+
+/// `{path: variants, values: [immediate, lvm]}`. Every variant is run at every point anyway; this says which.
+fn variant_axis(ctx: &mut Ctx, value: &Value, path: &str) -> Vec<Spanned<String>> {
+    let Some(mut map) = Map::open(ctx, value, path) else { return Vec::new() };
+    map.require(ctx, "path", spanned);
+    let names: Vec<Spanned<String>> =
+        map.list(ctx, "values").into_iter().filter_map(|(path, item)| spanned(ctx, item, &path)).collect();
+    if names.is_empty() {
+        let message = format!("`{path}` names no variant");
+        ctx.error(Diagnostic::error(Code::MissingKey, message).at(value.span));
+    }
+    check_unique(ctx, &join(path, "values"), names.iter());
+    map.finish(ctx);
+    names
 }
 
 /// `plan`.
@@ -152,11 +176,11 @@ pub fn plan(ctx: &mut Ctx, value: &Value, path: &str) -> Option<PlanSpec> {
             Diagnostic::error(Code::OutOfRange, message).at(map.key_span("confidence").unwrap_or(map.span)),
         );
     }
-    let vary = axis_list(ctx, &mut map, "vary");
+    let (vary, variants) = axis_list(ctx, &mut map, "vary");
     let words = [("price", Minimize::Price), ("nodes", Minimize::Nodes)];
     let minimize = read_or(ctx, &mut map, "minimize", ("nodes", Minimize::Nodes), choice(&words));
     map.finish(ctx);
-    Some(PlanSpec { require: require?, confidence, vary, minimize, replications, fit, forecast })
+    Some(PlanSpec { require: require?, confidence, vary, variants, minimize, replications, fit, forecast })
 }
 
 /// `fit: [shop, [shop, web]]`.

@@ -219,7 +219,12 @@ const NODE_GROUP: &[Key] = &[
         "none",
         "allocatable = capacity - reserved",
     ),
-    key("price", Number, "", "price of one node per hour, for `plan`"),
+    key(
+        "price",
+        OneOf(&[Number, Map(&Number)]),
+        "",
+        "price of one node per hour, for `plan`; or by shape: {i4i.4xlarge: 1.37}",
+    ),
     key("disks", List(&Object(DISK)), "", "disks that become volumes"),
 ];
 
@@ -593,7 +598,7 @@ const AXIS: &[Key] = &[
 
 const SWEEP: &[Key] = &[
     key("replications", Int(1, 10_000_000), "1", "runs per point and variant, with seeds of their own"),
-    key("axes", List(&Object(AXIS)), "", "parameters"),
+    key("axes", List(&Object(AXIS)), "", "parameters; the path `variants` says which variants are run"),
     key(
         "design",
         OneOf(&[

@@ -38,6 +38,8 @@ pub struct Sweep {
     pub design: Design,
     /// Conditions on the axes that a point must meet; they are read by [`crate::sweep`].
     pub filters: Vec<Spanned<String>>,
+    /// The variants of an axis whose path is `variants`; empty: all. They are run at every point, so this is no axis of points.
+    pub variants: Vec<Spanned<String>>,
 }
 
 /// `sweep.design`: all points of the grid, or a sample.
@@ -81,6 +83,8 @@ pub struct PlanSpec {
     pub confidence: f64,
     /// What may be changed.
     pub vary: Vec<Axis>,
+    /// The variants of an entry whose path is `variants`; empty: all.
+    pub variants: Vec<Spanned<String>>,
     /// What is made small.
     pub minimize: Minimize,
     /// Paired replications on which a level is judged, at least 10.
@@ -98,6 +102,7 @@ impl Default for PlanSpec {
             require: Vec::new(),
             confidence: 0.95,
             vary: Vec::new(),
+            variants: Vec::new(),
             minimize: Minimize::Nodes,
             replications: 10,
             fit: Vec::new(),

@@ -20,6 +20,7 @@ fn sweep(lengths: &[u32], design: Design, filters: &[&str]) -> Sweep {
         replications: 1,
         axes: lengths.iter().enumerate().map(|(i, n)| axis(&format!("a{i}"), *n)).collect(),
         design,
+        variants: Vec::new(),
         filters: filters.iter().map(filter).collect(),
     }
 }
