@@ -48,7 +48,8 @@ pub fn grow(
     most: u64,
     settings: &dyn Fn(u64) -> Vec<Override>,
 ) -> Growth {
-    let mut search = Growing { bench, variant, settings, trials: BTreeMap::new(), good: None, bad: None };
+    let (trials, depth) = (BTreeMap::new(), SCREEN);
+    let mut search = Growing { bench, variant, settings, trials, depth, good: None, bad: None };
     search.narrow(most);
     // Only screened so far: the last good one must hold in full, and the next three must break.
     while let Some(good) = search.good {
@@ -76,6 +77,8 @@ struct Growing<'a> {
     variant: &'a (u32, String),
     settings: &'a dyn Fn(u64) -> Vec<Override>,
     trials: BTreeMap<u64, Trial>,
+    /// Replications after which a step on the way is believed; more whenever one was believed wrongly.
+    depth: u32,
     /// The largest step that does, as far as is known, and the smallest above it that does not.
     good: Option<u64>,
     bad: Option<u64>,
@@ -96,7 +99,7 @@ impl Growing<'_> {
                 (Some(good), Some(bad)) => good + (bad - good) / 2,
             };
             stride *= 2;
-            if self.does(next, SCREEN) {
+            if self.does(next, self.depth) {
                 self.good = Some(next);
             } else {
                 self.bad = Some(next);
@@ -107,6 +110,7 @@ impl Growing<'_> {
     /// What seemed to do does not.
     fn step_back(&mut self, step: u64) {
         self.bad = Some(step);
+        self.depth = (self.depth * 2).min(self.bench.replications());
         let good = |t: &Trial| matches!(t.verdict, Verdict::Met | Verdict::Open);
         self.good = self.trials.range(..step).rev().find(|(_, t)| good(t)).map(|(step, _)| *step);
     }

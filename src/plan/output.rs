@@ -4,7 +4,7 @@ use super::fit::Growth;
 use super::level::Level;
 use super::model::Size;
 use super::search::{Answer, Searched, State, cost};
-use super::solve::{Fit, Forecasted, Plan, Planning};
+use super::solve::{Fit, Forecasted, NOBODY_STUCK, Plan, Planning};
 use super::trial::{Bench, Measured, Trial, Verdict};
 use crate::results::number;
 use crate::results::{SCHEMA_VERSION, TOOL};
@@ -291,6 +291,8 @@ pub struct Subject<'a> {
 pub fn plan_file(subject: Subject<'_>, planning: &Planning<'_>, plan: &Plan) -> PlanFile {
     let spec = planning.spec;
     let bench = Bench::new(planning.model, &plan.levels, spec.confidence, spec.replications, planning.seed);
+    let first_stuck =
+        Bench::new(planning.model, &NOBODY_STUCK, spec.confidence, spec.replications, planning.seed);
     let writer = Writer { bench: &bench, count_axis: plan.count_axis.as_deref(), minimize: spec.minimize };
     let configurations: Vec<Configuration> =
         plan.clusters.iter().flat_map(|a| &a.ranked).map(|s| writer.configuration(s)).collect();
@@ -313,11 +315,12 @@ pub fn plan_file(subject: Subject<'_>, planning: &Planning<'_>, plan: &Plan) -> 
         answer: configurations.first().filter(|c| c.state == "met").map(|_| 0),
         pareto: plan.clusters.as_ref().map(|a| writer.pareto(a)).unwrap_or_default(),
         configurations,
-        fit: plan.fits.iter().map(|f| writer.fit(f)).collect(),
+        fit: plan.fits.iter().map(|f| Writer { bench: &first_stuck, ..writer }.fit(f)).collect(),
         forecast: plan.forecasts.iter().map(|f| writer.forecast(f)).collect(),
     }
 }
 
+#[derive(Clone, Copy)]
 struct Writer<'a> {
     bench: &'a Bench<'a>,
     count_axis: Option<&'a str>,

@@ -12,8 +12,8 @@ use crate::report::plots::lines::{
 
 /// The picture's file name.
 pub const PICTURE: &str = "pareto.svg";
-/// More configurations than this would not be told apart; the best are named.
-const MOST_NAMES: usize = 8;
+/// There are no more colours; the best are named.
+const MOST_NAMES: usize = 6;
 const PLOT_HEIGHT: f64 = 560.0;
 const GAP: f64 = 80.0;
 

@@ -212,6 +212,9 @@ struct Lane {
     /// The smallest candidate that does, as far as is known.
     high: Option<usize>,
     next: Option<Next>,
+    /// Replications after which a candidate on the way is believed. Doubled whenever one was believed wrongly: where the levels
+    /// are a matter of luck, the search would creep from one such candidate to the next.
+    depth: u32,
     state: Option<State>,
     error: Option<String>,
 }
@@ -224,6 +227,7 @@ impl Lane {
             sizes: BTreeMap::new(),
             high: None,
             next: None,
+            depth: SCREEN,
             state: None,
             error: None,
         };
@@ -269,7 +273,7 @@ impl Lane {
             Ok(cost) if cost <= limit => self.next = Some(Next { index, cost, depth }),
             // Galloping jumped beyond the limit: what lies between is still worth a look.
             Ok(_) => match self.largest_within(question, limit, index) {
-                Some(index) => self.next = Some(Next { index, cost: limit, depth: SCREEN }),
+                Some(index) => self.next = Some(Next { index, cost: limit, depth: self.depth }),
                 None => self.state = Some(self.known_answer().map_or(State::Dominated, State::Met)),
             },
         }
@@ -316,17 +320,17 @@ impl Lane {
         let Some(high) = self.high else {
             // Gallop: 0, 1, 3, 7, 15 ... and the last one.
             return match low {
-                None => Some((0, SCREEN)),
+                None => Some((0, self.depth)),
                 Some(low) if low >= last => {
                     self.state = Some(if self.all_failed() { State::Failed } else { State::Unmet });
                     None
                 }
-                Some(low) => Some(((2 * low + 1).min(last), SCREEN)),
+                Some(low) => Some(((2 * low + 1).min(last), self.depth)),
             };
         };
         let below = low.map_or(0, |low| low + 1);
         if below < high {
-            return Some((below + (high - below) / 2, SCREEN));
+            return Some((below + (high - below) / 2, self.depth));
         }
         if self.trials.get(&high).is_some_and(|t| t.verdict == Verdict::Open) {
             return Some((high, full));
@@ -366,6 +370,7 @@ impl Lane {
             }
             Verdict::Unmet | Verdict::Failed if self.high == Some(index) => {
                 // It looked as if it did. The next larger one that still looks so takes its place, if there is one.
+                self.depth = (self.depth * 2).min(question.bench.replications());
                 self.high = self
                     .trials
                     .range(index + 1..)

@@ -14,6 +14,9 @@ pub const MAX_CONFIGURATIONS: u64 = 10_000;
 /// Most sets that a workload is grown by, to see how many more fit.
 pub const MOST_MORE: u64 = 1_000_000;
 
+/// The level of how many more fit, and of growth without a level.
+pub const NOBODY_STUCK: [Level; 1] = [Level { requirement: Requirement::Stuck(0.0) }];
+
 /// A plan to be made.
 pub struct Planning<'a> {
     /// What is asked.
@@ -116,13 +119,12 @@ pub fn solve(planning: &Planning<'_>, progress: &mut dyn Progress) -> Result<Pla
         };
         plan.clusters = Some(search(&question, &mut |runs, open| progress.clusters(runs, open)));
     }
-    // Without a level, the first stuck pod is the limit.
-    let nobody_stuck = [Level { requirement: Requirement::Stuck(0.0) }];
-    let limits = if plan.levels.is_empty() { &nobody_stuck[..] } else { &plan.levels };
+    // How many more fit: until the first pod is stuck. Growth is followed until a level breaks; without a level, likewise.
+    let limits = if plan.levels.is_empty() { &NOBODY_STUCK[..] } else { &plan.levels };
     for variant in (0u32..).zip(planning.variants.iter().cloned()) {
         for workloads in &spec.fit {
             progress.begin(&format!("how many more of {} fit, {}", joined(workloads), variant.1));
-            plan.fits.push(fit(planning, &bench(limits), &variant, workloads)?);
+            plan.fits.push(fit(planning, &bench(&NOBODY_STUCK), &variant, workloads)?);
         }
         for forecast in &spec.forecast {
             progress.begin(&format!("growth of {}, {}", forecast.workload.value, variant.1));
@@ -130,7 +132,7 @@ pub fn solve(planning: &Planning<'_>, progress: &mut dyn Progress) -> Result<Pla
         }
     }
     if plan.levels.is_empty() {
-        plan.levels = nobody_stuck.to_vec();
+        plan.levels = NOBODY_STUCK.to_vec();
     }
     Ok(plan)
 }
