@@ -3,9 +3,12 @@
 use super::node_lifecycle::condition_taints;
 use crate::engine::time::SimTime;
 use crate::model::cluster::Cluster;
-use crate::model::ids::{ClaimId, JobId, NodeId, PodId, ReplicaSetId, StatefulSetId, Uid, VolumeId};
+use crate::model::ids::{
+    ClaimId, ClaimSpecId, JobId, NodeId, PodId, ReplicaSetId, StatefulSetId, Uid, VolumeId,
+};
 use crate::model::names::{Name, Sym};
 use crate::model::pod::{Pod, PodOwner, PodPhase};
+use crate::model::spec::PodVolume;
 use crate::model::volume::{Claim, ClaimOwner, ClaimPhase};
 use crate::model::workload::ClaimTemplate;
 
@@ -20,6 +23,15 @@ pub enum Write {
         ordinal: u32,
         /// Which template.
         template: u32,
+    },
+    /// Creates the claim of a pod's generic ephemeral volume.
+    CreateEphemeralClaim {
+        /// The pod.
+        pod: PodId,
+        /// Its uid.
+        uid: Uid,
+        /// Which of its volumes.
+        volume: u32,
     },
     /// Creates a StatefulSet's pod.
     CreateSetPod {
@@ -141,6 +153,9 @@ pub fn apply(cluster: &mut Cluster, write: Write, now: SimTime) -> Result<(), Re
         Write::CreateSetClaim { set, ordinal, template } => {
             create_set_claim(cluster, set, ordinal, template, now)
         }
+        Write::CreateEphemeralClaim { pod, uid, volume } => {
+            create_ephemeral_claim(cluster, pod, uid, volume, now)
+        }
         Write::CreateSetPod { set, ordinal } => create_set_pod(cluster, set, ordinal, now),
         Write::CreateReplica(set) => create_replica(cluster, set, now),
         Write::CreateJobPod(job) => create_job_pod(cluster, job, now),
@@ -259,6 +274,17 @@ pub fn create_claim(
     now: SimTime,
 ) -> Result<ClaimId, Refused> {
     let name = cluster.names.prefixed_name(template.prefix, pod);
+    create_named_claim(cluster, namespace, name, template.spec, owner, now)
+}
+
+fn create_named_claim(
+    cluster: &mut Cluster,
+    namespace: Sym,
+    name: Name,
+    spec: ClaimSpecId,
+    owner: ClaimOwner,
+    now: SimTime,
+) -> Result<ClaimId, Refused> {
     if cluster.claim_by_name(namespace, name).is_some() {
         return Err(Refused::AlreadyExists);
     }
@@ -266,7 +292,7 @@ pub fn create_claim(
         uid: cluster.new_uid(),
         namespace,
         name,
-        spec: template.spec,
+        spec,
         volume_name: None,
         bind_completed: false,
         bound_by_controller: false,
@@ -321,6 +347,24 @@ fn create_set_claim(
     let template = *set.claims.get(template as usize).ok_or(Refused::NotFound)?;
     let pod = cluster.names.child(parent, ordinal);
     create_claim(cluster, namespace, pod, template, ClaimOwner::None, now).map(|_| ())
+}
+
+fn create_ephemeral_claim(
+    cluster: &mut Cluster,
+    pod: PodId,
+    uid: Uid,
+    volume: u32,
+    now: SimTime,
+) -> Result<(), Refused> {
+    let row = cluster.pods().get(pod).filter(|row| row.uid == uid).ok_or(Refused::NotFound)?;
+    let spec = cluster.spec(row.spec);
+    let Some(&PodVolume::Ephemeral { suffix, claim: Some(claim) }) = spec.volumes.get(volume as usize) else {
+        return Err(Refused::NotFound);
+    };
+    let (namespace, name) = (spec.namespace, row.name);
+    let text = format!("{}-{}", cluster.names.show(name), cluster.names.text(suffix));
+    let name = cluster.names.name(&text);
+    create_named_claim(cluster, namespace, name, claim, ClaimOwner::Object(uid), now).map(|_| ())
 }
 
 fn create_set_pod(

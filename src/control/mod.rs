@@ -7,6 +7,7 @@
 pub mod api;
 pub mod copies;
 pub mod disruption;
+pub mod ephemeral;
 pub mod job;
 pub mod kubelet;
 pub mod node_lifecycle;

@@ -106,7 +106,7 @@ impl Fixture {
         let mut list = Vec::new();
         for volume in volumes {
             list.push(match volume.strip_prefix('~') {
-                Some(suffix) => PodVolume::Ephemeral { suffix: self.sym(suffix) },
+                Some(suffix) => PodVolume::Ephemeral { suffix: self.sym(suffix), claim: None },
                 None => PodVolume::Claim { name: self.cluster.names.name(volume), read_only: false },
             });
         }

@@ -1,6 +1,6 @@
 //! Pod specs, compiled once and shared by all replicas of a workload.
 
-use super::ids::LabelSetId;
+use super::ids::{ClaimSpecId, LabelSetId};
 use super::labels::{LabelSelector, LabelSet, NodeSelector, NodeSelectorTerm};
 use super::names::{Name, Names, Sym};
 use super::resources::Resources;
@@ -114,6 +114,8 @@ pub enum PodVolume {
     Ephemeral {
         /// Name of the volume.
         suffix: Sym,
+        /// `volumeClaimTemplate`: what the claim asks for; `None`: nobody makes it.
+        claim: Option<ClaimSpecId>,
     },
     /// An inline volume that only one pod may mount read-write (GCE PD, AWS EBS, iSCSI, RBD): kind and identity.
     Exclusive {

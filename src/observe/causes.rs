@@ -33,7 +33,7 @@ pub fn claims_by_name(
         let name = match volume {
             PodVolume::Claim { name, .. } => Some(*name),
             PodVolume::ClaimTemplate { prefix } => names.get_prefixed_name(*prefix, pod),
-            PodVolume::Ephemeral { suffix } => {
+            PodVolume::Ephemeral { suffix, .. } => {
                 names.get_name(&format!("{}-{}", names.show(pod), names.text(*suffix)))
             }
             PodVolume::Exclusive { .. } => return None,

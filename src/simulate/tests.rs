@@ -213,3 +213,27 @@ fn engines_and_observers_change_nothing() {
         }
     }
 }
+
+/// A pod with a generic ephemeral volume: the controller makes its claim, which the scheduler binds and which goes with the pod.
+#[test]
+fn ephemeral_volumes_get_claims_that_go_with_their_pods() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers: [{name: c, image: i, resources: {requests: {cpu: 1}}}]\n  \
+        volumes:\n  - {name: scratch, ephemeral: {volumeClaimTemplate: {spec: {storageClassName: local, accessModes: [ReadWriteOnce], \
+        resources: {requests: {storage: 5Gi}}}}}}\n";
+    std::fs::write(folder.path().join("p.yaml"), pod).expect("a file");
+    let text = "version: 1\nname: e\nseed: 3\ncluster:\n  storageClasses: [{name: local, provisioner: kubernetes.io/no-provisioner}]\n  \
+        nodes: [{name: n, count: 1, cpu: 4, memory: 16Gi, disks: [{class: local, count: 1, size: 10Gi, split: whole}]}]\n\
+        workload: {manifests: [p.yaml]}\ntimeline: [{at: 1h, deletePod: default/p}]\n";
+    let file = ScenarioFile::from_text("test.yaml", text.to_owned(), folder.path(), &LoadOptions::default());
+    let loaded = file.and_then(|f| f.resolve(&[])).unwrap_or_else(|e| panic!("{e}"));
+    let prepared = prepare(&loaded, Some(BindingMode::WaitForFirstConsumer), Options::default());
+    let prepared = prepared.unwrap_or_else(|e| panic!("{e}"));
+    let output = run(&prepared.plan, "test", prepared.sample, Options::default());
+    let output = output.unwrap_or_else(|e| panic!("{e}"));
+    let row = output.claims.iter().find(|c| c.name == "p-scratch").expect("the claim was made");
+    assert_eq!((row.bound_seconds.is_some(), row.pod.as_str()), (true, ""), "{row:?}");
+    let summary = &output.summary;
+    assert_eq!((summary.claims.created, summary.claims.bound, summary.pods.deleted), (1, 0, 1));
+    assert_eq!(summary.storage.free_bytes, GIB * 10, "the volume was wiped and is free again");
+}

@@ -170,11 +170,13 @@ enum Actor {
     OrphanJobPods,
     /// NoSchedule taints by condition.
     NodeTaints,
+    /// Claims of generic ephemeral volumes.
+    EphemeralVolumes,
 }
 
 impl Actor {
     /// In the order in which they act.
-    const ALL: [Actor; 11] = [
+    const ALL: [Actor; 12] = [
         Actor::StatefulSets,
         Actor::ReplicaSets,
         Actor::Jobs,
@@ -186,6 +188,7 @@ impl Actor {
         Actor::OrphanReplicas,
         Actor::OrphanJobPods,
         Actor::NodeTaints,
+        Actor::EphemeralVolumes,
     ];
 }
 

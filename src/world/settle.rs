@@ -5,7 +5,7 @@ use crate::control::provisioner::local;
 use crate::control::provisioner::lvm::LvmWrite;
 use crate::control::pv::{self, PvKey, PvOutput, PvWrite};
 use crate::control::timing::{Limiter, RateLimit};
-use crate::control::{Retry, Step, job, node_lifecycle, protection, replicaset};
+use crate::control::{Retry, Step, ephemeral, job, node_lifecycle, protection, replicaset};
 use crate::engine::rng::EntityKey;
 use crate::model::cluster::NodeDelta;
 use crate::model::ids::{ClaimId, VolumeId};
@@ -346,6 +346,7 @@ impl<O: Observer> World<'_, O> {
             Actor::OrphanReplicas => self.orphaned(PodOwner::ReplicaSet(ReplicaSetId(key))),
             Actor::OrphanJobPods => self.orphaned(PodOwner::Job(JobId(key))),
             Actor::NodeTaints => self.node_taints_step(NodeId(key)),
+            Actor::EphemeralVolumes => ephemeral::step(cluster, PodId(key)),
         }
     }
     fn node_taints_step(&self, node: NodeId) -> Step {

@@ -1,7 +1,7 @@
 //! Who hears of what: the observer of every transition, the watchers of every change.
 
 use super::*;
-use crate::control::protection;
+use crate::control::{ephemeral, protection};
 use crate::model::cluster::{NodeDelta, PodDelta};
 use crate::model::ids::{ClaimId, SpecId};
 use crate::model::pod::PodPhase;
@@ -315,6 +315,9 @@ impl<O: Observer> World<'_, O> {
         if delta != Some(PodDelta::Nominated) {
             self.enqueue_owner(owner);
         }
+        if delta.is_none() && ephemeral::concerns(&self.cluster, id) {
+            self.enqueue(Actor::EphemeralVolumes, id.0);
+        }
         match (delta, node) {
             (None, None) if !finished => self.pod_wants_node(id),
             (None | Some(PodDelta::Assigned), Some(_)) => {
@@ -389,7 +392,7 @@ impl<O: Observer> World<'_, O> {
         let claims = volumes.filter_map(|volume| match volume {
             PodVolume::Claim { name, .. } => Some(*name),
             PodVolume::ClaimTemplate { prefix } => names.get_prefixed_name(*prefix, pod),
-            PodVolume::Ephemeral { suffix } => {
+            PodVolume::Ephemeral { suffix, .. } => {
                 names.get_name(&format!("{}-{}", names.show(pod), names.text(*suffix)))
             }
             PodVolume::Exclusive { .. } => None,

@@ -3,6 +3,7 @@
 use super::labels::{label_selector, merge_label_keys, node_selector, node_selector_term};
 use super::node::taint_effect;
 use super::requests::pod_requests;
+use super::storage::claim_spec;
 use super::{LowerError, Lowered, annotation, exists, label_set, name, namespace, uid};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::Cluster;
@@ -157,7 +158,7 @@ pub fn pod_spec(
         affinity: affinity(cluster, metadata, own_namespace, spec.affinity.as_ref())?,
         tolerations: tolerations(cluster, spec)?,
         spread: spread_constraints(cluster, metadata, spec)?,
-        volumes: volumes(cluster, spec),
+        volumes: volumes(cluster, spec)?,
         scheduling_gates: spec
             .scheduling_gates
             .iter()
@@ -360,14 +361,20 @@ fn pod_affinity_term(
     })
 }
 
-fn volumes(cluster: &mut Cluster, spec: &core::PodSpec) -> Vec<PodVolume> {
+fn volumes(cluster: &mut Cluster, spec: &core::PodSpec) -> Lowered<Vec<PodVolume>> {
     let mut out = Vec::new();
     for volume in spec.volumes.iter().flatten() {
         if let Some(claim) = &volume.persistent_volume_claim {
             let name: Name = cluster.names.name(&claim.claim_name);
             out.push(PodVolume::Claim { name, read_only: claim.read_only == Some(true) });
-        } else if volume.ephemeral.is_some() {
-            out.push(PodVolume::Ephemeral { suffix: cluster.names.intern(&volume.name) });
+        } else if let Some(ephemeral) = &volume.ephemeral {
+            let template = ephemeral.volume_claim_template.as_ref();
+            let claim = template.map(|t| {
+                let metadata = t.metadata.clone().unwrap_or_default();
+                claim_spec(cluster, &metadata, &t.spec).map(|spec| cluster.intern_claim_spec(spec))
+            });
+            let claim = claim.transpose()?;
+            out.push(PodVolume::Ephemeral { suffix: cluster.names.intern(&volume.name), claim });
         } else if let Some((disk, read_only)) = exclusive_disk(volume) {
             let monitors = volume.rbd.iter().flat_map(|rbd| &rbd.monitors);
             out.push(PodVolume::Exclusive {
@@ -377,7 +384,7 @@ fn volumes(cluster: &mut Cluster, spec: &core::PodSpec) -> Vec<PodVolume> {
             });
         }
     }
-    out
+    Ok(out)
 }
 
 /// Inline disks that VolumeRestrictions guards: what makes two of them the same, and whether this mount is read-only (an EBS volume conflicts

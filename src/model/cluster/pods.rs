@@ -35,7 +35,7 @@ impl Cluster {
                 PodVolume::ClaimTemplate { prefix } => {
                     self.names.prefixed_name(prefix, name);
                 }
-                PodVolume::Ephemeral { suffix } => {
+                PodVolume::Ephemeral { suffix, .. } => {
                     let text = format!("{}-{}", self.names.show(name), self.names.text(suffix));
                     self.names.name(&text);
                 }

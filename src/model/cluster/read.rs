@@ -152,7 +152,7 @@ impl Cluster {
         self.spec(row.spec).volumes.iter().filter_map(move |volume| match volume {
             PodVolume::Claim { name, .. } => Some(Some(*name)),
             PodVolume::ClaimTemplate { prefix } => Some(self.names.get_prefixed_name(*prefix, row.name)),
-            PodVolume::Ephemeral { suffix } => Some(self.ephemeral_name(row.name, *suffix)),
+            PodVolume::Ephemeral { suffix, .. } => Some(self.ephemeral_name(row.name, *suffix)),
             PodVolume::Exclusive { .. } => None,
         })
     }

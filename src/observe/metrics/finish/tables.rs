@@ -89,7 +89,7 @@ fn pod_row(cluster: &Cluster, name: Name, spec: SpecId, owner: Option<OwnerKey>)
     let claims = row.volumes.iter().filter_map(|volume| match volume {
         PodVolume::Claim { name, .. } => Some(names.show(*name).to_string()),
         PodVolume::ClaimTemplate { prefix } => Some(format!("{}-{}", names.text(*prefix), names.show(name))),
-        PodVolume::Ephemeral { suffix } => Some(format!("{}-{}", names.show(name), names.text(*suffix))),
+        PodVolume::Ephemeral { suffix, .. } => Some(format!("{}-{}", names.show(name), names.text(*suffix))),
         PodVolume::Exclusive { .. } => None,
     });
     PodRow {
