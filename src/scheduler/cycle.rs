@@ -4,6 +4,7 @@
 //! This is the plain scan: every node is looked at. It is the specification of `--engine plain`.
 
 use super::cycle_state::CycleState;
+use super::dormant::{Condition, Doze, Known, Oracle};
 use super::fast::{Decision, FastPath, FastStats};
 use super::framework::*;
 use super::message;
@@ -15,6 +16,8 @@ use crate::engine::time::SimTime;
 use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, NodeId, PodId, VolumeId};
 use crate::model::names::Names;
+use crate::model::volume::AccessModes;
+use std::sync::Arc;
 
 /// How much to remember of an attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,6 +148,7 @@ pub struct Scheduler {
     order: NodeOrder,
     engine: Engine,
     fast: FastPath,
+    doze: Option<Doze>,
 }
 
 /// What the search for feasible nodes found.
@@ -169,6 +173,7 @@ impl Scheduler {
             order: NodeOrder::default(),
             engine: Engine::default(),
             fast: FastPath::default(),
+            doze: None,
         }
     }
     /// The same with another engine.
@@ -208,12 +213,40 @@ impl Scheduler {
             rejectors: Vec::new(),
             diagnosis: (request.detail == Detail::Full).then(Box::default),
         };
+        self.doze = None;
         let fast = self.engine == Engine::Fast && request.detail == Detail::Brief;
         let outcome = fast
             .then(|| cycle.run_fast(cluster, &mut self.fast, profile))
             .flatten()
             .unwrap_or_else(|| cycle.run(cluster));
-        Some(Attempt { outcome, rejectors: cycle.rejectors, diagnosis: cycle.diagnosis })
+        let (rejectors, diagnosis) = (cycle.rejectors, cycle.diagnosis);
+        if fast {
+            self.doze = self.doze_after(cluster, request.pod, profile, &outcome, &rejectors);
+        }
+        Some(Attempt { outcome, rejectors, diagnosis })
+    }
+
+    /// Under which condition the pod attempted last will fail again, if that is known. With the plain engine it never is.
+    pub fn take_doze(&mut self) -> Option<Doze> {
+        self.doze.take()
+    }
+    fn doze_after(
+        &mut self,
+        cluster: &Cluster,
+        pod: PodId,
+        profile: usize,
+        outcome: &Outcome,
+        rejectors: &[PluginName],
+    ) -> Option<Doze> {
+        let doze = self.fast.take_doze();
+        let Outcome::Unschedulable(result) = outcome else { return None };
+        if doze.is_some() || !waits_for_controller(cluster, pod, result) {
+            return doze;
+        }
+        let config = cluster.config_generation();
+        let known = Arc::new(Known { result: result.clone(), rejectors: rejectors.to_vec() });
+        let condition = Condition::Claims { config, profile, spec: cluster.pod(pod).spec };
+        Some(Doze { condition, homes: Vec::new(), known })
     }
 
     /// Binds the pod: the end of the binding cycle.
@@ -230,6 +263,41 @@ impl Scheduler {
         cluster.forget_pod(binding.pod);
         cluster.set_nominated(binding.pod, None);
     }
+}
+
+impl Oracle for Scheduler {
+    fn still_fails(
+        &mut self,
+        cluster: &Cluster,
+        condition: &Condition,
+        former: &Arc<Known>,
+    ) -> Option<Arc<Known>> {
+        match *condition {
+            Condition::Claims { config, .. } => {
+                (config == cluster.config_generation()).then(|| Arc::clone(former))
+            }
+            Condition::Class { profile, .. } => {
+                self.fast.still_fails(cluster, &self.profiles[profile], condition)
+            }
+        }
+    }
+    fn may_take(&self, condition: &Condition, home: NodeId) -> bool {
+        self.fast.may_take(condition, home)
+    }
+}
+
+/// The pod was rejected only because the PV controller has not bound its claims: whatever happens to nodes and other pods, it is
+/// rejected again until its claims change.
+fn waits_for_controller(cluster: &Cluster, pod: PodId, result: &Unschedulable) -> bool {
+    let waits = matches!(&result.error.pre_filter, Some(Reasons::One(reason))
+        if *reason == Reason::Text(volume_binding::UNBOUND_IMMEDIATE));
+    let namespace = cluster.spec_of(pod).namespace;
+    waits
+        && cluster.pod(pod).nominated.is_none()
+        && cluster.claim_names_of(pod).all(|name| {
+            let claim = name.and_then(|name| cluster.claim_by_name(namespace, name));
+            claim.is_some_and(|id| !cluster.claim_spec_of(id).modes.contains(AccessModes::RWOP))
+        })
 }
 
 /// The message of a binding cycle that failed in PreBind.
@@ -284,9 +352,9 @@ impl<'a> Cycle<'a> {
         match fast.decide(self.profile, profile, view, pod, self.state, self.order, rejected) {
             Decision::Ask => None,
             Decision::Node(node) => Some(self.reserve(cluster, node)),
-            Decision::Again(result, rejectors) => {
-                self.rejectors = rejectors;
-                Some(Outcome::Unschedulable(result))
+            Decision::Known(known) => {
+                self.rejectors.clone_from(&known.rejectors);
+                Some(Outcome::Unschedulable(known.result.clone()))
             }
             Decision::None(error, rejectors) => {
                 self.rejectors = rejectors;
@@ -294,7 +362,8 @@ impl<'a> Cycle<'a> {
                 if let Outcome::Unschedulable(result) = &outcome
                     && result.nomination.is_none()
                 {
-                    fast.remember_failure(result, &self.rejectors);
+                    let (result, rejectors) = (result.clone(), self.rejectors.clone());
+                    fast.remember_failure(Known { result, rejectors });
                 }
                 Some(outcome)
             }

@@ -2,6 +2,7 @@
 
 pub mod cycle;
 pub mod cycle_state;
+pub mod dormant;
 mod fast;
 pub mod framework;
 mod go_sort;

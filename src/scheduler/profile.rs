@@ -2,10 +2,12 @@
 
 use super::cycle_state::CycleState;
 use super::framework::*;
+use super::plugins::{default_preemption, dynamic_resources};
 use super::registry;
 use crate::model::cluster::Cluster;
 use crate::model::ids::PodId;
 use crate::model::names::Sym;
+use crate::model::spec::PodSpec;
 use std::sync::Arc;
 
 pub use super::profile_config::*;
@@ -86,6 +88,7 @@ pub struct Profile {
     pub(super) score: Vec<ScoreEntry>,
     pub(super) reserve: Vec<Arc<dyn ReservePlugin>>,
     default_arithmetic: bool,
+    usual_post_filter: bool,
 }
 
 /// What PreFilter of all plugins together says.
@@ -135,7 +138,12 @@ impl Profile {
         }
         let default = ProfileConfig::default();
         let usual = default.resolve(&[])?;
+        let known = [dynamic_resources::NAME, default_preemption::NAME];
+        let usual_post_filter = own.is_empty()
+            && resolved.pre_filter == usual.pre_filter
+            && resolved.post_filter.iter().all(|name| known.contains(&name.as_str()));
         Ok(Profile {
+            usual_post_filter,
             default_arithmetic: (&resolved.pre_filter, &resolved.filter)
                 == (&usual.pre_filter, &usual.filter)
                 && config.node_affinity == default.node_affinity
@@ -155,6 +163,25 @@ impl Profile {
     /// NodeResourcesBalancedAllocation: then the fast path may compute what they would say.
     pub(super) fn has_default_arithmetic(&self) -> bool {
         self.default_arithmetic
+    }
+    /// The built-in PostFilter plugins only: what they say where nobody can be preempted needs no look at nodes.
+    pub(super) fn has_usual_post_filter(&self) -> bool {
+        self.usual_post_filter
+    }
+    /// What they say then about a pod that no PreFilter rejected; `curable`: how many of the nodes rejected it with a status that
+    /// another pod's removal might cure.
+    pub(super) fn post_filter_says(
+        &self,
+        spec: &PodSpec,
+        nodes: u32,
+        curable: u32,
+    ) -> Option<Vec<PostFilterMessage>> {
+        let words = |plugin: &Arc<dyn PostFilterPlugin>| match plugin.name() {
+            dynamic_resources::NAME => Some(PostFilterMessage::Text(dynamic_resources::NO_CLAIMS)),
+            default_preemption::NAME => Some(default_preemption::nobody_to_preempt(spec, nodes, curable)),
+            _ => None,
+        };
+        self.post_filter.iter().map(words).collect::<Option<_>>().filter(|_| self.usual_post_filter)
     }
     /// Names of the Score plugins with their weights, in order.
     pub fn score_plugins(&self) -> impl Iterator<Item = (PluginName, i64)> {

@@ -4,10 +4,14 @@
 //! [`hints`](super::hints)), or until the flush after five minutes. With `pop_from_backoff` the backoff is not felt while the
 //! active queue is empty; the backoff after errors always is.
 
+use super::dormant::sequence::Place as Bed;
+use super::dormant::{Counted, Dormant, Doze, Oracle, Woken, may_sleep};
+use super::framework::PluginName;
 use super::hints::{ClusterEvent, SeenNodes, is_worth_requeuing};
 use crate::engine::time::{SimDuration, SimTime};
-use crate::model::cluster::Cluster;
+use crate::model::cluster::{Cluster, NodeDelta};
 use crate::model::ids::{Id, PodId, Uid};
+use crate::model::names::{Name, Sym};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
@@ -71,6 +75,10 @@ impl PluginSet {
     pub const fn intersects(self, other: PluginSet) -> bool {
         self.0 & other.0 != 0
     }
+    /// The set of some plugins by name.
+    pub fn of_all(names: &[PluginName]) -> PluginSet {
+        names.iter().fold(PluginSet::NONE, |set, name| set.union(PluginSet::of(name)))
+    }
     /// No plugin at all.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -114,6 +122,8 @@ enum Place {
     Gated,
     /// Popped: its attempt or its binding goes on.
     InFlight,
+    /// Its attempts are counted without being made.
+    Dormant,
 }
 
 /// What the queue remembers about a pod.
@@ -169,6 +179,15 @@ pub enum Failure {
     Error,
 }
 
+/// What [`SchedulingQueue::next`] found.
+#[derive(Clone, Debug, Default)]
+pub struct Next {
+    /// The pod to be tried.
+    pub pod: Option<PodId>,
+    /// Attempts at others that came before it and whose outcome was known.
+    pub counted: Counted,
+}
+
 /// The queue.
 #[derive(Clone, Debug)]
 pub struct SchedulingQueue {
@@ -187,6 +206,10 @@ pub struct SchedulingQueue {
     gated: usize,
     next_seq: u64,
     nodes: SeenNodes,
+    dormant: Dormant,
+    /// When the events came that sleeping pods have not been told of yet.
+    noted_at: SimTime,
+    woken: Vec<Woken>,
 }
 
 impl SchedulingQueue {
@@ -205,15 +228,20 @@ impl SchedulingQueue {
             gated: 0,
             next_seq: 0,
             nodes: SeenNodes::default(),
+            dormant: Dormant::default(),
+            noted_at: SimTime::ZERO,
+            woken: Vec::new(),
         }
     }
     /// Could [`SchedulingQueue::pop`] return a pod now?
     pub fn has_ready(&self) -> bool {
-        self.live[0] > 0 || (self.timers.pop_from_backoff && self.live[1] > 0)
+        self.live[0] > 0
+            || (self.timers.pop_from_backoff && self.live[1] > 0)
+            || self.dormant.may_be_ready(self.timers.pop_from_backoff)
     }
     /// Pods that are neither in flight nor assigned.
     pub fn len(&self) -> usize {
-        self.live.iter().sum::<usize>() + self.pool.len() + self.gated
+        self.live.iter().sum::<usize>() + self.pool.len() + self.gated + self.dormant.len()
     }
     /// No pod waits.
     pub fn is_empty(&self) -> bool {
@@ -264,8 +292,155 @@ impl SchedulingQueue {
     pub fn is_gated(&self, pod: PodId) -> bool {
         self.entry(pod).place == Place::Gated
     }
+    /// The next pod to be tried, after counting the attempts at sleeping pods that come before it. It is in flight until
+    /// [`SchedulingQueue::done`] or [`SchedulingQueue::failed`]. Call [`SchedulingQueue::take_woken`] before trying it.
+    pub fn next(&mut self, cluster: &Cluster, now: SimTime, oracle: &mut impl Oracle) -> Next {
+        let mut next = Next::default();
+        if self.dormant.is_empty() {
+            next.pod = self.pop();
+            return next;
+        }
+        self.apply_noted();
+        self.dormant.judge(cluster, oracle);
+        next.pod = self.next_active(now, &mut next.counted);
+        if next.pod.is_none() && self.timers.pop_from_backoff {
+            next.pod = self.next_from_backoff(now, &mut next.counted);
+        }
+        next
+    }
+    fn next_active(&mut self, now: SimTime, counted: &mut Counted) -> Option<PodId> {
+        let trees: Vec<(usize, i32)> = self.dormant.priorities(Bed::Active).collect();
+        for (tree, priority) in trees {
+            let top = self.first_active();
+            if top.is_some_and(|(p, ..)| p > priority) {
+                break;
+            }
+            let rival = top.filter(|(p, ..)| *p == priority).map(|(_, stamp, seq)| (stamp, seq));
+            let before = |stamp, seq| rival.is_none_or(|rival| (stamp, seq) < rival);
+            if let Some(pod) = self.advance(tree, Bed::Active, before, now, counted) {
+                return Some(pod);
+            }
+            if rival.is_some() {
+                break;
+            }
+        }
+        self.pop_active()
+    }
+    fn next_from_backoff(&mut self, now: SimTime, counted: &mut Counted) -> Option<PodId> {
+        loop {
+            let trees: Vec<(usize, i32)> = self.dormant.priorities(Bed::Backoff).collect();
+            let mut firsts = Vec::with_capacity(trees.len());
+            for (tree, priority) in trees {
+                if let Some((stamp, seq)) = self.dormant.first(tree, Bed::Backoff) {
+                    firsts.push(((self.longest_end(stamp), Reverse(priority), stamp, seq), tree));
+                }
+            }
+            firsts.sort_unstable();
+            let rival = self.first_in_backoff();
+            let Some(&(key, tree)) = firsts.first() else { break };
+            if rival.is_some_and(|rival| rival < key) {
+                break;
+            }
+            let limit = [rival, firsts.get(1).map(|(key, _)| *key)].into_iter().flatten().min();
+            let timers = self.timers;
+            let before = |stamp, seq| {
+                limit.is_none_or(|limit| (longest_end(timers, stamp), key.1, stamp, seq) < limit)
+            };
+            if let Some(pod) = self.advance(tree, Bed::Backoff, before, now, counted) {
+                return Some(pod);
+            }
+        }
+        self.pop_backoff()
+    }
+    fn advance(
+        &mut self,
+        tree: usize,
+        place: Bed,
+        before: impl Fn(SimTime, u64) -> bool,
+        now: SimTime,
+        counted: &mut Counted,
+    ) -> Option<PodId> {
+        let seq = self.next_seq + 1;
+        let (more, woken) = self.dormant.advance(tree, place, before, now, seq);
+        // Each of them has a number of its own, should they ever be told apart again.
+        self.next_seq += more.attempts;
+        counted.attempts += more.attempts;
+        counted.news |= more.news;
+        let woken = woken?;
+        let pod = woken.pod;
+        let entry = &mut self.entries[pod.index()];
+        entry.place = Place::InFlight;
+        entry.unschedulable_count = plus(entry.unschedulable_count, woken.rounds);
+        self.woken.push(woken);
+        Some(pod)
+    }
+    /// Pods that do not sleep any more, with the attempts that were counted for them meanwhile.
+    pub fn take_woken(&mut self) -> Vec<Woken> {
+        std::mem::take(&mut self.woken)
+    }
+    /// Does any pod sleep?
+    pub fn has_dormant(&self) -> bool {
+        !self.dormant.is_empty()
+    }
+    /// Something about a claim has changed: its sleeping users have to be asked when they come up.
+    pub fn doubt_users(&mut self, cluster: &Cluster, namespace: Sym, claim: Name) {
+        for &pod in cluster.claim_users(namespace, claim) {
+            self.dormant.doubt(pod);
+        }
+    }
+    /// All sleeping pods wait as others do again.
+    pub fn wake_all(&mut self) {
+        self.apply_noted();
+        let mut run = (0, 0);
+        for (item, woken) in self.dormant.drain() {
+            run = if run.0 == item.seq { (run.0, run.1 + 1) } else { (item.seq, 0) };
+            let pod = item.pod;
+            let entry = &mut self.entries[pod.index()];
+            (entry.stamp, entry.seq) = (item.stamp, item.seq + run.1);
+            entry.unschedulable_count = plus(entry.unschedulable_count, item.rounds);
+            match item.place {
+                Bed::Pool => self.push_pool(pod),
+                Bed::Active => self.push_active(pod),
+                Bed::Backoff => self.push_backoff(pod),
+            }
+            self.woken.push(woken);
+        }
+        self.pool_ages.make_contiguous().sort_unstable();
+    }
+    fn apply_noted(&mut self) {
+        let (timers, at) = (self.timers, self.noted_at);
+        self.dormant.apply(|stamp| longest_end(timers, stamp) <= at);
+    }
+    /// What an event means to sleeping pods. Hints of their rejectors say yes to every event of these kinds.
+    fn tell_dormant(&mut self, cluster: &Cluster, event: ClusterEvent, now: SimTime) {
+        self.noted_at = now;
+        match event {
+            ClusterEvent::VolumeAdded | ClusterEvent::VolumeUpdated | ClusterEvent::PodRemoved { .. } => {
+                self.dormant.note(event.interested());
+            }
+            ClusterEvent::ClaimAdded(id) | ClusterEvent::ClaimUpdated(id) => {
+                let Some(claim) = cluster.claims().get(id) else { return };
+                let timers = self.timers;
+                for &pod in cluster.claim_users(claim.namespace, claim.name) {
+                    if self.dormant.rejectors(pod).intersects(event.interested()) {
+                        self.apply_noted();
+                        self.dormant.requeue(pod, |stamp| longest_end(timers, stamp) <= now);
+                    }
+                }
+            }
+            ClusterEvent::PodAssigned(_)
+            | ClusterEvent::NodeUpdated(_, NodeDelta::Condition | NodeDelta::Other) => {}
+            // These are rare, and their hints look at each pod.
+            _ => self.wake_all(),
+        }
+    }
+
     /// Takes the next pod to be tried. It is in flight until [`SchedulingQueue::done`] or [`SchedulingQueue::failed`].
     pub fn pop(&mut self) -> Option<PodId> {
+        let from_backoff = self.timers.pop_from_backoff;
+        self.pop_active().or_else(|| if from_backoff { self.pop_backoff() } else { None })
+    }
+    fn pop_active(&mut self) -> Option<PodId> {
         while let Some(Reverse((_, _, seq, pod))) = self.active.pop() {
             if self.is_live(pod, seq, Place::Active) {
                 self.live[0] -= 1;
@@ -273,22 +448,72 @@ impl SchedulingQueue {
                 return Some(pod);
             }
         }
-        if self.timers.pop_from_backoff {
-            while let Some(Reverse((_, _, _, seq, pod))) = self.backoff.pop() {
-                if self.is_live(pod, seq, Place::Backoff) {
-                    self.live[1] -= 1;
-                    self.entries[pod.index()].place = Place::InFlight;
-                    return Some(pod);
-                }
+        None
+    }
+    fn pop_backoff(&mut self) -> Option<PodId> {
+        while let Some(Reverse((_, _, _, seq, pod))) = self.backoff.pop() {
+            if self.is_live(pod, seq, Place::Backoff) {
+                self.live[1] -= 1;
+                self.entries[pod.index()].place = Place::InFlight;
+                return Some(pod);
             }
         }
         None
+    }
+    fn first_active(&mut self) -> Option<(i32, SimTime, u64)> {
+        loop {
+            let Reverse((Reverse(priority), stamp, seq, pod)) = *self.active.peek()?;
+            if self.is_live(pod, seq, Place::Active) {
+                return Some((priority, stamp, seq));
+            }
+            self.active.pop();
+        }
+    }
+    fn first_in_backoff(&mut self) -> Option<(SimTime, Reverse<i32>, SimTime, u64)> {
+        loop {
+            let Reverse((end, priority, stamp, seq, pod)) = *self.backoff.peek()?;
+            if self.is_live(pod, seq, Place::Backoff) {
+                return Some((end, priority, stamp, seq));
+            }
+            self.backoff.pop();
+        }
     }
     /// The pod in flight needs no further attempt.
     pub fn done(&mut self, pod: PodId) {
         if self.is_in_flight(pod) {
             self.entries[pod.index()] = Entry::default();
         }
+    }
+    /// The attempt at the pod in flight failed for a reason that is known to hold until something happens: it may sleep.
+    pub fn failed_knowingly(
+        &mut self,
+        cluster: &Cluster,
+        pod: PodId,
+        by: PluginSet,
+        doze: Doze,
+        now: SimTime,
+    ) {
+        let count = self.entry(pod).unschedulable_count.saturating_add(1);
+        if !self.is_in_flight(pod) || !self.is_longest_backoff(count) || !may_sleep(by) {
+            return self.failed(pod, Failure::Rejected { by, pending: PluginSet::NONE }, now);
+        }
+        self.apply_noted();
+        let seq = self.take_seq();
+        if !self.dormant.add(cluster, pod, by, doze, now, seq) {
+            return self.failed(pod, Failure::Rejected { by, pending: PluginSet::NONE }, now);
+        }
+        let entry = &mut self.entries[pod.index()];
+        (entry.stamp, entry.seq, entry.place) = (now, seq, Place::Dormant);
+        (entry.unschedulable_count, entry.error_count) = (count, 0);
+        (entry.rejectors, entry.pending) = (by, PluginSet::NONE);
+    }
+    /// Does the backoff grow no more after so many failures?
+    fn is_longest_backoff(&self, count: u32) -> bool {
+        let factor = 1u64.checked_shl(count.saturating_sub(1)).unwrap_or(u64::MAX);
+        self.timers.backoff_initial.saturating_mul(factor) >= self.timers.backoff_max
+    }
+    fn longest_end(&self, stamp: SimTime) -> SimTime {
+        longest_end(self.timers, stamp)
     }
     /// The attempt or the binding of the pod in flight failed: it waits.
     pub fn failed(&mut self, pod: PodId, failure: Failure, now: SimTime) {
@@ -317,6 +542,9 @@ impl SchedulingQueue {
     }
     /// Something happened in the cluster: pods that it may help leave the pool.
     pub fn event(&mut self, cluster: &Cluster, event: ClusterEvent, now: SimTime) {
+        if !self.dormant.is_empty() {
+            self.tell_dormant(cluster, event, now);
+        }
         let interested = event.interested();
         let any = self.rejected_by.iter().enumerate().any(|(bit, n)| *n > 0 && interested.0 >> bit & 1 == 1);
         if any {
@@ -336,6 +564,9 @@ impl SchedulingQueue {
     }
     /// The pod itself changed in a way that may help it (an event about the pod alone).
     pub fn activate(&mut self, pod: PodId) {
+        if self.entry(pod).place == Place::Dormant {
+            return self.dormant.activate(pod);
+        }
         if matches!(self.entry(pod).place, Place::Pool(_) | Place::Backoff | Place::ErrorBackoff) {
             self.unlink(pod);
             self.push_active(pod);
@@ -353,15 +584,23 @@ impl SchedulingQueue {
     pub fn next_tick(&mut self) -> Option<SimTime> {
         let error = self.first_backoff_end(true);
         let backoff = if self.timers.pop_from_backoff { None } else { self.first_backoff_end(false) };
-        [error, backoff, self.next_flush()].into_iter().flatten().min()
+        let asleep = if self.timers.pop_from_backoff || self.dormant.is_empty() {
+            None
+        } else {
+            self.apply_noted();
+            let first = self.dormant.first_stamp(Bed::Backoff);
+            first.map(|stamp| after_backoff(self.longest_end(stamp)))
+        };
+        [error, backoff, asleep, self.next_flush()].into_iter().flatten().min()
     }
     /// The next tick at which an old pod leaves the pool without an event.
     pub fn next_flush(&mut self) -> Option<SimTime> {
         self.drop_stale_ages();
-        let (stamp, _, _) = *self.pool_ages.front()?;
-        // Strictly older than the limit.
-        let old = stamp + self.timers.flush_after + SimDuration::from_nanos(1);
-        Some(old.next_tick(SimTime::ZERO, FLUSH_TICK))
+        let awake = self.pool_ages.front().map(|(stamp, ..)| *stamp);
+        let asleep =
+            if self.dormant.is_empty() { None } else { self.dormant.first_stamp(Bed::Pool) };
+        let stamp = [awake, asleep].into_iter().flatten().min()?;
+        Some(flush_of(self.timers, stamp))
     }
     /// Moves pods whose backoff ended and pods that stayed in the pool too long.
     pub fn tick(&mut self, now: SimTime) {
@@ -373,6 +612,12 @@ impl SchedulingQueue {
                     self.push_active(pod);
                 }
             }
+        }
+        if !self.dormant.is_empty() {
+            self.apply_noted();
+            let timers = self.timers;
+            self.dormant.release(Bed::Backoff, |stamp| after_backoff(longest_end(timers, stamp)) <= now);
+            self.dormant.release(Bed::Pool, |stamp| flush_of(timers, stamp) <= now);
         }
         while self.next_flush().is_some_and(|at| at <= now) {
             if let Some((_, _, pod)) = self.pool_ages.pop_front() {
@@ -389,11 +634,14 @@ impl SchedulingQueue {
         if immediately || self.backoff_end(&entry) <= now {
             self.push_active(pod);
         } else {
-            self.entries[pod.index()].place = Place::Backoff;
-            let key = self.backoff_key(pod);
-            self.backoff.push(key);
-            self.live[1] += 1;
+            self.push_backoff(pod);
         }
+    }
+    fn push_backoff(&mut self, pod: PodId) {
+        self.entries[pod.index()].place = Place::Backoff;
+        let key = self.backoff_key(pod);
+        self.backoff.push(key);
+        self.live[1] += 1;
     }
     fn push_active(&mut self, pod: PodId) {
         let entry = &mut self.entries[pod.index()];
@@ -426,6 +674,7 @@ impl SchedulingQueue {
             Place::Backoff => self.live[1] -= 1,
             Place::ErrorBackoff => self.live[2] -= 1,
             Place::Gated => self.gated -= 1,
+            Place::Dormant => self.woken.extend(self.dormant.remove(pod)),
             Place::Pool(position) => {
                 for bit in entry.rejectors.bits() {
                     self.rejected_by[bit] -= 1;
@@ -485,7 +734,7 @@ impl SchedulingQueue {
             let heap = if error { &mut self.error_backoff } else { &mut self.backoff };
             let Reverse((end, _, _, seq, pod)) = *heap.peek()?;
             if self.is_live(pod, seq, place) {
-                return Some((end + SimDuration::from_nanos(1)).next_tick(SimTime::ZERO, BACKOFF_TICK));
+                return Some(after_backoff(end));
             }
             let heap = if error { &mut self.error_backoff } else { &mut self.backoff };
             heap.pop();
@@ -500,4 +749,30 @@ impl SchedulingQueue {
             self.pool_ages.pop_front();
         }
     }
+}
+
+/// The end of the longest backoff of a pod that was tried then; with pop-from-backoff rounded down to whole windows.
+fn longest_end(timers: QueueTimers, stamp: SimTime) -> SimTime {
+    if timers.backoff_max.is_zero() {
+        return SimTime::ZERO;
+    }
+    let end = stamp + timers.backoff_max;
+    if !timers.pop_from_backoff {
+        return end;
+    }
+    SimTime::from_nanos(end.as_nanos() / BACKOFF_TICK.as_nanos() * BACKOFF_TICK.as_nanos())
+}
+
+/// The tick that finds a backoff over.
+fn after_backoff(end: SimTime) -> SimTime {
+    (end + SimDuration::from_nanos(1)).next_tick(SimTime::ZERO, BACKOFF_TICK)
+}
+
+/// The tick that takes a pod out of the pool that was tried then: strictly older than the limit.
+fn flush_of(timers: QueueTimers, stamp: SimTime) -> SimTime {
+    (stamp + timers.flush_after + SimDuration::from_nanos(1)).next_tick(SimTime::ZERO, FLUSH_TICK)
+}
+
+fn plus(count: u32, more: u64) -> u32 {
+    count.saturating_add(u32::try_from(more).unwrap_or(u32::MAX))
 }

@@ -8,7 +8,7 @@ use crate::model::names::{Names, sym};
 use crate::model::volume::{Volume, VolumePhase};
 use crate::observe::{AttemptResult, Subject};
 use crate::scheduler::cycle::{Detail, Outcome, Request, Unschedulable, pre_bind_error};
-use crate::scheduler::framework::Binding;
+use crate::scheduler::framework::{Binding, FitError, PostFilterMessage};
 use crate::scheduler::hints::ClusterEvent;
 use crate::scheduler::message;
 use crate::scheduler::plugins::volume_binding::{
@@ -119,8 +119,14 @@ fn examined_nodes(nodes: usize) -> usize {
 impl<O: Observer> World<'_, O> {
     /// Takes one pod from the queue and tries it.
     pub(super) fn schedule_one(&mut self) {
-        let Some(pod) = self.queue.pop() else { return };
-        let row = self.cluster.pod(pod);
+        let next = self.queue.next(&self.cluster, self.now, &mut self.scheduler);
+        self.decisions += next.counted.attempts;
+        if next.counted.news {
+            self.last_change = self.now; // conditions say something new
+        }
+        self.count_woken();
+        let Some(pod) = next.pod else { return };
+        let Some(row) = self.cluster.pods().get(pod) else { return self.queue.remove(pod) };
         let epoch = epoch_of(row.uid);
         match self.plan.timing.attempt {
             AttemptTime::Zero => self.attempt(pod),
@@ -160,6 +166,24 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
+    /// Pods whose attempts were counted without being made are awake again.
+    pub(super) fn count_woken(&mut self) {
+        for woken in self.queue.take_woken() {
+            if woken.rounds == 0 {
+                continue;
+            }
+            let state = self.pod_state(woken.pod);
+            state.attempts = state.attempts.saturating_add(u32::try_from(woken.rounds).unwrap_or(u32::MAX));
+            state.verdict = Some(Box::new(Verdict::Unschedulable(woken.known.result.clone())));
+            self.observe(&Observation::Repeated { pod: woken.pod, attempts: woken.rounds });
+        }
+    }
+    /// May attempts be counted without being made? Not if each takes time or is told.
+    fn may_count(&self) -> bool {
+        let at_once = matches!(self.plan.timing.attempt, AttemptTime::Constant(time) if time.is_zero());
+        at_once && !self.observer.wants_events()
+    }
+
     fn attempt(&mut self, pod: PodId) {
         self.decisions += 1;
         if !self.cluster.budgets().is_empty() {
@@ -193,10 +217,17 @@ impl<O: Observer> World<'_, O> {
             }
             Outcome::Unschedulable(verdict) => {
                 self.observe(&Observation::Attempt { pod, result: AttemptResult::Unschedulable });
-                let by = attempt.rejectors.iter().fold(PluginSet::NONE, |set, p| set.union(PluginSet::of(p)));
+                let by = PluginSet::of_all(&attempt.rejectors);
                 let nominated = verdict.nomination.as_ref().map(|n| n.node);
                 let victims = verdict.nomination.as_ref().map(|n| n.victims.clone());
-                self.queue.failed(pod, Failure::Rejected { by, pending: PluginSet::NONE }, self.now);
+                let doze = self.scheduler.take_doze().filter(|_| self.may_count());
+                match doze {
+                    Some(doze) => self.queue.failed_knowingly(&self.cluster, pod, by, doze, self.now),
+                    None => {
+                        let failure = Failure::Rejected { by, pending: PluginSet::NONE };
+                        self.queue.failed(pod, failure, self.now);
+                    }
+                }
                 self.note_verdict(pod, Verdict::Unschedulable(verdict));
                 let uid = self.cluster.pod(pod).uid;
                 self.preempt(victims.unwrap_or_default(), nominated, uid);
@@ -389,13 +420,24 @@ fn start_order(now: SimTime) -> i64 {
     AFTER_IMPORTED + (now.as_nanos() / crate::engine::time::NANOS_PER_SECOND) as i64
 }
 
-/// Would the two conditions have the same message? (Other parts of a verdict may differ.)
+/// Would the two conditions have the same message? (Other parts of a verdict may differ.) Reasons are counted, not ordered.
 fn says_the_same(a: &Verdict, b: &Verdict) -> bool {
     match (a, b) {
         (Verdict::Unschedulable(a), Verdict::Unschedulable(b)) => {
-            a.error == b.error && a.post_filter == b.post_filter
+            let same = |(a, b): (&PostFilterMessage, &PostFilterMessage)| match (a, b) {
+                (PostFilterMessage::Preemption(a), PostFilterMessage::Preemption(b)) => counts_the_same(a, b),
+                (a, b) => a == b,
+            };
+            counts_the_same(&a.error, &b.error)
+                && a.post_filter.len() == b.post_filter.len()
+                && a.post_filter.iter().zip(&b.post_filter).all(same)
         }
         (Verdict::Error(a), Verdict::Error(b)) => a == b,
         _ => false,
     }
+}
+
+fn counts_the_same(a: &FitError, b: &FitError) -> bool {
+    (a.nodes, &a.pre_filter, a.counts.len()) == (b.nodes, &b.pre_filter, b.counts.len())
+        && a.counts.iter().all(|count| b.counts.contains(count))
 }

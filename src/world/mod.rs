@@ -341,6 +341,8 @@ pub fn run<O: Observer>(plan: &Plan, observer: O) -> Result<RunEnd, SimError> {
     world.start()?;
     world.flush(&mut agenda);
     let at = simulation::run(&mut world, &mut agenda)?;
+    world.queue.wake_all();
+    world.count_woken();
     Ok(RunEnd {
         at,
         cluster: world.cluster,

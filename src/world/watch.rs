@@ -33,6 +33,13 @@ impl<O: Observer> World<'_, O> {
             self.cluster.take_changes(&mut changes);
             self.last_change = self.now;
             for change in &changes {
+                if let Change::PodRemoved { pod, uid, .. } = *change {
+                    // A pod that is not there any more is not tried, even before the scheduler hears of it.
+                    self.queue.remove_pod(pod, uid);
+                    self.count_woken();
+                } else if self.queue.has_dormant() {
+                    self.disturb_dormant(change);
+                }
                 self.tell_observer(change);
                 self.note_children(change);
                 if watch.is_zero() {
@@ -42,6 +49,32 @@ impl<O: Observer> World<'_, O> {
                 }
             }
             self.changes = changes;
+        }
+    }
+
+    /// What is known about sleeping pods may not hold any more once their claims, or volumes that name those, have changed.
+    fn disturb_dormant(&mut self, change: &Change) {
+        let cluster = &self.cluster;
+        let claim_ref = |id| cluster.volumes().get(id).and_then(|v| v.claim_ref).map(|r| (r.namespace, r.name));
+        let claim = match *change {
+            Change::PodAdded(pod) => {
+                let Some(row) = cluster.pods().get(pod) else { return };
+                let namespace = cluster.spec(row.spec).namespace;
+                for claim in cluster.claim_names_of(pod).flatten() {
+                    self.queue.doubt_users(cluster, namespace, claim);
+                }
+                return;
+            }
+            Change::ClaimAdded(id) | Change::ClaimUpdated(id) => {
+                cluster.claims().get(id).map(|claim| (claim.namespace, claim.name))
+            }
+            Change::ClaimRemoved { namespace, name, .. } => Some((namespace, name)),
+            Change::VolumeAdded(id) | Change::VolumeUpdated(id) => claim_ref(id),
+            Change::VolumeRemoved { claim, .. } => claim,
+            _ => return,
+        };
+        if let Some((namespace, name)) = claim {
+            self.queue.doubt_users(cluster, namespace, name);
         }
     }
 

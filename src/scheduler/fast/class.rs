@@ -3,12 +3,14 @@
 //! Pods of one spec whose claims ask for the same meet the same verdict and score on a node that has not changed. A class keeps
 //! both per node, and looks again only at nodes that were touched since.
 
-use super::nodes::{NodeRow, NodeTable};
+use super::native::{Native, Pattern, Weights};
+use super::nodes::NodeTable;
 use super::ranking::Ranking;
-use crate::model::ids::{Id, NodeId, PodId};
-use crate::model::names::sym;
-use crate::model::spec::PodSpec;
+use crate::model::cluster::Cluster;
+use crate::model::ids::{Id, NodeId, PodId, SpecId};
+use crate::scheduler::cycle::Unschedulable;
 use crate::scheduler::cycle_state::CycleState;
+use crate::scheduler::dormant::Known;
 use crate::scheduler::framework::*;
 use crate::scheduler::plugins::{
     image_locality, node_resources_balanced_allocation as balanced, node_resources_fit as fit,
@@ -16,6 +18,7 @@ use crate::scheduler::plugins::{
 };
 use crate::scheduler::profile::Profile;
 use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
 /// The plugins that look at volumes. The filters behind them have nothing to say about a pod of the fast path.
 const VOLUME_PLUGINS: &[PluginName] =
@@ -31,53 +34,31 @@ enum Eval {
     Kind(u16),
 }
 
-/// The arithmetic of the usual pod (cpu, memory, at most one claim; default scoring) without a call of a plugin.
-#[derive(Clone, Debug)]
-struct Native {
-    requests: [i64; 3],
-    scoring: [i64; 2],
-    claim: Option<NativeClaim>,
-    fit_weight: i64,
-    /// 0 if the plugin skips the pod.
-    balanced_weight: i64,
-}
-
-/// One waiting claim without a selector.
-#[derive(Clone, Copy, Debug)]
-struct NativeClaim {
-    request: i128,
-    pools: u64,
-    known_pools: usize,
-}
-
 /// One kind of pod on all nodes.
 #[derive(Debug)]
 pub(super) struct Class {
+    /// What its pods ask for.
+    pub spec: SpecId,
     synced: u64,
     fresh: bool,
     verdicts: Vec<u16>,
     ranking: Ranking,
     kinds: Vec<Rejection>,
     kind_index: FxHashMap<Rejection, u16>,
-    /// Kinds of the native arithmetic's rejections, by pattern of bits.
-    native_kinds: [u16; 64],
+    /// Kinds of the native arithmetic's rejections.
+    native_kinds: Vec<(Pattern, u16)>,
     counts: Vec<u32>,
     native: Option<Native>,
     /// Volumes are left out: for pods whose volumes are bound, which are asked about their own node only.
-    without_volumes: bool,
+    pub without_volumes: bool,
     /// Active Score plugins (index in the profile).
     scorers: Vec<usize>,
     /// What plugins add to every node alike.
     constant: i64,
-    /// The outcome when no node was feasible, and at which position of the log.
-    pub failed: Option<(u64, Failure)>,
-}
-
-/// A remembered failure: what PostFilter said, and who rejected.
-#[derive(Clone, Debug)]
-pub(super) struct Failure {
-    pub result: crate::scheduler::cycle::Unschedulable,
-    pub rejectors: Vec<PluginName>,
+    /// How a pod fails if no node is feasible, and at which position of the log that was put together.
+    known: Option<(u64, Arc<Known>)>,
+    /// The outcome when no node was feasible although it cannot be put together from the verdicts, and when.
+    failed: Option<(u64, Arc<Known>)>,
 }
 
 /// What looking at some of the nodes found.
@@ -132,10 +113,6 @@ pub struct FastStats {
     pub cached: u64,
 }
 
-const TOO_MANY_PODS: u8 = 1;
-const NO_VOLUME: u8 = 16;
-const UNRESOLVABLE: u8 = 32;
-
 impl Class {
     /// Learns how the pods of the class are judged. `state` is what PreFilter left for one of them. `None` if some plugin looks at
     /// more than the node itself.
@@ -157,18 +134,20 @@ impl Class {
             }
         }
         let mut class = Class {
+            spec: cluster.pod(eyes.pod).spec,
             synced: 0,
             fresh: true,
             verdicts: Vec::new(),
             ranking: Ranking::default(),
             kinds: Vec::new(),
             kind_index: FxHashMap::default(),
-            native_kinds: [ABSENT; 64],
+            native_kinds: Vec::new(),
             counts: Vec::new(),
             native: None,
             without_volumes,
             scorers,
             constant,
+            known: None,
             failed: None,
         };
         class.native = class.native(eyes);
@@ -177,42 +156,19 @@ impl Class {
 
     /// The native arithmetic, if it says all there is to say about the pod on a plain node.
     fn native(&self, eyes: &Eyes<'_>) -> Option<Native> {
-        let cluster = eyes.view.cluster;
-        let spec = cluster.spec_of(eyes.pod);
-        if !is_usual(spec) || !eyes.profile.has_default_arithmetic() {
+        let name = |i: &usize| eyes.profile.score[*i].plugin.name();
+        if !eyes.profile.has_default_arithmetic()
+            || self.scorers.iter().any(|i| name(i) == image_locality::NAME)
+        {
             return None;
         }
-        let claims: Vec<_> = cluster.claim_names_of(eyes.pod).flatten().collect();
-        let claim = match claims[..] {
-            _ if self.without_volumes => None,
-            [] => None,
-            [name] => {
-                let claim = cluster.claim_by_name(spec.namespace, name)?;
-                let claim = cluster.claim_spec_of(claim);
-                if claim.selector.as_ref().is_some_and(|s| !s.is_everything()) {
-                    return None;
-                }
-                let (pools, known_pools) = eyes.table.pools_for(claim);
-                Some(NativeClaim { request: claim.request.nanos(), pools, known_pools })
-            }
-            _ => return None,
+        let weight = |wanted| {
+            let of = self.scorers.iter().filter(|i| name(i) == wanted);
+            of.map(|i| eyes.profile.score[*i].weight).sum()
         };
-        let weight = |name| {
-            let entry = self.scorers.iter().map(|i| &eyes.profile.score[*i]);
-            entry.filter(|e| e.plugin.name() == name).map(|e| e.weight).sum()
-        };
-        let known = self.scorers.iter().map(|i| eyes.profile.score[*i].plugin.name());
-        if known.into_iter().any(|name| name == image_locality::NAME) {
-            return None;
-        }
-        let requests = &spec.requests;
-        Some(Native {
-            requests: [requests.cpu_milli, requests.memory_bytes, requests.ephemeral_bytes],
-            scoring: [spec.scoring_requests.cpu_milli, spec.scoring_requests.memory_bytes],
-            claim,
-            fit_weight: weight(fit::NAME),
-            balanced_weight: weight(balanced::NAME),
-        })
+        let weights =
+            Weights { fit: weight(fit::NAME), balanced: weight(balanced::NAME), constant: self.constant };
+        Native::new(eyes.view.cluster, eyes.table, eyes.pod, weights, !self.without_volumes)
     }
 
     /// Looks at nodes in the given order until one more than `enough` is feasible, which does not count, as in Kubernetes. Remembers no
@@ -225,14 +181,12 @@ impl Class {
         enough: usize,
         stats: &mut FastStats,
     ) -> Option<Sample> {
-        self.refresh_native(eyes);
-        self.native.as_ref()?;
+        let native = self.native.as_mut()?;
+        native.refresh(eyes.view.cluster, eyes.table);
         let mut sample = Sample::default();
         for id in order {
-            let row = eyes.table.row(id);
-            let eval = match self.native_eval(row) {
-                Some(Ok(total)) => Eval::Total(total),
-                Some(Err(bits)) => Eval::Kind(self.native_kind(bits)),
+            let eval = match self.native_eval(eyes.table, id) {
+                Some(eval) => eval,
                 None => {
                     stats.generic += 1;
                     self.generic_eval(eyes, state, id)?
@@ -246,69 +200,81 @@ impl Class {
             sample.looked_at += 1;
         }
         stats.native += sample.looked_at as u64;
-        self.synced = eyes.table.end();
         Some(sample)
-    }
-
-    /// Pools of volumes that came since the class was made may serve its claim too.
-    fn refresh_native(&mut self, eyes: &Eyes<'_>) {
-        if let Some(claim) = self.native.as_ref().and_then(|n| n.claim)
-            && claim.known_pools != eyes.table.pool_count()
-        {
-            self.native = self.native(eyes);
-        }
     }
 
     /// Looks again at every node touched since the last time. False if a score is out of range: the plain scan will say how.
     pub fn sync(&mut self, eyes: &Eyes<'_>, state: &mut CycleState, stats: &mut FastStats) -> bool {
-        self.refresh_native(eyes);
-        if self.fresh {
-            self.verdicts.resize(eyes.table.len(), ABSENT);
+        if let Some(native) = &mut self.native {
+            native.refresh(eyes.view.cluster, eyes.table);
         }
-        let position = if self.fresh { 0 } else { self.synced };
+        let position = self.start(eyes.table);
         let mut in_range = true;
         let mut looked_at = 0u64;
         eyes.table.visit_touched(position, |id| {
             looked_at += 1;
-            in_range &= self.look(eyes, state, id, stats);
+            let eval = match self.native_eval(eyes.table, id) {
+                _ if !eyes.table.row(id).exists => None,
+                Some(eval) => {
+                    stats.native += 1;
+                    Some(eval)
+                }
+                None => {
+                    stats.generic += 1;
+                    let eval = self.generic_eval(eyes, state, id);
+                    in_range &= eval.is_some();
+                    eval
+                }
+            };
+            self.set(id, eyes.table.rank(id), eval);
         });
         stats.cached += eyes.table.len() as u64 - looked_at;
         (self.fresh, self.synced) = (!in_range, eyes.table.end());
         in_range
     }
 
-    fn look(&mut self, eyes: &Eyes<'_>, state: &mut CycleState, id: NodeId, stats: &mut FastStats) -> bool {
-        let row = eyes.table.row(id);
-        let rank = eyes.table.rank(id);
-        if !row.exists {
-            self.set(id, rank, ABSENT, None);
+    /// The same by arithmetic alone; false if some node needs the plugins.
+    pub fn sync_natively(&mut self, cluster: &Cluster, table: &NodeTable, stats: &mut FastStats) -> bool {
+        if !self.fresh && self.synced == table.end() {
             return true;
         }
-        let eval = match self.native_eval(row) {
-            Some(Ok(total)) => {
-                stats.native += 1;
-                Eval::Total(total)
+        let Some(native) = &mut self.native else { return false };
+        native.refresh(cluster, table);
+        let position = self.start(table);
+        let (mut complete, mut looked_at) = (true, 0);
+        table.visit_touched(position, |id| {
+            looked_at += 1;
+            let exists = table.row(id).exists;
+            let eval = if exists { self.native_eval(table, id) } else { None };
+            if exists && eval.is_none() {
+                complete = false;
+            } else {
+                self.set(id, table.rank(id), eval);
             }
-            Some(Err(bits)) => {
-                stats.native += 1;
-                Eval::Kind(self.native_kind(bits))
-            }
-            None => {
-                stats.generic += 1;
-                match self.generic_eval(eyes, state, id) {
-                    Some(eval) => eval,
-                    None => return false,
-                }
-            }
-        };
-        match eval {
-            Eval::Total(total) => self.set(id, rank, FEASIBLE, Some(total)),
-            Eval::Kind(kind) => self.set(id, rank, kind, None),
+        });
+        stats.native += looked_at;
+        if complete {
+            stats.cached += table.len() as u64 - looked_at;
+            (self.fresh, self.synced) = (false, table.end());
         }
-        true
+        complete
     }
 
-    fn set(&mut self, id: NodeId, rank: NodeId, verdict: u16, total: Option<i32>) {
+    /// From where on the log is to be read.
+    fn start(&mut self, table: &NodeTable) -> u64 {
+        if self.fresh {
+            self.verdicts.resize(table.len(), ABSENT);
+            return 0;
+        }
+        self.synced
+    }
+
+    fn set(&mut self, id: NodeId, rank: NodeId, eval: Option<Eval>) {
+        let (verdict, total) = match eval {
+            None => (ABSENT, None),
+            Some(Eval::Total(total)) => (FEASIBLE, Some(total)),
+            Some(Eval::Kind(kind)) => (kind, None),
+        };
         let old = std::mem::replace(&mut self.verdicts[id.index()], verdict);
         if old != verdict {
             if old != ABSENT && old != FEASIBLE {
@@ -342,66 +308,22 @@ impl Class {
         }
     }
 
-    /// By arithmetic alone; `None` if the node needs the plugins. An error is a pattern of reasons.
-    fn native_eval(&self, row: &NodeRow) -> Option<Result<i32, u8>> {
-        let native = self.native.as_ref().filter(|_| row.plain)?;
-        let mut bits = if row.free_pods < 1 { TOO_MANY_PODS } else { 0 };
-        for (i, &want) in native.requests.iter().enumerate() {
-            if want > 0 && want > row.allocatable[i].wrapping_sub(row.requested[i]) {
-                bits |= 2 << i;
-                if want > row.allocatable[i] {
-                    bits |= UNRESOLVABLE;
-                }
-            }
+    /// By arithmetic alone; `None` if the node needs the plugins.
+    fn native_eval(&mut self, table: &NodeTable, id: NodeId) -> Option<Eval> {
+        match self.native.as_ref()?.eval(id, table.row(id))? {
+            Ok(total) => Some(Eval::Total(total)),
+            Err(pattern) => Some(Eval::Kind(self.native_kind(pattern)?)),
         }
-        if bits != 0 {
-            return Some(Err(bits));
-        }
-        if let Some(claim) = native.claim {
-            let fits =
-                |v: &super::nodes::FreeVolume| claim.pools >> v.pool & 1 == 1 && v.capacity >= claim.request;
-            if !row.free.iter().any(fits) {
-                return if row.overflow { None } else { Some(Err(NO_VOLUME)) };
-            }
-        }
-        let [cpu, memory] = [0, 1].map(|i| (row.allocatable[i], row.nonzero[i], native.scoring[i]));
-        let score = least_allocated(cpu, memory)?;
-        let mut total = self.constant + score * native.fit_weight;
-        if native.balanced_weight != 0 {
-            let pair = [0, 1].map(|i| (row.allocatable[i], row.requested[i], native.requests[i]));
-            total += balanced_allocation(pair)? * native.balanced_weight;
-        }
-        i32::try_from(total).ok().map(Ok)
     }
 
-    fn native_kind(&mut self, bits: u8) -> u16 {
-        let known = self.native_kinds[usize::from(bits)];
-        if known != ABSENT {
-            return known;
+    fn native_kind(&mut self, pattern: Pattern) -> Option<u16> {
+        if let Some((_, kind)) = self.native_kinds.iter().find(|(known, _)| *known == pattern) {
+            return Some(*kind);
         }
-        let rejection = if bits == NO_VOLUME {
-            let code = Code::UnschedulableAndUnresolvable;
-            Rejection::text(volume_binding::NAME, code, volume_binding::BIND_CONFLICT)
-        } else {
-            let all = [
-                (TOO_MANY_PODS, Reason::Text(fit::TOO_MANY_PODS)),
-                (2, Reason::Insufficient(sym::CPU)),
-                (4, Reason::Insufficient(sym::MEMORY)),
-                (8, Reason::Insufficient(sym::EPHEMERAL_STORAGE)),
-            ];
-            let mut reasons: Vec<Reason> =
-                all.into_iter().filter(|(bit, _)| bits & bit != 0).map(|(_, r)| r).collect();
-            let unresolvable = bits & UNRESOLVABLE != 0;
-            let code = if unresolvable { Code::UnschedulableAndUnresolvable } else { Code::Unschedulable };
-            let reasons = match reasons[..] {
-                [one] => Reasons::One(one),
-                _ => Reasons::Many(std::mem::take(&mut reasons)),
-            };
-            Rejection { plugin: fit::NAME, code, reasons }
-        };
+        let rejection = self.native.as_ref()?.rejection(pattern);
         let kind = self.kind(rejection);
-        self.native_kinds[usize::from(bits)] = kind;
-        kind
+        self.native_kinds.push((pattern, kind));
+        Some(kind)
     }
 
     fn kind(&mut self, rejection: Rejection) -> u16 {
@@ -425,7 +347,7 @@ impl Class {
     }
     /// The rejection of a node, if it gave one.
     pub fn rejection(&self, id: NodeId) -> Option<&Rejection> {
-        match self.verdicts[id.index()] {
+        match self.verdicts.get(id.index()).copied().unwrap_or(ABSENT) {
             FEASIBLE | ABSENT => None,
             kind => Some(&self.kinds[usize::from(kind) - 1]),
         }
@@ -434,55 +356,72 @@ impl Class {
     pub fn kind_of(&self, kind: u16) -> &Rejection {
         &self.kinds[usize::from(kind) - 1]
     }
-    /// How far the class has read the log.
-    pub fn position(&self) -> u64 {
-        self.synced
+
+    /// How a pod of the class fails where no node takes it (pods with bound volumes: where their own nodes reject them), put together
+    /// from what is known of the nodes. `None` where PostFilter would do more than say that nobody can make room.
+    pub fn known(&mut self, cluster: &Cluster, profile: &Profile) -> Option<Arc<Known>> {
+        if !says_the_usual(cluster, profile, self.spec) {
+            return None;
+        }
+        if let Some((at, known)) = &self.known
+            && *at == self.synced
+        {
+            return Some(Arc::clone(known));
+        }
+        let known = Arc::new(self.put_together(cluster, profile)?);
+        // One that says the same is shared: whoever kept the former can tell at a glance.
+        let known = match &self.known {
+            Some((_, before)) if **before == *known => Arc::clone(before),
+            _ => known,
+        };
+        self.known = Some((self.synced, Arc::clone(&known)));
+        Some(known)
+    }
+    fn put_together(&self, cluster: &Cluster, profile: &Profile) -> Option<Known> {
+        let nodes = cluster.node_count() as u32;
+        let met: u32 = self.counts.iter().sum();
+        let elsewhere = Rejection::text(
+            volume_binding::NAME,
+            Code::UnschedulableAndUnresolvable,
+            volume_binding::NODE_CONFLICT,
+        );
+        let others = (&elsewhere, if self.without_volumes { nodes.saturating_sub(met) } else { 0 });
+        let all = self.rejections().chain(Some(others).filter(|(_, count)| *count > 0));
+        let (error, rejectors, curable) = sum_up(nodes, all);
+        let post_filter = profile.post_filter_says(cluster.spec(self.spec), nodes, curable)?;
+        Some(Known { result: Unschedulable { error, post_filter, nomination: None }, rejectors })
+    }
+    /// No node was feasible, and nothing has changed since.
+    pub fn failed(&self, position: u64) -> Option<&Arc<Known>> {
+        self.failed.as_ref().filter(|(at, _)| *at == position).map(|(_, known)| known)
+    }
+    /// Remembers a failure at a position of the log.
+    pub fn remember(&mut self, position: u64, known: Arc<Known>) {
+        self.failed = Some((position, known));
     }
 }
 
-/// Nothing in the spec concerns a plugin that the native arithmetic leaves out.
-fn is_usual(spec: &PodSpec) -> bool {
-    spec.host_ports.is_empty()
-        && spec.node_selector.is_empty()
-        && spec.affinity.is_none()
-        && spec.requests.scalars.iter().all(|(_, amount)| *amount == 0)
-        && !spec.volumes.iter().any(|v| matches!(v, crate::model::spec::PodVolume::Exclusive { .. }))
+/// PostFilter has nothing to look at: nobody who runs is less important than such a pod.
+pub(super) fn says_the_usual(cluster: &Cluster, profile: &Profile, spec: SpecId) -> bool {
+    let lowest = cluster.lowest_placed_priority();
+    profile.has_usual_post_filter() && lowest.is_none_or(|lowest| lowest >= cluster.spec(spec).priority)
 }
 
-/// NodeResourcesFit's LeastAllocated over cpu and memory of equal weight: (allocatable, non-zero requested, the pod's).
-/// `None` where Go's arithmetic would leave the range.
-fn least_allocated(cpu: (i64, i64, i64), memory: (i64, i64, i64)) -> Option<i64> {
-    let mut sum = 0;
-    let mut weights = 0;
-    for (allocatable, used, request) in [cpu, memory] {
-        if allocatable == 0 {
-            continue;
+/// Counts reasons, who gave them, and the nodes where preemption might help.
+pub(super) fn sum_up<'a>(
+    nodes: u32,
+    rejections: impl Iterator<Item = (&'a Rejection, u32)>,
+) -> (FitError, Vec<PluginName>, u32) {
+    let mut error = FitError { nodes, ..FitError::default() };
+    let (mut rejectors, mut curable): (Vec<PluginName>, u32) = (Vec::new(), 0);
+    for (rejection, count) in rejections {
+        for &reason in rejection.reasons.as_slice() {
+            error.count_nodes(reason, count);
         }
-        let requested = used.checked_add(request)?;
-        if requested <= allocatable {
-            sum += allocatable.checked_sub(requested)?.checked_mul(MAX_NODE_SCORE)? / allocatable;
+        if !rejectors.contains(&rejection.plugin) {
+            rejectors.push(rejection.plugin);
         }
-        weights += 1;
+        curable += if rejection.code == Code::Unschedulable { count } else { 0 };
     }
-    let score = if weights == 0 { 0 } else { sum / weights };
-    (0..=MAX_NODE_SCORE).contains(&score).then_some(score)
-}
-
-/// NodeResourcesBalancedAllocation over cpu and memory: (allocatable, requested, the pod's). Same operations in the same order.
-fn balanced_allocation(resources: [(i64, i64, i64); 2]) -> Option<i64> {
-    let balance = |with_pod: bool| -> Option<i64> {
-        let mut shares = [0.0f64; 2];
-        let mut count = 0;
-        for (allocatable, requested, pod) in resources {
-            if allocatable != 0 {
-                let used = if with_pod { requested.checked_add(pod)? } else { requested };
-                shares[count] = (used as f64 / allocatable as f64).min(1.0);
-                count += 1;
-            }
-        }
-        let std = if count == 2 { ((shares[0] - shares[1]) / 2.0).abs() } else { 0.0 };
-        Some(((1.0 - std) * MAX_NODE_SCORE as f64) as i64)
-    };
-    let score = MAX_NODE_SCORE / 2 + (MAX_NODE_SCORE / 2 + balance(true)? - balance(false)?) / 2;
-    (0..=MAX_NODE_SCORE).contains(&score).then_some(score)
+    (error, rejectors, curable)
 }

@@ -5,6 +5,7 @@
 //! [`cycle`](super::cycle), which is the specification: both must agree on every decision.
 
 mod class;
+mod native;
 mod nodes;
 mod ranking;
 #[cfg(test)]
@@ -12,10 +13,11 @@ mod tests;
 
 pub use class::FastStats;
 
-use self::class::{Class, Eyes, Failure};
+use self::class::{Class, Eyes, says_the_usual, sum_up};
 use self::nodes::NodeTable;
 use super::cycle::{Unschedulable, nodes_to_find};
 use super::cycle_state::CycleState;
+use super::dormant::{Condition, Doze, Known};
 use super::framework::*;
 use super::node_order::NodeOrder;
 use super::plugins::volume_binding;
@@ -27,6 +29,7 @@ use crate::model::pod::PodOwner;
 use crate::model::spec::PodVolume;
 use crate::model::volume::{AccessModes, BindingMode, Claim, ClaimPhase, Volume, VolumeSource};
 use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
 /// What the fast path says about a pod.
 pub(super) enum Decision {
@@ -36,13 +39,16 @@ pub(super) enum Decision {
     Node(NodeId),
     /// No node is feasible; nodes and codes are in the given buffer.
     None(FitError, Vec<PluginName>),
-    /// No node is feasible, and nothing has changed since that was said before.
-    Again(Unschedulable, Vec<PluginName>),
+    /// No node is feasible, and what is said then is known.
+    Known(Arc<Known>),
 }
 
 /// What the fast path makes of a pod's claims.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Claims {
-    /// None, or all wait for a local volume.
+    /// None.
+    None,
+    /// All wait for a local volume.
     Waiting,
     /// All are bound to local volumes.
     Bound,
@@ -56,14 +62,20 @@ pub(super) struct FastPath {
     table: NodeTable,
     index: FxHashMap<Box<[u32]>, Option<u32>>,
     classes: Vec<Class>,
+    /// Number of `classes[0]`: numbers are never used again.
+    first: u64,
     key: Vec<u32>,
     /// Nodes that the bound volumes of the pod at hand allow.
     homes: Vec<NodeId>,
+    /// No other pod uses the claims of the pod at hand.
+    alone: bool,
     wide: Option<(u64, bool)>,
+    /// The pod decided last failed, and will fail again as long as this holds.
+    doze: Option<Doze>,
     pub stats: FastStats,
 }
 
-/// Classes beyond which all are forgotten: a bound on memory, not on pods.
+/// Verdicts beyond which all classes are forgotten: a bound on memory, not on pods.
 const MAX_CACHED_VERDICTS: usize = 40_000_000;
 
 impl FastPath {
@@ -78,10 +90,11 @@ impl FastPath {
         order: &mut NodeOrder,
         rejected: &mut Vec<(NodeId, Code)>,
     ) -> Decision {
+        self.doze = None;
         let decision = self.try_decide(profile, number, view, pod, state, order, rejected);
         match &decision {
             Decision::Ask => self.stats.plain += 1,
-            Decision::Again(..) => self.stats.remembered += 1,
+            Decision::Known(..) => self.stats.remembered += 1,
             _ => {}
         }
         self.stats.decided += u64::from(!matches!(decision, Decision::Ask));
@@ -99,75 +112,163 @@ impl FastPath {
         rejected: &mut Vec<(NodeId, Code)>,
     ) -> Decision {
         let cluster = view.cluster;
-        if !concerns_nodes_alone(cluster, pod) {
+        if cluster.node_count() == 0 || !concerns_nodes_alone(cluster, pod) {
             return Decision::Ask;
         }
-        let pinned = match self.classify(cluster, number, pod) {
-            Claims::Waiting => false,
-            Claims::Bound => true,
-            Claims::Other => return Decision::Ask,
-        };
-        if self.table.sync(cluster) {
-            self.index.clear();
-            self.classes.clear();
+        let claims = self.classify(cluster, number, pod);
+        if claims == Claims::Other {
+            return Decision::Ask;
         }
+        self.sync_table(cluster);
         if self.table.has_soft_taints() {
             return Decision::Ask;
         }
-        let eyes = Eyes { profile, view, pod, table: &self.table };
-        let class = match self.index.get(&*self.key) {
-            Some(None) => return Decision::Ask,
-            Some(Some(class)) => *class as usize,
-            None => {
-                let made = match profile.pre_filter(view, pod, state) {
-                    PreFiltered::AllNodes => Class::new(&eyes, state, pinned),
-                    _ => None,
-                };
-                if (self.classes.len() + 1).saturating_mul(self.table.len()) > MAX_CACHED_VERDICTS {
-                    self.index.clear();
-                    self.classes.clear();
-                }
-                let slot = made.as_ref().map(|_| self.classes.len() as u32);
-                self.index.insert(self.key.as_slice().into(), slot);
-                let Some(made) = made else { return Decision::Ask };
-                self.classes.push(made);
-                self.classes.len() - 1
-            }
+        let Some(index) = self.class_of(profile, view, pod, state, claims == Claims::Bound) else {
+            return Decision::Ask;
         };
-        let class = &mut self.classes[class];
-        if let Some((position, failure)) = class.failed.as_ref().filter(|_| !pinned)
-            && *position == self.table.end()
-        {
-            return Decision::Again(failure.result.clone(), failure.rejectors.clone());
+        let enough = match profile.percentage {
+            NodesToScore::Percentage(percentage) => nodes_to_find(percentage, cluster.node_count()),
+            NodesToScore::All => usize::MAX,
+        };
+        let sampled = claims != Claims::Bound && enough < cluster.node_count();
+        if let Some(known) = self.known_failure(cluster, profile, number, index, claims, sampled) {
+            return Decision::Known(known);
         }
+        let eyes = Eyes { profile, view, pod, table: &self.table };
+        let class = &mut self.classes[index];
         prepare(profile, view, pod, state);
-        if pinned {
-            if !class.sync(&eyes, state, &mut self.stats) {
-                return Decision::Ask;
-            }
-            return stay(class, &eyes, state, &self.homes, rejected);
-        }
-        if profile.score.is_empty() {
+        if profile.score.is_empty() && claims != Claims::Bound {
             return Decision::Ask; // the first feasible node will do, whatever the ranking says
         }
-        if let NodesToScore::Percentage(percentage) = profile.percentage {
-            let enough = nodes_to_find(percentage, cluster.node_count());
-            if enough < cluster.node_count() {
-                return sample(class, &eyes, state, order, enough, &mut self.stats, rejected);
-            }
+        if sampled {
+            let decision = sample(class, &eyes, state, order, enough, &mut self.stats, rejected);
+            let failed = matches!(decision, Decision::Known(_));
+            let known = failed.then(|| self.known_failure(cluster, profile, number, index, claims, true));
+            return known.flatten().map_or(decision, Decision::Known);
         }
         if !class.sync(&eyes, state, &mut self.stats) {
             return Decision::Ask;
         }
-        choose(class, &eyes, state, rejected)
+        let decision = match claims {
+            Claims::Bound => stay(class, &eyes, state, &self.homes, rejected),
+            _ => choose(class, &eyes, state, rejected),
+        };
+        if matches!(decision, Decision::None(..))
+            && let Some(known) = self.known_failure(cluster, profile, number, index, claims, false)
+        {
+            return Decision::Known(known);
+        }
+        decision
+    }
+
+    fn sync_table(&mut self, cluster: &Cluster) {
+        if self.table.sync(cluster) {
+            self.forget();
+        }
+    }
+    fn forget(&mut self) {
+        self.first += self.classes.len() as u64;
+        self.index.clear();
+        self.classes.clear();
+    }
+
+    /// The class that the key just written stands for, made if it is new.
+    fn class_of(
+        &mut self,
+        profile: &Profile,
+        view: View<'_>,
+        pod: PodId,
+        state: &mut CycleState,
+        pinned: bool,
+    ) -> Option<usize> {
+        if let Some(known) = self.index.get(&*self.key) {
+            return known.map(|index| index as usize);
+        }
+        if (self.classes.len() + 1).saturating_mul(self.table.len()) > MAX_CACHED_VERDICTS {
+            self.forget();
+        }
+        let eyes = Eyes { profile, view, pod, table: &self.table };
+        let made = match profile.pre_filter(view, pod, state) {
+            PreFiltered::AllNodes => Class::new(&eyes, state, pinned),
+            _ => None,
+        };
+        let slot = made.as_ref().map(|_| self.classes.len() as u32);
+        self.index.insert(self.key.as_slice().into(), slot);
+        self.classes.push(made?);
+        slot.map(|slot| slot as usize)
+    }
+
+    /// The failure of a pod of the class, if it can be told without asking a plugin. Notes under which condition it will fail again.
+    fn known_failure(
+        &mut self,
+        cluster: &Cluster,
+        profile: &Profile,
+        number: usize,
+        index: usize,
+        claims: Claims,
+        sampled: bool,
+    ) -> Option<Arc<Known>> {
+        let class = &mut self.classes[index];
+        let before = class.failed(self.table.end()).filter(|_| claims != Claims::Bound).cloned();
+        if (sampled && before.is_none()) || !class.sync_natively(cluster, &self.table, &mut self.stats) {
+            return before;
+        }
+        let fails = match claims {
+            Claims::Bound => self.homes.iter().all(|home| class.rejection(*home).is_some()),
+            _ => class.ranking().best().is_none(),
+        };
+        let Some(known) = class.known(cluster, profile).filter(|_| fails) else { return before };
+        if self.alone {
+            let homes = if claims == Claims::Bound { self.homes.clone() } else { Vec::new() };
+            let with_claims = claims == Claims::Waiting;
+            let class = self.first + index as u64;
+            let condition = Condition::Class { profile: number, class, with_claims };
+            self.doze = Some(Doze { condition, homes, known: Arc::clone(&known) });
+        }
+        Some(known)
+    }
+
+    /// Under which condition the pod decided last fails again, if that is known.
+    pub fn take_doze(&mut self) -> Option<Doze> {
+        self.doze.take()
+    }
+
+    /// How pods fail that once did under this condition; `None` if they may not fail any more.
+    pub fn still_fails(
+        &mut self,
+        cluster: &Cluster,
+        profile: &Profile,
+        condition: &Condition,
+    ) -> Option<Arc<Known>> {
+        let &Condition::Class { class, with_claims, .. } = condition else { return None };
+        if cluster.node_count() == 0
+            || !no_pod_concerns_others(cluster)
+            || (with_claims && self.has_free_wide_volumes(cluster)) {
+            return None;
+        }
+        self.sync_table(cluster);
+        if self.table.has_soft_taints() {
+            return None;
+        }
+        let class = self.classes.get_mut(class.checked_sub(self.first)? as usize)?;
+        if !class.sync_natively(cluster, &self.table, &mut self.stats) {
+            return None;
+        }
+        let fails = class.without_volumes || class.ranking().best().is_none();
+        class.known(cluster, profile).filter(|_| fails)
+    }
+    /// Might a pod with bound volumes now run on this node of its own? To be asked after [`FastPath::still_fails`].
+    pub fn may_take(&self, condition: &Condition, home: NodeId) -> bool {
+        let &Condition::Class { class, .. } = condition else { return true };
+        let class = class.checked_sub(self.first).and_then(|index| self.classes.get(index as usize));
+        class.is_none_or(|class| class.rejection(home).is_none())
     }
 
     /// Remembers that no node was feasible for the pod decided last.
-    pub fn remember_failure(&mut self, result: &Unschedulable, rejectors: &[PluginName]) {
+    pub fn remember_failure(&mut self, known: Known) {
         if let Some(Some(class)) = self.index.get(&*self.key) {
-            let class = &mut self.classes[*class as usize];
-            let failure = Failure { result: result.clone(), rejectors: rejectors.to_vec() };
-            class.failed = Some((class.position(), failure));
+            let position = self.table.end();
+            self.classes[*class as usize].remember(position, Arc::new(known));
         }
     }
 
@@ -184,9 +285,11 @@ impl FastPath {
         }
         let (mut waiting, mut bound) = (0, 0);
         self.homes.clear();
+        self.alone = true;
         for name in cluster.claim_names_of(pod) {
             let claim = name.and_then(|name| cluster.claim_by_name(spec.namespace, name));
             let Some(claim) = claim.map(|id| cluster.claim(id)) else { return Claims::Other };
+            self.alone &= cluster.claim_users(claim.namespace, claim.name).len() < 2;
             if waits_for_local_volume(cluster, claim) {
                 waiting += 1;
                 self.key.push(claim.spec.0);
@@ -198,7 +301,7 @@ impl FastPath {
             }
         }
         match (waiting, bound) {
-            (0, 0) => Claims::Waiting,
+            (0, 0) => Claims::None,
             (_, 0) if !self.has_free_wide_volumes(cluster) => Claims::Waiting,
             (0, _) => {
                 self.key.push(u32::MAX);
@@ -307,13 +410,16 @@ fn concerns_nodes_alone(cluster: &Cluster, pod: PodId) -> bool {
     let row = cluster.pod(pod);
     let spec = cluster.spec(row.spec);
     row.nominated.is_none()
-        && !cluster.has_nominated_pods()
-        && !cluster.has_pod_affinity()
-        && !cluster.has_required_anti_affinity()
+        && no_pod_concerns_others(cluster)
         && matches!(row.owner, PodOwner::None | PodOwner::Job(_))
         && spec.spread.is_empty()
         && spec.affinity.as_ref().is_none_or(|a| !a.concerns_pods())
         && cluster.services().is_empty()
+}
+
+/// Nothing that running or nominated pods ask for relates them to others.
+fn no_pod_concerns_others(cluster: &Cluster) -> bool {
+    !cluster.has_nominated_pods() && !cluster.has_pod_affinity() && !cluster.has_required_anti_affinity()
 }
 
 /// A claim that any fitting free local volume can serve, and that nothing has been done about yet.
@@ -378,6 +484,18 @@ fn sample(
     let Some(mut found) = class.sample(eyes, state, turn, enough, stats) else { return Decision::Ask };
     order.advance(found.looked_at, eyes.view.cluster.node_count());
     if found.feasible == 0 {
+        if says_the_usual(eyes.view.cluster, eyes.profile, eyes.view.cluster.pod(eyes.pod).spec) {
+            let kinds = found.rejected.iter().map(|(_, kind)| (class.kind_of(*kind), 1));
+            let nodes = eyes.view.cluster.node_count() as u32;
+            let (error, rejectors, curable) = sum_up(nodes, kinds);
+            let spec = eyes.view.cluster.spec_of(eyes.pod);
+            if let Some(post_filter) = eyes.profile.post_filter_says(spec, nodes, curable) {
+                let result = Unschedulable { error, post_filter, nomination: None };
+                let known = Arc::new(Known { result, rejectors });
+                class.remember(eyes.table.end(), Arc::clone(&known));
+                return Decision::Known(known);
+            }
+        }
         rejected.clear();
         rejected.extend(found.rejected.iter().map(|(id, kind)| (*id, class.kind_of(*kind).code)));
         let kinds = found.rejected.iter().map(|(_, kind)| (class.kind_of(*kind), 1));
@@ -389,16 +507,7 @@ fn sample(
 }
 
 fn none_feasible<'a>(cluster: &Cluster, rejections: impl Iterator<Item = (&'a Rejection, u32)>) -> Decision {
-    let mut error = FitError { nodes: cluster.node_count() as u32, ..FitError::default() };
-    let mut rejectors: Vec<PluginName> = Vec::new();
-    for (rejection, count) in rejections {
-        for &reason in rejection.reasons.as_slice() {
-            error.count_nodes(reason, count);
-        }
-        if !rejectors.contains(&rejection.plugin) {
-            rejectors.push(rejection.plugin);
-        }
-    }
+    let (error, rejectors, _) = sum_up(cluster.node_count() as u32, rejections);
     Decision::None(error, rejectors)
 }
 

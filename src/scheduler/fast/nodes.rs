@@ -1,5 +1,6 @@
 //! What the fast path needs of every node, in one row each, brought up to date from the cluster's log of touched nodes.
 
+use super::native::balance;
 use crate::model::cluster::Cluster;
 use crate::model::ids::{Id, NodeId};
 use crate::model::names::{Sym, sym};
@@ -30,9 +31,21 @@ pub(super) struct NodeRow {
     pub requested: [i64; 3],
     pub nonzero: [i64; 2],
     pub free_pods: i64,
+    /// How evenly cpu and memory are used, for NodeResourcesBalancedAllocation; `None` only in an empty row.
+    pub balance: Option<i64>,
+    /// Extended resources: name, allocatable, requested.
+    scalars: Vec<(Sym, i64, i64)>,
     pub free: Vec<FreeVolume>,
     /// The table's pools did not suffice for this node's volumes: match in full.
     pub overflow: bool,
+}
+
+impl NodeRow {
+    /// Allocatable and requested amount of an extended resource. One that the node does not have is used up.
+    pub fn scalar(&self, name: Sym) -> (i64, i64) {
+        let found = self.scalars.iter().find(|(n, ..)| *n == name);
+        found.map_or((0, 0), |(_, allocatable, requested)| (*allocatable, *requested))
+    }
 }
 
 /// Pools that fit into a claim's mask of pools.
@@ -136,6 +149,10 @@ impl NodeTable {
         row.requested = [requested.cpu_milli, requested.memory_bytes, requested.ephemeral_bytes];
         row.nonzero = [node.info.nonzero_cpu_milli, node.info.nonzero_memory_bytes];
         row.free_pods = node.allocatable_pods - node.info.pods.len() as i64;
+        row.balance = Some(balance([0, 1].map(|i| (row.allocatable[i], row.requested[i]))));
+        row.scalars.clear();
+        let scalars = allocatable.scalars.iter();
+        row.scalars.extend(scalars.map(|(name, amount)| (*name, *amount, requested.scalar(*name))));
         row.free.clear();
         row.overflow = false;
         let Some(host) = cluster.node_labels(id).get(sym::HOSTNAME) else { return };

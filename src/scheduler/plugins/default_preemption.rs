@@ -7,6 +7,7 @@
 use crate::model::cluster::Cluster;
 use crate::model::ids::{NodeId, PodId};
 use crate::model::node::NodeInfo;
+use crate::model::spec::PodSpec;
 use crate::scheduler::cycle_state::CycleState;
 use crate::scheduler::framework::*;
 use crate::scheduler::go_sort::sort_slice;
@@ -53,6 +54,7 @@ enum NoCandidate {
     NoVictims,
 }
 
+const NEVER: &str = "preemption: not eligible due to preemptionPolicy=Never.";
 const NO_VICTIMS: &str = "No preemption victims found for incoming pod";
 
 /// Does a pod of lower priority run on the node? Asked before anything is copied for the dry run.
@@ -180,7 +182,7 @@ impl DefaultPreemption {
 fn not_eligible(cluster: &Cluster, pod: PodId, rejections: Rejections<'_>) -> Option<&'static str> {
     let (row, spec) = (cluster.pod(pod), cluster.spec_of(pod));
     if spec.never_preempts {
-        return Some("preemption: not eligible due to preemptionPolicy=Never.");
+        return Some(NEVER);
     }
     let nominated = row.nominated.filter(|node| cluster.node(*node).exists)?;
     if rejections.code(nominated) == Code::UnschedulableAndUnresolvable {
@@ -307,11 +309,33 @@ fn no_victims_anywhere(cluster: &Cluster, rejections: Rejections<'_>) -> PostFil
     } else {
         rejections.nodes.iter().filter(|(_, code)| *code == Code::Unschedulable).count()
     };
-    let mut error = FitError { nodes: cluster.node_count() as u32, ..FitError::default() };
-    if tried > 0 {
-        error.count_nodes(Reason::Text(NO_VICTIMS), tried as u32);
+    let message = PostFilterMessage::Preemption(no_victims(cluster.node_count() as u32, tried as u32));
+    PostFilter::Unschedulable { message, clear_nomination: true }
+}
+
+/// What PostFilter says about a pod that is nominated nowhere if nobody who runs is less important: of the nodes so many might have
+/// been cured.
+pub fn nobody_to_preempt(spec: &PodSpec, nodes: u32, curable: u32) -> PostFilterMessage {
+    if spec.never_preempts {
+        return PostFilterMessage::Text(NEVER);
     }
-    no_candidates(cluster, error, tried, &[])
+    PostFilterMessage::Preemption(no_victims(nodes, curable))
+}
+
+fn no_victims(nodes: u32, tried: u32) -> FitError {
+    let mut error = FitError { nodes, ..FitError::default() };
+    if tried > 0 {
+        error.count_nodes(Reason::Text(NO_VICTIMS), tried);
+    }
+    note_untried(&mut error, tried);
+    error
+}
+
+fn note_untried(error: &mut FitError, tried: u32) {
+    let untried = error.nodes.saturating_sub(tried);
+    if untried > 0 {
+        error.count_nodes(Reason::Text("Preemption is not helpful for scheduling"), untried);
+    }
 }
 
 /// What is said when no node can be freed.
@@ -330,9 +354,6 @@ fn no_candidates(
         let text = if let [one] = &all[..] { one.clone() } else { format!("[{}]", all.join(", ")) };
         return PostFilter::Error(PostFilterMessage::Owned(format!("preemption: {text}")));
     }
-    let untried = error.nodes.saturating_sub(tried as u32);
-    if untried > 0 {
-        error.count_nodes(Reason::Text("Preemption is not helpful for scheduling"), untried);
-    }
+    note_untried(&mut error, tried as u32);
     PostFilter::Unschedulable { message: PostFilterMessage::Preemption(error), clear_nomination: true }
 }

@@ -10,6 +10,8 @@ use crate::scheduler::profile::Profile;
 
 /// Kubernetes' name.
 pub const NAME: PluginName = "DynamicResources";
+/// What its PostFilter says about a pod without ResourceClaims.
+pub const NO_CLAIMS: &str = "no new claims to deallocate";
 
 /// The plugin.
 #[derive(Debug, Default)]
@@ -53,7 +55,7 @@ impl PostFilterPlugin for DynamicResources {
             return PostFilter::Error(PostFilterMessage::Text("not found"));
         }
         PostFilter::Unschedulable {
-            message: PostFilterMessage::Text("no new claims to deallocate"),
+            message: PostFilterMessage::Text(NO_CLAIMS),
             clear_nomination: false,
         }
     }

@@ -12,6 +12,9 @@ use crate::scheduler::plugins::score::default_normalize;
 /// Kubernetes' name.
 pub const NAME: PluginName = "NodeAffinity";
 
+/// The pod's own selector or required affinity does not allow the node.
+pub const NO_MATCH: &str = "node(s) didn't match Pod's node affinity/selector";
+
 /// `NodeAffinityArgs.addedAffinity`: what every pod of the profile must and would like to meet besides its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeAffinityArgs {
@@ -114,8 +117,7 @@ impl FilterPlugin for NodeAffinity {
         if view.cluster.spec_of(pod).allows_node(node.node.name, labels, names) {
             return Ok(());
         }
-        let text = "node(s) didn't match Pod's node affinity/selector";
-        Err(Rejection::text(NAME, Code::UnschedulableAndUnresolvable, text))
+        Err(Rejection::text(NAME, Code::UnschedulableAndUnresolvable, NO_MATCH))
     }
 }
 

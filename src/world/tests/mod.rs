@@ -1,6 +1,7 @@
 //! Whole runs of small scenarios whose outcome can be told by thinking.
 
 mod clock;
+mod engines;
 mod lvm;
 mod nodes;
 mod volumes;

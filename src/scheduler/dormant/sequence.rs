@@ -1,0 +1,495 @@
+//! Pods in the order in which they were tried last, as a balanced tree: ranges of them are requeued, counted as tried and moved
+//! behind the others without a look at each.
+//!
+//! A treap: a binary tree in order of position and a heap of random weights, so its depth stays logarithmic. What is done to a
+//! range is noted at the root of its subtree and handed down when somebody passes.
+
+use crate::engine::time::SimTime;
+use crate::model::ids::PodId;
+
+/// Where a pod waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// For an event.
+    Pool = 0,
+    /// To be tried.
+    Active = 1,
+    /// For the end of its backoff.
+    Backoff = 2,
+}
+
+impl Place {
+    const ALL: [Place; 3] = [Place::Pool, Place::Active, Place::Backoff];
+}
+
+/// No node of the tree.
+pub const NIL: u32 = u32::MAX;
+
+/// What is in a subtree, by place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// Bits of kinds modulo 64: one that is not there may seem to be.
+    pub kinds: [u64; 3],
+    /// Numbers of sets of rejecting plugins, exactly.
+    pub rejectors: [u64; 3],
+    /// A pod that has to be asked again, whatever is known of its kind.
+    pub doubtful: [bool; 3],
+}
+
+impl Sum {
+    /// Is any pod there?
+    pub fn any(&self, place: Place) -> bool {
+        self.rejectors[place as usize] != 0
+    }
+    fn merge(&mut self, other: &Sum) {
+        for i in 0..3 {
+            self.kinds[i] |= other.kinds[i];
+            self.rejectors[i] |= other.rejectors[i];
+            self.doubtful[i] |= other.doubtful[i];
+        }
+    }
+    fn moved(&self, to: [Place; 3]) -> Sum {
+        let mut sum = Sum::default();
+        for (from, to) in to.into_iter().enumerate() {
+            let to = to as usize;
+            sum.kinds[to] |= self.kinds[from];
+            sum.rejectors[to] |= self.rejectors[from];
+            sum.doubtful[to] |= self.doubtful[from];
+        }
+        sum
+    }
+}
+
+/// What is to be done to a whole subtree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Order {
+    /// New place by old place.
+    to: [Place; 3],
+    /// Tried again without success: when, and the sequence number of that round.
+    tried: Option<(SimTime, u64)>,
+    rounds: u64,
+}
+
+impl Order {
+    const NOTHING: Order = Order { to: Place::ALL, tried: None, rounds: 0 };
+
+    fn then(self, next: Order) -> Order {
+        Order {
+            to: self.to.map(|place| next.to[place as usize]),
+            tried: next.tried.or(self.tried),
+            rounds: self.rounds + next.rounds,
+        }
+    }
+}
+
+/// One pod.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// Which pod.
+    pub pod: PodId,
+    /// Number of its kind.
+    pub kind: u32,
+    /// Number of its set of rejecting plugins, below 64.
+    pub rejectors: u8,
+    /// Where it waits.
+    pub place: Place,
+    /// It has to be asked again.
+    pub doubtful: bool,
+    /// When it was tried last.
+    pub stamp: SimTime,
+    /// Sequence number of that round; equal for all pods of one round, whose order is that of the sequence.
+    pub seq: u64,
+    /// How often it was counted as tried.
+    pub rounds: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Node {
+    item: Item,
+    left: u32,
+    right: u32,
+    parent: u32,
+    weight: u32,
+    size: u32,
+    sum: Sum,
+    order: Order,
+}
+
+/// The nodes of all trees; a tree is the index of its root.
+#[derive(Clone, Debug, Default)]
+pub struct Forest {
+    nodes: Vec<Node>,
+    free: Vec<u32>,
+    weight: u64,
+}
+
+impl Forest {
+    /// A tree of one pod.
+    pub fn single(&mut self, item: Item) -> u32 {
+        // Any sequence without pattern will do (splitmix64).
+        self.weight = self.weight.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.weight ^ (self.weight >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let weight = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) >> 32;
+        let mut node = Node {
+            item,
+            left: NIL,
+            right: NIL,
+            parent: NIL,
+            weight: weight as u32,
+            size: 1,
+            sum: Sum::default(),
+            order: Order::NOTHING,
+        };
+        node.sum = own_sum(&node.item);
+        match self.free.pop() {
+            Some(slot) => {
+                self.nodes[slot as usize] = node;
+                slot
+            }
+            None => {
+                self.nodes.push(node);
+                (self.nodes.len() - 1) as u32
+            }
+        }
+    }
+    /// Number of pods of a tree.
+    pub fn len(&self, root: u32) -> usize {
+        if root == NIL { 0 } else { self.nodes[root as usize].size as usize }
+    }
+    /// A pod that [`Forest::find`] found, or one whose place and rounds do not matter: those may be out of date.
+    pub fn item(&self, node: u32) -> &Item {
+        &self.nodes[node as usize].item
+    }
+    /// What is in a tree.
+    pub fn sum(&self, root: u32) -> Sum {
+        if root == NIL { Sum::default() } else { self.nodes[root as usize].sum }
+    }
+
+    fn pull(&mut self, at: u32) {
+        let (left, right) = (self.nodes[at as usize].left, self.nodes[at as usize].right);
+        let mut sum = own_sum(&self.nodes[at as usize].item);
+        let mut size = 1;
+        for child in [left, right] {
+            if child != NIL {
+                let child = &mut self.nodes[child as usize];
+                child.parent = at;
+                sum.merge(&child.sum);
+                size += child.size;
+            }
+        }
+        let node = &mut self.nodes[at as usize];
+        (node.sum, node.size) = (sum, size);
+    }
+    fn give(&mut self, at: u32, order: Order) {
+        if at == NIL {
+            return;
+        }
+        let node = &mut self.nodes[at as usize];
+        node.item.place = order.to[node.item.place as usize];
+        if let Some((stamp, seq)) = order.tried {
+            (node.item.stamp, node.item.seq) = (stamp, seq);
+        }
+        node.item.rounds += order.rounds;
+        node.sum = node.sum.moved(order.to);
+        node.order = node.order.then(order);
+    }
+    fn push(&mut self, at: u32) {
+        let node = &mut self.nodes[at as usize];
+        let order = std::mem::replace(&mut node.order, Order::NOTHING);
+        if order != Order::NOTHING {
+            let (left, right) = (node.left, node.right);
+            self.give(left, order);
+            self.give(right, order);
+        }
+    }
+
+    /// One tree after the other.
+    pub fn join(&mut self, a: u32, b: u32) -> u32 {
+        if a == NIL || b == NIL {
+            let root = if a == NIL { b } else { a };
+            if root != NIL {
+                self.nodes[root as usize].parent = NIL;
+            }
+            return root;
+        }
+        let root = if self.nodes[a as usize].weight >= self.nodes[b as usize].weight {
+            self.push(a);
+            let right = self.nodes[a as usize].right;
+            self.nodes[a as usize].right = self.join(right, b);
+            a
+        } else {
+            self.push(b);
+            let left = self.nodes[b as usize].left;
+            self.nodes[b as usize].left = self.join(a, left);
+            b
+        };
+        self.pull(root);
+        self.nodes[root as usize].parent = NIL;
+        root
+    }
+    /// The first `count` pods, and the others.
+    pub fn split(&mut self, root: u32, count: usize) -> (u32, u32) {
+        if root == NIL {
+            return (NIL, NIL);
+        }
+        self.push(root);
+        let (left, right) = (self.nodes[root as usize].left, self.nodes[root as usize].right);
+        let before = self.len(left);
+        let (a, b) = if count <= before {
+            let (a, b) = self.split(left, count);
+            self.nodes[root as usize].left = b;
+            self.pull(root);
+            (a, root)
+        } else {
+            let (a, b) = self.split(right, count - before - 1);
+            self.nodes[root as usize].right = a;
+            self.pull(root);
+            (root, b)
+        };
+        for part in [a, b] {
+            if part != NIL {
+                self.nodes[part as usize].parent = NIL;
+            }
+        }
+        (a, b)
+    }
+    /// How many pods come before the first one of which `before` does not hold; it must hold of a beginning of the sequence.
+    pub fn count_while(&mut self, root: u32, before: impl Fn(&Item) -> bool) -> usize {
+        let (mut at, mut count) = (root, 0);
+        while at != NIL {
+            self.push(at);
+            let node = &self.nodes[at as usize];
+            if before(&node.item) {
+                count += self.len(node.left) + 1;
+                at = node.right;
+            } else {
+                at = node.left;
+            }
+        }
+        count
+    }
+    /// Position and node of the first pod that `is` accepts, asking only subtrees that `may` contain one.
+    pub fn find(
+        &mut self,
+        root: u32,
+        may: &dyn Fn(&Sum) -> bool,
+        is: &dyn Fn(&Item) -> bool,
+    ) -> Option<(usize, u32)> {
+        if root == NIL || !may(&self.nodes[root as usize].sum) {
+            return None;
+        }
+        self.push(root);
+        let (left, right) = (self.nodes[root as usize].left, self.nodes[root as usize].right);
+        if let Some(found) = self.find(left, may, is) {
+            return Some(found);
+        }
+        let before = self.len(left);
+        if is(&self.nodes[root as usize].item) {
+            return Some((before, root));
+        }
+        self.find(right, may, is).map(|(position, at)| (position + before + 1, at))
+    }
+    /// Separates the pods of one place from the others; both keep their order.
+    pub fn part(&mut self, root: u32, place: Place) -> (u32, u32) {
+        if root == NIL {
+            return (NIL, NIL);
+        }
+        let sum = self.nodes[root as usize].sum;
+        if !sum.any(place) {
+            return (NIL, root);
+        }
+        if Place::ALL.iter().all(|other| *other == place || !sum.any(*other)) {
+            return (root, NIL);
+        }
+        self.push(root);
+        let (left, right) = (self.nodes[root as usize].left, self.nodes[root as usize].right);
+        let own = self.nodes[root as usize].item.place == place;
+        let (taken_left, kept_left) = self.part(left, place);
+        let (taken_right, kept_right) = self.part(right, place);
+        let node = &mut self.nodes[root as usize];
+        (node.left, node.right) = (NIL, NIL);
+        self.pull(root);
+        let (taken_self, kept_self) = if own { (root, NIL) } else { (NIL, root) };
+        let taken = self.join(taken_left, taken_self);
+        let kept = self.join(kept_left, kept_self);
+        (self.join(taken, taken_right), self.join(kept, kept_right))
+    }
+    /// Moves all pods of one place to another.
+    pub fn shift(&mut self, root: u32, from: Place, to: Place) {
+        let mut all = Place::ALL;
+        all[from as usize] = to;
+        self.give(root, Order { to: all, ..Order::NOTHING });
+    }
+    /// Moves the pods of the pool whose set of rejecting plugins is among `hit` to another place.
+    pub fn requeue(&mut self, root: u32, hit: u64, to: Place) {
+        if root == NIL {
+            return;
+        }
+        let waiting = self.nodes[root as usize].sum.rejectors[Place::Pool as usize];
+        if waiting & hit == 0 {
+            return;
+        }
+        if waiting & !hit == 0 {
+            return self.shift(root, Place::Pool, to);
+        }
+        self.push(root);
+        let (left, right) = (self.nodes[root as usize].left, self.nodes[root as usize].right);
+        self.requeue(left, hit, to);
+        self.requeue(right, hit, to);
+        let item = &mut self.nodes[root as usize].item;
+        if item.place == Place::Pool && hit >> item.rejectors & 1 == 1 {
+            item.place = to;
+        }
+        self.pull(root);
+    }
+    /// All pods of the tree were tried in vain.
+    pub fn tried(&mut self, root: u32, now: SimTime, seq: u64) {
+        self.give(root, Order { to: [Place::Pool; 3], tried: Some((now, seq)), rounds: 1 });
+    }
+    /// The tree that a node is in, and how many pods come before it.
+    pub fn position(&self, node: u32) -> (u32, usize) {
+        let mut at = node;
+        let mut before = self.len(self.nodes[at as usize].left);
+        while self.nodes[at as usize].parent != NIL {
+            let parent = self.nodes[at as usize].parent;
+            let above = &self.nodes[parent as usize];
+            if above.right == at {
+                before += self.len(above.left) + 1;
+            }
+            at = parent;
+        }
+        (at, before)
+    }
+    /// Changes a pod in place; `root` is its tree.
+    pub fn change(&mut self, root: u32, position: usize, change: impl FnOnce(&mut Item)) {
+        let mut path = Vec::new();
+        let (mut at, mut rest) = (root, position);
+        while at != NIL {
+            self.push(at);
+            path.push(at);
+            let before = self.len(self.nodes[at as usize].left);
+            match rest.cmp(&before) {
+                std::cmp::Ordering::Less => at = self.nodes[at as usize].left,
+                std::cmp::Ordering::Equal => break,
+                std::cmp::Ordering::Greater => {
+                    rest -= before + 1;
+                    at = self.nodes[at as usize].right;
+                }
+            }
+        }
+        if at != NIL {
+            change(&mut self.nodes[at as usize].item);
+        }
+        for at in path.into_iter().rev() {
+            self.pull(at);
+        }
+    }
+    /// Takes a pod out. Returns what is left of its tree, and the pod.
+    pub fn take(&mut self, root: u32, position: usize) -> (u32, Option<Item>) {
+        let (before, rest) = self.split(root, position);
+        let (one, after) = self.split(rest, 1);
+        let left = self.join(before, after);
+        if one == NIL {
+            return (left, None);
+        }
+        self.free.push(one);
+        (left, Some(self.nodes[one as usize].item.clone()))
+    }
+    /// Takes all pods out, in order.
+    pub fn drain(&mut self, root: u32, out: &mut Vec<Item>) {
+        if root == NIL {
+            return;
+        }
+        self.push(root);
+        let (left, right) = (self.nodes[root as usize].left, self.nodes[root as usize].right);
+        self.drain(left, out);
+        out.push(self.nodes[root as usize].item.clone());
+        self.free.push(root);
+        self.drain(right, out);
+    }
+}
+
+fn own_sum(item: &Item) -> Sum {
+    let (mut sum, place) = (Sum::default(), item.place as usize);
+    sum.kinds[place] = 1 << (item.kind % 64);
+    sum.rejectors[place] = 1 << item.rejectors;
+    sum.doubtful[place] = item.doubtful;
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn item(pod: u32) -> Item {
+        let (kind, rejectors) = (pod % 5, (pod % 3) as u8);
+        let stamp = SimTime::ZERO;
+        Item { pod: PodId(pod), kind, rejectors, place: Place::Pool, doubtful: false, stamp, seq: 0, rounds: 0 }
+    }
+
+    proptest! {
+        /// Whatever is done in whatever order, the tree is the list.
+        #[test]
+        fn agrees_with_a_list(steps in prop::collection::vec((0u8..7, any::<u16>()), 0..120)) {
+            let (mut forest, mut root) = (Forest::default(), NIL);
+            let mut list: Vec<Item> = Vec::new();
+            for (step, (what, n)) in steps.into_iter().enumerate() {
+                let (n, now) = (usize::from(n), SimTime::from_secs(step as u64));
+                match what {
+                    0 | 1 => {
+                        let new = item(step as u32);
+                        let one = forest.single(new.clone());
+                        root = forest.join(root, one);
+                        list.push(new);
+                    }
+                    2 => {
+                        let hit = n as u64 % 8;
+                        forest.requeue(root, hit, Place::Active);
+                        let pool = list.iter_mut().filter(|i| i.place == Place::Pool);
+                        pool.filter(|i| hit >> i.rejectors & 1 == 1).for_each(|i| i.place = Place::Active);
+                    }
+                    3 => {
+                        let (active, others) = forest.part(root, Place::Active);
+                        forest.tried(active, now, step as u64);
+                        root = forest.join(others, active);
+                        let (mut active, others): (Vec<Item>, Vec<Item>) =
+                            list.into_iter().partition(|i| i.place == Place::Active);
+                        for i in &mut active {
+                            (i.place, i.stamp, i.seq, i.rounds) = (Place::Pool, now, step as u64, i.rounds + 1);
+                        }
+                        list = others.into_iter().chain(active).collect();
+                    }
+                    4 if !list.is_empty() => {
+                        let at = n % list.len();
+                        let (rest, taken) = forest.take(root, at);
+                        root = rest;
+                        prop_assert_eq!(taken.map(|i| i.pod), Some(list.remove(at).pod));
+                    }
+                    5 if !list.is_empty() => {
+                        let at = n % list.len();
+                        forest.change(root, at, |i| i.doubtful = true);
+                        list[at].doubtful = true;
+                    }
+                    _ => {
+                        let wanted = |i: &Item| i.place == Place::Active && i.kind == n as u32 % 5;
+                        let may = |s: &Sum| s.kinds[Place::Active as usize] >> (n % 5) & 1 == 1;
+                        let found = forest.find(root, &may, &wanted);
+                        prop_assert_eq!(found.map(|f| f.0), list.iter().position(wanted));
+                        if let Some((position, node)) = found {
+                            prop_assert_eq!(forest.position(node), (root, position));
+                        }
+                    }
+                }
+                prop_assert_eq!(forest.len(root), list.len());
+                let mut sum = Sum::default();
+                list.iter().for_each(|i| sum.merge(&own_sum(i)));
+                prop_assert_eq!(forest.sum(root), sum);
+            }
+            let mut drained = Vec::new();
+            forest.drain(root, &mut drained);
+            let key = |i: &Item| (i.pod, i.place, i.doubtful, i.stamp, i.seq, i.rounds);
+            prop_assert_eq!(drained.iter().map(key).collect::<Vec<_>>(), list.iter().map(key).collect::<Vec<_>>());
+        }
+    }
+}

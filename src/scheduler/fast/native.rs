@@ -1,0 +1,245 @@
+//! The arithmetic of the usual pod on the usual node, without a call of a plugin: node selector, requests, at most one claim;
+//! NodeResourcesFit's and NodeResourcesBalancedAllocation's scores by default arguments.
+//!
+//! What it says is what the plugins would say; where it cannot tell it says nothing, and the plugins are asked.
+
+use super::nodes::{FreeVolume, NodeRow, NodeTable};
+use crate::model::cluster::Cluster;
+use crate::model::ids::{ClaimSpecId, Id, NodeId, PodId};
+use crate::model::names::{Sym, sym};
+use crate::model::spec::{PodSpec, PodVolume};
+use crate::scheduler::framework::*;
+use crate::scheduler::plugins::{node_affinity, node_resources_fit as fit, volume_binding};
+
+/// Extended resources that have a bit in a pattern.
+const MAX_SCALARS: usize = 4;
+
+/// Why a node was rejected: a set of bits.
+pub(super) type Pattern = u16;
+const NOT_SELECTED: Pattern = 1;
+const TOO_MANY_PODS: Pattern = 1 << 1;
+/// cpu; memory, ephemeral storage and the scalars follow.
+const INSUFFICIENT: u32 = 2;
+const UNRESOLVABLE: Pattern = 1 << 9;
+const NO_VOLUME: Pattern = 1 << 10;
+
+/// One waiting claim without a selector.
+#[derive(Clone, Copy, Debug)]
+struct NativeClaim {
+    spec: ClaimSpecId,
+    request: i128,
+    pools: u64,
+    known_pools: usize,
+}
+
+/// What the arithmetic needs of a kind of pod.
+#[derive(Clone, Debug)]
+pub(super) struct Native {
+    requests: [i64; 3],
+    scalars: Vec<(Sym, i64)>,
+    scoring: [i64; 2],
+    claim: Option<NativeClaim>,
+    /// Per node: node selector and required node affinity allow it. `None`: the pod has neither.
+    selected: Option<Vec<bool>>,
+    fit_weight: i64,
+    /// 0 if the plugin skips the pod.
+    balanced_weight: i64,
+    /// What other plugins add to every node alike.
+    constant: i64,
+}
+
+/// Weights of the two plugins whose scores are computed, 0 if they skip the pod, and what the others add to every node.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weights {
+    pub fit: i64,
+    pub balanced: i64,
+    pub constant: i64,
+}
+
+impl Native {
+    /// The arithmetic for pods like this one; `None` if it does not say all there is to say about them on a plain node.
+    pub fn new(
+        cluster: &Cluster,
+        table: &NodeTable,
+        pod: PodId,
+        weights: Weights,
+        with_volumes: bool,
+    ) -> Option<Native> {
+        let spec = cluster.spec_of(pod);
+        let scalars: Vec<(Sym, i64)> =
+            spec.requests.scalars.iter().copied().filter(|(_, amount)| *amount > 0).collect();
+        if !is_usual(spec) || scalars.len() > MAX_SCALARS {
+            return None;
+        }
+        let claims: Vec<_> = cluster.claim_names_of(pod).flatten().collect();
+        let claim = match claims[..] {
+            _ if !with_volumes => None,
+            [] => None,
+            [name] => Some(native_claim(cluster, table, spec, name)?),
+            _ => return None,
+        };
+        let requests = &spec.requests;
+        Some(Native {
+            requests: [requests.cpu_milli, requests.memory_bytes, requests.ephemeral_bytes],
+            scalars,
+            scoring: [spec.scoring_requests.cpu_milli, spec.scoring_requests.memory_bytes],
+            claim,
+            selected: selected_nodes(cluster, spec),
+            fit_weight: weights.fit,
+            balanced_weight: weights.balanced,
+            constant: weights.constant,
+        })
+    }
+
+    /// Pools of volumes that came since the class was made may serve its claim too.
+    pub fn refresh(&mut self, cluster: &Cluster, table: &NodeTable) {
+        if let Some(claim) = &mut self.claim
+            && claim.known_pools != table.pool_count()
+        {
+            (claim.pools, claim.known_pools) = table.pools_for(cluster.claim_spec(claim.spec));
+        }
+    }
+
+    /// The total score of the node or why it is rejected; `None` if the node needs the plugins.
+    pub fn eval(&self, id: NodeId, row: &NodeRow) -> Option<Result<i32, Pattern>> {
+        if !row.plain {
+            return None;
+        }
+        if self.selected.as_ref().is_some_and(|selected| !selected[id.index()]) {
+            return Some(Err(NOT_SELECTED));
+        }
+        let mut bits = if row.free_pods < 1 { TOO_MANY_PODS } else { 0 };
+        let mut check = |bit: u32, want: i64, have: i64, used: i64| {
+            if want > 0 && want > have.wrapping_sub(used) {
+                bits |= 1 << (INSUFFICIENT + bit);
+                if want > have {
+                    bits |= UNRESOLVABLE;
+                }
+            }
+        };
+        for (i, &want) in self.requests.iter().enumerate() {
+            check(i as u32, want, row.allocatable[i], row.requested[i]);
+        }
+        for (i, &(name, want)) in self.scalars.iter().enumerate() {
+            let (have, used) = row.scalar(name);
+            check(3 + i as u32, want, have, used);
+        }
+        if bits != 0 {
+            return Some(Err(bits));
+        }
+        if let Some(claim) = self.claim {
+            let fits = |v: &FreeVolume| claim.pools >> v.pool & 1 == 1 && v.capacity >= claim.request;
+            if !row.free.iter().any(fits) {
+                return if row.overflow { None } else { Some(Err(NO_VOLUME)) };
+            }
+        }
+        let [cpu, memory] = [0, 1].map(|i| (row.allocatable[i], row.nonzero[i], self.scoring[i]));
+        let mut total = self.constant + least_allocated(cpu, memory)? * self.fit_weight;
+        if self.balanced_weight != 0 {
+            let pair = [0, 1].map(|i| (row.allocatable[i], row.requested[i], self.requests[i]));
+            total += balanced_allocation(pair, row.balance?)? * self.balanced_weight;
+        }
+        i32::try_from(total).ok().map(Ok)
+    }
+
+    /// The rejection that a pattern stands for.
+    pub fn rejection(&self, pattern: Pattern) -> Rejection {
+        let code = Code::UnschedulableAndUnresolvable;
+        match pattern {
+            NO_VOLUME => return Rejection::text(volume_binding::NAME, code, volume_binding::BIND_CONFLICT),
+            NOT_SELECTED => return Rejection::text(node_affinity::NAME, code, node_affinity::NO_MATCH),
+            _ => {}
+        }
+        let usual = [sym::CPU, sym::MEMORY, sym::EPHEMERAL_STORAGE];
+        let resources = usual.into_iter().chain(self.scalars.iter().map(|(name, _)| *name));
+        let mut reasons: Vec<Reason> = Vec::new();
+        if pattern & TOO_MANY_PODS != 0 {
+            reasons.push(Reason::Text(fit::TOO_MANY_PODS));
+        }
+        let lacking = resources.enumerate().filter(|(i, _)| pattern >> (INSUFFICIENT + *i as u32) & 1 == 1);
+        reasons.extend(lacking.map(|(_, name)| Reason::Insufficient(name)));
+        let code = if pattern & UNRESOLVABLE != 0 { code } else { Code::Unschedulable };
+        let reasons = match reasons[..] {
+            [one] => Reasons::One(one),
+            _ => Reasons::Many(reasons),
+        };
+        Rejection { plugin: fit::NAME, code, reasons }
+    }
+}
+
+fn native_claim(
+    cluster: &Cluster,
+    table: &NodeTable,
+    spec: &PodSpec,
+    name: crate::model::names::Name,
+) -> Option<NativeClaim> {
+    let claim = cluster.claim(cluster.claim_by_name(spec.namespace, name)?);
+    let asked = cluster.claim_spec(claim.spec);
+    if asked.selector.as_ref().is_some_and(|s| !s.is_everything()) {
+        return None;
+    }
+    let (pools, known_pools) = table.pools_for(asked);
+    Some(NativeClaim { spec: claim.spec, request: asked.request.nanos(), pools, known_pools })
+}
+
+/// Which nodes the pod's node selector and required node affinity allow. Labels of nodes do not change while a class lives.
+fn selected_nodes(cluster: &Cluster, spec: &PodSpec) -> Option<Vec<bool>> {
+    if spec.node_selector.is_empty() && spec.affinity.is_none() {
+        return None;
+    }
+    let allows = |id| {
+        let node = cluster.node(id);
+        spec.allows_node(node.name, cluster.label_set(node.labels), &cluster.names)
+    };
+    Some(cluster.nodes().ids().map(allows).collect())
+}
+
+/// Nothing in the spec concerns a plugin that the arithmetic leaves out.
+fn is_usual(spec: &PodSpec) -> bool {
+    spec.host_ports.is_empty()
+        && spec.affinity.as_ref().is_none_or(|a| a.node_preferred.is_empty())
+        && !spec.volumes.iter().any(|v| matches!(v, PodVolume::Exclusive { .. }))
+}
+
+/// NodeResourcesFit's LeastAllocated over cpu and memory of equal weight: (allocatable, non-zero requested, the pod's).
+/// `None` where Go's arithmetic would leave the range.
+fn least_allocated(cpu: (i64, i64, i64), memory: (i64, i64, i64)) -> Option<i64> {
+    let mut sum = 0;
+    let mut weights = 0;
+    for (allocatable, used, request) in [cpu, memory] {
+        if allocatable == 0 {
+            continue;
+        }
+        let requested = used.checked_add(request)?;
+        if requested <= allocatable {
+            sum += allocatable.checked_sub(requested)?.checked_mul(MAX_NODE_SCORE)? / allocatable;
+        }
+        weights += 1;
+    }
+    let score = if weights == 0 { 0 } else { sum / weights };
+    (0..=MAX_NODE_SCORE).contains(&score).then_some(score)
+}
+
+/// How evenly cpu and memory are used, 0..=100: (allocatable, requested) of each. Same operations in the same order as the plugin.
+pub(super) fn balance(resources: [(i64, i64); 2]) -> i64 {
+    let mut shares = [0.0f64; 2];
+    let mut count = 0;
+    for (allocatable, used) in resources {
+        if allocatable != 0 {
+            shares[count] = (used as f64 / allocatable as f64).min(1.0);
+            count += 1;
+        }
+    }
+    let std = if count == 2 { ((shares[0] - shares[1]) / 2.0).abs() } else { 0.0 };
+    ((1.0 - std) * MAX_NODE_SCORE as f64) as i64
+}
+
+/// NodeResourcesBalancedAllocation over cpu and memory: (allocatable, requested, the pod's), and the balance without the pod.
+fn balanced_allocation(resources: [(i64, i64, i64); 2], without: i64) -> Option<i64> {
+    let mut with_pod = [(0, 0); 2];
+    for (slot, (allocatable, requested, pod)) in with_pod.iter_mut().zip(resources) {
+        *slot = (allocatable, requested.checked_add(pod)?);
+    }
+    let score = MAX_NODE_SCORE / 2 + (MAX_NODE_SCORE / 2 + balance(with_pod) - without) / 2;
+    (0..=MAX_NODE_SCORE).contains(&score).then_some(score)
+}

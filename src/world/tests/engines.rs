@@ -1,0 +1,121 @@
+//! The fast engine against the plain one over whole runs: same observations, same attempts counted, same words at the end.
+
+use super::{plan, run};
+use crate::engine::rng::{EntityKey, Streams};
+use crate::observe::digest::Digest;
+use crate::scenario::BindingMode;
+use crate::scheduler::cycle::Engine;
+use crate::world::plan::Plan;
+use proptest::prelude::*;
+
+/// Numbers from a seed: the shape of a random case.
+struct Draw(Streams, u64);
+
+impl Draw {
+    fn below(&mut self, n: usize) -> usize {
+        self.1 += 1;
+        self.0.index("engines", EntityKey(self.1), n)
+    }
+    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from[self.below(from.len())]
+    }
+}
+
+/// A crowded cluster: more is wanted than fits, things come and go, some of it fails.
+fn scenario(draw: &mut Draw) -> String {
+    let control = draw.pick(&[
+        "ideal",
+        "ideal",
+        "kubernetes",
+        "{preset: ideal, backoff: {initial: 1s, max: 10s}}",
+        "{preset: kubernetes, popFromBackoff: false}",
+        "{preset: kubernetes, backoff: {initial: 1s, max: 2s}, unschedulableFlush: 1m}",
+    ]);
+    let percentage = draw.pick(&["0", "100", "100", "60"]);
+    let tie = draw.pick(&["seeded", "first"]);
+    let mut text = format!(
+        "version: 1\nname: random\nduration: 3h\ncontrolPlane: {control}\nscheduler: {{percentageOfNodesToScore: {percentage}, tieBreak: {tie}}}\n\
+         cluster:\n  storageClasses:\n    - {{name: local, provisioner: kubernetes.io/no-provisioner, volumeBindingMode: WaitForFirstConsumer}}\n  nodes:\n"
+    );
+    let nodes = if draw.below(6) == 0 { 130 } else { 4 + draw.below(12) };
+    for (group, share) in [("a", 2), ("b", 3)] {
+        let split = draw.pick(&["{split: 2", "{sizes: [100Gi, 250Gi]", "{split: 4"]).replace('{', "");
+        let wipe = draw.pick(&[
+            "staticProvisioner: {wipe: 200MB/s}",
+            "reclaim: Delete, staticProvisioner: {wipe: 2GB/s}",
+            "staticProvisioner: false",
+        ]);
+        let taints = if draw.below(5) == 0 { ", taints: [\"dedicated=db:NoSchedule\"]" } else { "" };
+        text += &format!(
+            "    - {{name: {group}, count: {}, cpu: {}, memory: 32Gi, zones: [x, y], labels: {{tier: {group}}}{taints}, \
+             disks: [{{class: local, count: 1, size: 400Gi, {split}, {wipe}}}]}}\n",
+            nodes / share,
+            draw.pick(&["4", "8", "16"])
+        );
+    }
+    text += "workload:\n  generate:\n";
+    for number in 0..2 + draw.below(4) {
+        let kind = draw.pick(&["Pod", "Pod", "Pod", "StatefulSet", "Job", "Deployment"]);
+        let claims = match (kind, draw.below(4)) {
+            ("Deployment", _) | (_, 0) => String::new(),
+            (_, 1) => ", claims: [{name: data, class: local, size: {choice: [{value: 20Gi, weight: 1}, {value: 90Gi, weight: 2}, {value: 150Gi, weight: 1}]}}]".into(),
+            (_, 2) => ", claims: [{name: data, class: local, size: 50Gi}, {name: wal, class: local, size: 10Gi}]".into(),
+            _ => ", claims: [{name: data, class: local, size: {uniform: [10Gi, 240Gi]}}]".into(),
+        };
+        let owned = if kind == "StatefulSet" {
+            format!(
+                ", replicas: {}, podManagementPolicy: {}, antiAffinity: {}, claimRetention: {{whenDeleted: {}}}",
+                1 + draw.below(4),
+                draw.pick(&["OrderedReady", "Parallel"]),
+                draw.pick(&["none", "none", "required", "preferred"]),
+                draw.pick(&["Retain", "Delete"]),
+            )
+        } else if kind == "Deployment" {
+            format!(", replicas: {}", 1 + draw.below(4))
+        } else {
+            String::new()
+        };
+        let lifetime = format!(", lifetime: {{exponential: {{mean: {}}}}}", draw.pick(&["10m", "40m", "5h"]));
+        text += &format!(
+            "    - {{name: g{number}, kind: {kind}, sets: {}, cpu: {}, memory: {}{claims}{owned}, \
+             arrivals: {{every: {{exponential: {{mean: {}}}}}}}{lifetime}}}\n",
+            10 + draw.below(60),
+            draw.pick(&["200m", "1", "2500m", "7"]),
+            draw.pick(&["1Gi", "6Gi"]),
+            draw.pick(&["5s", "1m", "3m"]),
+        );
+    }
+    if draw.below(3) == 0 {
+        text += "failures:\n  node: {mtbf: 20h, repair: {exponential: {mean: 20m}}, permanent: 20%}\n";
+    }
+    if draw.below(2) == 0 {
+        text += "timeline:\n  - {at: 20m, cordon: a-0}\n  - {at: 40m, uncordon: a-0}\n  - {at: 50m, setAllocatable: {node: b-0, cpu: 2}}\n";
+        text += "  - {at: 65m, nodeDelete: b-0}\n  - {at: 70m, drain: a-0}\n";
+    }
+    text
+}
+
+/// Everything that must not depend on the engine.
+fn outcome(plan: &Plan, engine: Engine) -> (String, u64, u64, Vec<(String, u32, Option<String>)>) {
+    let plan = Plan { engine, paranoid: false, ..plan.clone() };
+    let mut digest = Digest::default();
+    let end = run(&plan, &mut digest).unwrap_or_else(|e| panic!("{e}"));
+    let pods = end.cluster.pods().ids();
+    let pods = pods.map(|pod| (end.cluster.pod_key(pod), end.attempts(pod), end.message(pod).map(|m| m.0)));
+    (digest.finish(end.at), end.decisions, end.events, pods.collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, max_shrink_iters: 0, ..ProptestConfig::default() })]
+    #[test]
+    fn whole_runs_do_not_depend_on_the_engine(seed in any::<u64>()) {
+        let mut draw = Draw(Streams::new(seed, 0), 0);
+        let text = scenario(&mut draw);
+        let mode = [BindingMode::Immediate, BindingMode::WaitForFirstConsumer][draw.below(2)];
+        let plan = plan(&text, mode, seed);
+        let (fast, plain) = (outcome(&plan, Engine::Fast), outcome(&plan, Engine::Plain));
+        let differ = fast.3.iter().zip(&plain.3).find(|(a, b)| a != b);
+        prop_assert!(differ.is_none(), "{differ:?} of {seed} {mode:?}\n{text}");
+        prop_assert_eq!((&fast.0, fast.1, fast.2), (&plain.0, plain.1, plain.2), "{} {:?}\n{}", seed, mode, text);
+    }
+}
