@@ -74,7 +74,7 @@ pub struct Args {
     /// How decisions are made; both make the same ones.
     #[arg(long, value_enum, default_value_t = Engine::Fast)]
     engine: Engine,
-    /// Say on standard error how long it took.
+    /// Say on standard error how long it took, and what work: decisions, plugin evaluations, cache hits, peak memory.
     #[arg(long)]
     stats: bool,
 }
@@ -427,13 +427,31 @@ fn show(args: &Args, run: &RunOutput, folder: &Path, plots: bool) -> Result<(), 
 }
 
 fn stats(run: &RunOutput, simulated: std::time::Duration, all: std::time::Duration) {
+    for variant in &run.variants {
+        let (s, w) = (&variant.summary, &variant.work);
+        output::complain(&format!(
+            "{}: {} events, {} decisions: {} by the fast path ({} from memory), {} by the plain scan, {} counted without being made; \
+             {} plugin evaluations, {} nodes computed, {} verdicts from the cache\n",
+            s.name,
+            s.events,
+            s.decisions,
+            w.fast,
+            w.remembered,
+            w.plain,
+            w.counted,
+            w.evaluations,
+            w.computed,
+            w.cached,
+        ));
+    }
     let events: u64 = run.summary.variants.iter().map(|v| v.events).sum();
     let decisions: u64 = run.summary.variants.iter().map(|v| v.decisions).sum();
     let seconds = simulated.as_secs_f64();
     output::complain(&format!(
-        "{} variants, {events} events, {decisions} decisions in {seconds:.3} s ({:.0} decisions/s); \
+        "{} variants, {events} events, {decisions} decisions in {seconds:.3} s ({:.0} events/s, {:.0} decisions/s); \
          with results {:.3} s; peak memory {}\n",
         run.variants.len(),
+        events as f64 / seconds.max(1e-9),
         decisions as f64 / seconds.max(1e-9),
         all.as_secs_f64(),
         peak_memory().map_or("unknown".to_owned(), |bytes| crate::report::human::bytes(bytes.into())),

@@ -38,6 +38,27 @@ pub struct VariantOutput {
     pub exempt: Option<Vec<String>>,
     /// For the planner, in no file: sets of which a replica was stuck at any time, also those that are gone.
     pub sets_stuck_ever: u64,
+    /// For `--stats`, in no file: the work that the run took.
+    pub work: Work,
+}
+
+/// Work that a run took. It depends on the engine, the results do not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Decisions that were counted without being made, because their outcome was known.
+    pub counted: u64,
+    /// Decisions made by the fast path.
+    pub fast: u64,
+    /// Those of them that were failures put together from what was known.
+    pub remembered: u64,
+    /// Decisions made by the plain scan.
+    pub plain: u64,
+    /// Calls of a Filter or Score plugin for one node, but for the dry runs of preemption.
+    pub evaluations: u64,
+    /// Nodes judged by arithmetic instead.
+    pub computed: u64,
+    /// Verdicts of nodes taken from the cache.
+    pub cached: u64,
 }
 
 /// A row of `pods.csv`.

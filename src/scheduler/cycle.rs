@@ -39,6 +39,17 @@ pub enum Engine {
     Plain,
 }
 
+/// Work that attempts took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// By the fast path.
+    pub fast: FastStats,
+    /// Attempts by the plain scan.
+    pub plain: u64,
+    /// Calls of a Filter or Score plugin for one node, but for the dry runs of preemption.
+    pub evaluations: u64,
+}
+
 /// One attempt to be made.
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
@@ -149,6 +160,8 @@ pub struct Scheduler {
     engine: Engine,
     fast: FastPath,
     doze: Option<Doze>,
+    /// Attempts by the plain scan.
+    plain: u64,
 }
 
 /// What the search for feasible nodes found.
@@ -174,6 +187,7 @@ impl Scheduler {
             engine: Engine::default(),
             fast: FastPath::default(),
             doze: None,
+            plain: 0,
         }
     }
     /// The same with another engine.
@@ -181,9 +195,9 @@ impl Scheduler {
         self.engine = engine;
         self
     }
-    /// Work done by the fast path so far.
-    pub fn fast_stats(&self) -> FastStats {
-        self.fast.stats
+    /// Work done so far.
+    pub fn work(&self) -> Work {
+        Work { fast: self.fast.stats, plain: self.plain, evaluations: self.state.evaluations }
     }
     /// The profiles.
     pub fn profiles(&self) -> &[Profile] {
@@ -215,10 +229,11 @@ impl Scheduler {
         };
         self.doze = None;
         let fast = self.engine == Engine::Fast && request.detail == Detail::Brief;
-        let outcome = fast
-            .then(|| cycle.run_fast(cluster, &mut self.fast, profile))
-            .flatten()
-            .unwrap_or_else(|| cycle.run(cluster));
+        let outcome =
+            fast.then(|| cycle.run_fast(cluster, &mut self.fast, profile)).flatten().unwrap_or_else(|| {
+                self.plain += 1;
+                cycle.run(cluster)
+            });
         let (rejectors, diagnosis) = (cycle.rejectors, cycle.diagnosis);
         if fast {
             self.doze = self.doze_after(cluster, request.pod, profile, &outcome, &rejectors);
@@ -566,6 +581,7 @@ impl<'a> Cycle<'a> {
             if active & 1 << i == 0 {
                 continue;
             }
+            self.state.evaluations += feasible.len() as u64;
             column.clear();
             column.extend(feasible.iter().map(|node| entry.plugin.score(view, pod, self.state, *node)));
             entry.plugin.normalize(view, pod, self.state, column);

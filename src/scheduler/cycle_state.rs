@@ -19,6 +19,8 @@ pub struct CycleState {
     pub(super) skip_filter: Vec<bool>,
     /// DynamicResources came to look at the pod in PreFilter.
     pub dynamic_resources_seen: bool,
+    /// Calls of a Filter or Score plugin for one node so far.
+    pub evaluations: u64,
     /// NodeResourcesFit.
     pub node_resources_fit: NodeResourcesFitState,
     /// NodeResourcesBalancedAllocation.

@@ -297,6 +297,7 @@ impl Profile {
         for entry in &self.filter {
             let skipped = entry.pre_filter.is_some_and(|i| state.skip_filter[i]);
             if !skipped && (without.is_empty() || !without.contains(&entry.plugin.name())) {
+                state.evaluations += 1;
                 entry.plugin.filter(view, pod, state, node)?;
             }
         }

@@ -597,8 +597,7 @@ impl SchedulingQueue {
     pub fn next_flush(&mut self) -> Option<SimTime> {
         self.drop_stale_ages();
         let awake = self.pool_ages.front().map(|(stamp, ..)| *stamp);
-        let asleep =
-            if self.dormant.is_empty() { None } else { self.dormant.first_stamp(Bed::Pool) };
+        let asleep = if self.dormant.is_empty() { None } else { self.dormant.first_stamp(Bed::Pool) };
         let stamp = [awake, asleep].into_iter().flatten().min()?;
         Some(flush_of(self.timers, stamp))
     }

@@ -22,6 +22,7 @@ use crate::observe::filters::ProfileFilters;
 use crate::observe::metrics::{Ending, Metrics, Settings};
 use crate::results::VariantOutput;
 use crate::results::summary::{Assumption, AssumptionSource};
+use crate::results::tables::Work;
 use crate::scenario::recorded::Read;
 use crate::scenario::{self, BindingMode, Loaded};
 use crate::scheduler::cycle::Engine;
@@ -225,6 +226,16 @@ pub fn run_observed<O: Observer>(
     };
     let mut output = metrics.finish(&mut end.cluster, &ending);
     output.exempt = end.exempt.map(|exempt| exempt.in_words());
+    let work = end.scheduler.work();
+    output.work = Work {
+        counted: end.counted,
+        fast: work.fast.decided,
+        remembered: work.fast.remembered,
+        plain: work.plain,
+        evaluations: work.evaluations,
+        computed: work.fast.native,
+        cached: work.fast.cached,
+    };
     output.events_jsonl = log.map(EventLog::into_bytes);
     Ok(output)
 }

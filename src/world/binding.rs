@@ -172,6 +172,7 @@ impl<O: Observer> World<'_, O> {
             if woken.rounds == 0 {
                 continue;
             }
+            self.counted += woken.rounds;
             let state = self.pod_state(woken.pod);
             state.attempts = state.attempts.saturating_add(u32::try_from(woken.rounds).unwrap_or(u32::MAX));
             state.verdict = Some(Box::new(Verdict::Unschedulable(woken.known.result.clone())));
@@ -180,8 +181,7 @@ impl<O: Observer> World<'_, O> {
     }
     /// May attempts be counted without being made? Not if each takes time or is told.
     fn may_count(&self) -> bool {
-        let at_once = matches!(self.plan.timing.attempt, AttemptTime::Constant(time) if time.is_zero());
-        at_once && !self.observer.wants_events()
+        self.plan.timing.attempt == AttemptTime::Zero && !self.observer.wants_events()
     }
 
     fn attempt(&mut self, pod: PodId) {

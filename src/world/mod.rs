@@ -299,6 +299,8 @@ struct World<'p, O> {
     decisions: u64,
     /// Requests drawn for `api.conflict` and `api.fail`.
     requests: u64,
+    /// Decisions that were counted without being made.
+    counted: u64,
 }
 
 /// What is left at the end of a run.
@@ -312,6 +314,8 @@ pub struct RunEnd {
     pub scheduler: Scheduler,
     /// Attempts that Kubernetes would have made.
     pub decisions: u64,
+    /// Those of them that were counted without being made: their outcome was known.
+    pub counted: u64,
     /// Events delivered.
     pub events: u64,
     /// What was exempt from the invariants, the most of each kind in any state; `None`: nothing was checked.
@@ -348,6 +352,7 @@ pub fn run<O: Observer>(plan: &Plan, observer: O) -> Result<RunEnd, SimError> {
         cluster: world.cluster,
         scheduler: world.scheduler,
         decisions: world.decisions,
+        counted: world.counted,
         events: world.events,
         exempt: world.checks.as_ref().map(check::Checks::exempt),
         pods: world.pods,
@@ -432,6 +437,7 @@ impl<'p, O: Observer> World<'p, O> {
             events: 0,
             decisions: 0,
             requests: 0,
+            counted: 0,
             plan,
         })
     }

@@ -55,7 +55,8 @@ impl<O: Observer> World<'_, O> {
     /// What is known about sleeping pods may not hold any more once their claims, or volumes that name those, have changed.
     fn disturb_dormant(&mut self, change: &Change) {
         let cluster = &self.cluster;
-        let claim_ref = |id| cluster.volumes().get(id).and_then(|v| v.claim_ref).map(|r| (r.namespace, r.name));
+        let claim_ref =
+            |id| cluster.volumes().get(id).and_then(|v| v.claim_ref).map(|r| (r.namespace, r.name));
         let claim = match *change {
             Change::PodAdded(pod) => {
                 let Some(row) = cluster.pods().get(pod) else { return };

@@ -74,6 +74,7 @@ impl Metrics {
             node_heat: std::mem::take(&mut self.samples.states),
             events_jsonl: None,
             exempt: None,
+            work: crate::results::tables::Work::default(),
             pending_p99_seconds,
             sets_stuck_ever: self.replicas.counts().sets_stuck_ever,
             summary,

@@ -421,7 +421,8 @@ impl Dormant {
             let Some((_, former)) = kind.history.last() else { continue };
             let known = oracle.still_fails(cluster, &kind.condition, former);
             // Other rejectors wait for other events: that is for a real attempt to find out.
-            kind.fails = known.filter(|k| PluginSet::of_all(&k.rejectors) == self.sets[usize::from(kind.set)]);
+            kind.fails =
+                known.filter(|k| PluginSet::of_all(&k.rejectors) == self.sets[usize::from(kind.set)]);
         }
         self.look_home(cluster, oracle);
     }

@@ -425,7 +425,16 @@ mod tests {
     fn item(pod: u32) -> Item {
         let (kind, rejectors) = (pod % 5, (pod % 3) as u8);
         let stamp = SimTime::ZERO;
-        Item { pod: PodId(pod), kind, rejectors, place: Place::Pool, doubtful: false, stamp, seq: 0, rounds: 0 }
+        Item {
+            pod: PodId(pod),
+            kind,
+            rejectors,
+            place: Place::Pool,
+            doubtful: false,
+            stamp,
+            seq: 0,
+            rounds: 0,
+        }
     }
 
     proptest! {

@@ -103,8 +103,6 @@ pub struct FastStats {
     pub decided: u64,
     /// Of these, failures repeated from memory.
     pub remembered: u64,
-    /// Attempts left to the plain scan.
-    pub plain: u64,
     /// Nodes looked at by arithmetic.
     pub native: u64,
     /// Nodes looked at through the plugins.
@@ -297,6 +295,7 @@ impl Class {
                 let mut total = self.constant;
                 for &i in &self.scorers {
                     let entry = &eyes.profile.score[i];
+                    state.evaluations += 1;
                     let score = entry.plugin.score(eyes.view, eyes.pod, state, id);
                     if !(0..=MAX_NODE_SCORE).contains(&score) {
                         return None;

@@ -93,7 +93,6 @@ impl FastPath {
         self.doze = None;
         let decision = self.try_decide(profile, number, view, pod, state, order, rejected);
         match &decision {
-            Decision::Ask => self.stats.plain += 1,
             Decision::Known(..) => self.stats.remembered += 1,
             _ => {}
         }
@@ -243,7 +242,8 @@ impl FastPath {
         let &Condition::Class { class, with_claims, .. } = condition else { return None };
         if cluster.node_count() == 0
             || !no_pod_concerns_others(cluster)
-            || (with_claims && self.has_free_wide_volumes(cluster)) {
+            || (with_claims && self.has_free_wide_volumes(cluster))
+        {
             return None;
         }
         self.sync_table(cluster);

@@ -195,7 +195,7 @@ proptest! {
             bind(&mut a, &fast, &by_fast.outcome);
             disturb(&mut a, &mut draw, &mut running, step as usize);
         }
-        let stats = fast.fast_stats();
-        prop_assert_eq!(stats.decided + stats.plain, 60);
+        let work = fast.work();
+        prop_assert_eq!(work.fast.decided + work.plain, 60);
     }
 }

@@ -54,9 +54,6 @@ impl PostFilterPlugin for DynamicResources {
         if !state.dynamic_resources_seen {
             return PostFilter::Error(PostFilterMessage::Text("not found"));
         }
-        PostFilter::Unschedulable {
-            message: PostFilterMessage::Text(NO_CLAIMS),
-            clear_nomination: false,
-        }
+        PostFilter::Unschedulable { message: PostFilterMessage::Text(NO_CLAIMS), clear_nomination: false }
     }
 }
