@@ -92,10 +92,7 @@ impl FastPath {
     ) -> Decision {
         self.doze = None;
         let decision = self.try_decide(profile, number, view, pod, state, order, rejected);
-        match &decision {
-            Decision::Known(..) => self.stats.remembered += 1,
-            _ => {}
-        }
+        self.stats.remembered += u64::from(matches!(decision, Decision::Known(_)));
         self.stats.decided += u64::from(!matches!(decision, Decision::Ask));
         decision
     }
