@@ -13,6 +13,7 @@ pub mod forecast;
 pub mod level;
 pub mod model;
 pub mod output;
+pub mod page;
 pub mod picture;
 pub mod search;
 pub mod solve;

@@ -1,6 +1,7 @@
 //! `stowplan catalog`: the built-in machine shapes and workload presets.
 
 use super::{Answer, output};
+use crate::report::human;
 use crate::scenario::catalog::{Machine, Preset, machines, presets};
 use serde_json::json;
 use std::fmt::Write as _;
@@ -81,49 +82,71 @@ fn preset_json(p: &Preset) -> serde_json::Value {
 }
 
 fn machine_table(out: &mut String, machines: &[&Machine]) {
-    let widest = machines.iter().map(|m| m.name.len()).max().unwrap_or(0).max(7);
-    // Writing to a String cannot fail.
-    let _ = writeln!(
-        out,
-        "{:<9} {:<widest$} {:>5} {:>8} {:>6} {:>9} {:<5} confidence",
-        "provider", "machine", "CPU", "memory", "disks", "GiB each", "kind"
-    );
-    for m in machines {
-        let _ = writeln!(
-            out,
-            "{:<9} {:<widest$} {:>5} {:>8} {:>6} {:>9} {:<5} {}",
-            m.provider,
-            m.name,
-            m.vcpu,
-            m.memory.to_string(),
-            m.disk_count,
-            m.disk_bytes >> 30,
-            m.disk_kind,
-            m.confidence
-        );
-    }
+    let head = ["machine", "CPU", "memory", "disks", "each", "kind", "provider", "confidence"];
+    let rows = machines.iter().map(|m| {
+        [
+            m.name.clone(),
+            m.vcpu.to_string(),
+            human::bytes(m.memory.ceil().max(0) as u128),
+            m.disk_count.to_string(),
+            human::bytes(u128::from(m.disk_bytes)),
+            m.disk_kind.clone(),
+            m.provider.clone(),
+            m.confidence.clone(),
+        ]
+    });
+    table(out, head, rows.collect());
 }
 
 fn preset_table(out: &mut String, presets: &[&Preset]) {
-    let widest = presets.iter().map(|p| p.name.len()).max().unwrap_or(0).max(8);
-    let _ = writeln!(
-        out,
-        "{:<widest$} {:<12} {:>8} {:>6} {:>8} {:<14} {:<13} confidence",
-        "workload", "kind", "replicas", "CPU", "memory", "volumes GiB", "anti-affinity"
-    );
-    for p in presets {
+    let head =
+        ["workload", "replicas", "CPU", "memory", "volumes GiB", "kind", "anti-affinity", "confidence"];
+    let rows = presets.iter().map(|p| {
         let volumes: Vec<String> = p.volume_gib.iter().map(u64::to_string).collect();
-        let _ = writeln!(
-            out,
-            "{:<widest$} {:<12} {:>8} {:>6} {:>8} {:<14} {:<13} {}",
-            p.name,
-            p.kind,
-            p.replicas,
-            format!("{}m", p.cpu_milli),
-            format!("{}Mi", p.memory_mib),
+        [
+            p.name.clone(),
+            p.replicas.to_string(),
+            human::cores(p.cpu_milli as f64),
+            human::bytes((p.memory_mib.max(0) as u128) << 20),
             volumes.join("+"),
-            p.anti_affinity,
-            p.confidence
-        );
+            p.kind.clone(),
+            p.anti_affinity.clone(),
+            p.confidence.clone(),
+        ]
+    });
+    table(out, head, rows.collect());
+}
+
+/// Columns as wide as their widest cell. Those that do not fit the terminal are left out from the right; `--json` has them all.
+fn table(out: &mut String, head: [&str; 8], rows: Vec<[String; 8]>) {
+    let room = output::look().width;
+    let widths: Vec<usize> = (0..head.len())
+        .map(|i| rows.iter().map(|r| r[i].chars().count()).chain([head[i].len()]).max().unwrap_or(0))
+        .collect();
+    let mut shown = 0;
+    let mut used = 0;
+    for width in &widths {
+        used += width + if shown > 0 { 2 } else { 0 };
+        if used > room && shown > 1 {
+            break;
+        }
+        shown += 1;
+    }
+    let head = head.map(str::to_owned);
+    for row in std::iter::once(&head).chain(&rows) {
+        let mut line = String::new();
+        for (i, cell) in row.iter().enumerate().take(shown) {
+            let gap = if i > 0 { "  " } else { "" };
+            // Numbers to the right, words to the left.
+            let right = rows.iter().all(|r| r[i].starts_with(|c: char| c.is_ascii_digit()));
+            let width = widths[i];
+            line.push_str(&if right {
+                format!("{gap}{cell:>width$}")
+            } else {
+                format!("{gap}{cell:<width$}")
+            });
+        }
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{}", line.trim_end());
     }
 }

@@ -9,9 +9,9 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 /// Arguments of `new`.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  stowplan new > mine.yaml\n  stowplan new kafka --workload kafka-jbod --shape i3en.6xlarge --nodes 12 --sets 4 -o kafka.yaml"
+    after_help = "Examples:\n  stowplan new > mine.yaml\n  stowplan new --ask -o mine.yaml\n  stowplan new kafka --workload kafka-jbod --shape i3en.6xlarge --nodes 12 --sets 4 -o kafka.yaml"
 )]
 pub struct NewArgs {
     /// Name of the scenario.
@@ -32,6 +32,9 @@ pub struct NewArgs {
     /// Volumes per disk.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
     split: u32,
+    /// Ask for everything that follows; an empty answer takes what stands in brackets.
+    #[arg(long)]
+    ask: bool,
     /// Write to this file, which must not exist yet; standard output without it.
     #[arg(short, long)]
     output: Option<PathBuf>,
@@ -42,6 +45,8 @@ pub struct NewArgs {
 /// # Errors
 /// Unknown presets and shapes, a bad name, a file that exists already.
 pub fn run(args: &NewArgs) -> Answer {
+    let asked = if args.ask { Some(ask(args)?) } else { None };
+    let args = asked.as_ref().unwrap_or(args);
     let ok = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let begins_well = args.name.starts_with(|c: char| c.is_ascii_alphanumeric());
     if !begins_well || !args.name.chars().all(ok) || args.name.len() > 100 {
@@ -81,6 +86,31 @@ pub fn run(args: &NewArgs) -> Answer {
     written.map_err(|e| Diagnostic::error(Code::OutputWrite, format!("cannot write {shown}: {e}")))?;
     output::complain(&format!("wrote {shown}; try: stowplan run {shown}\n"));
     Ok(0)
+}
+
+/// A few questions on standard error, the answers from standard input.
+fn ask(args: &NewArgs) -> Result<NewArgs, Failure> {
+    let mut lines = std::io::stdin().lines();
+    let mut question = |what: &str, default: String| -> Result<String, Failure> {
+        output::complain(&format!("{what} [{default}]: "));
+        let line = lines.next().transpose()?.unwrap_or_default();
+        Ok(if line.trim().is_empty() { default } else { line.trim().to_owned() })
+    };
+    let number = |text: String, most: u32| -> Result<u32, Failure> {
+        let found = text.parse().ok().filter(|n| (1..=most).contains(n));
+        let message = format!("`{}` is not a number from 1 to {most}", escape(&text));
+        found.ok_or_else(|| Diagnostic::error(Code::BadNumber, message).into())
+    };
+    Ok(NewArgs {
+        name: question("Name of the scenario", args.name.clone())?,
+        workload: question("Workload (stowplan catalog workloads lists them)", args.workload.clone())?,
+        sets: number(question("How many sets of it", args.sets.to_string())?, 1_000_000)?,
+        shape: question("Machine (stowplan catalog machines lists them)", args.shape.clone())?,
+        nodes: number(question("How many machines", args.nodes.to_string())?, 1_000_000)?,
+        split: number(question("Volumes per disk", args.split.to_string())?, 1000)?,
+        ask: false,
+        output: args.output.clone(),
+    })
 }
 
 /// Prints the JSON Schema of a scenario.

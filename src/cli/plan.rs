@@ -5,7 +5,7 @@ use super::{Answer, Failure};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::plan::output::{PLAN_FILE, PlanFile, Subject, plan_file};
 use crate::plan::solve::{Planning, Progress, solve};
-use crate::plan::{picture, table};
+use crate::plan::{page, picture, table};
 use crate::results::disk::RealDisk;
 use crate::results::write::{PLOTS_FOLDER, Provenance, Staging, safe_name};
 use crate::scenario::types::PlanSpec;
@@ -143,12 +143,18 @@ fn write(args: &Args, base: &Loaded, plan: &PlanFile) -> Result<PathBuf, Failure
     } else {
         picture::svg(plan).map_err(|error| Failure::Other(3, format!("cannot draw: {error}")))?
     };
+    let words = command(args);
     let mut staging = Staging::begin(&target, &RealDisk)?;
     staging.json(PLAN_FILE, plan)?;
+    if !args.no_plots {
+        let html = page::page(plan, &crate::report::html::shell(&words))
+            .map_err(|error| Failure::Other(3, format!("cannot draw: {error}")))?;
+        staging.bytes("report.html", html.as_bytes())?;
+    }
     if let Some(svg) = picture {
         staging.bytes(&format!("{PLOTS_FOLDER}/{}", picture::PICTURE), svg.as_bytes())?;
     }
-    let provenance = Provenance::new("plan", &plan.scenario, &plan.scenario_digest, plan.seed, command(args));
+    let provenance = Provenance::new("plan", &plan.scenario, &plan.scenario_digest, plan.seed, words);
     Ok(staging.commit(provenance)?)
 }
 

@@ -259,6 +259,7 @@ pub fn run(args: Args) -> Answer {
         let message = "stopped before any variant was finished; nothing was written".to_owned();
         return Err(Failure::Other(signals::exit_code(), message));
     }
+    summary.assumptions.extend(outputs.iter().flat_map(|v| v.left_out.clone()));
     let run = RunOutput::new(summary, outputs);
     let plots = if args.no_plots { Vec::new() } else { draw(&run)? };
     let mut files = if args.no_plots { Vec::new() } else { vec![page(&args, &run, &jobs)?] };
@@ -422,7 +423,7 @@ fn show(args: &Args, run: &RunOutput, folder: &Path, plots: bool) -> Result<(), 
         return Ok(());
     }
     let look = output::look();
-    let next = Next { folder: Some(folder), plots, report: plots };
+    let next = Next { folder: Some(folder), plots, report: plots, explain: !args.no_inputs };
     Ok(output::say(&table::render(run, &next, &look))?)
 }
 

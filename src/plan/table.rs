@@ -25,6 +25,20 @@ pub fn render(plan: &PlanFile) -> String {
     out
 }
 
+/// The answers in sentences: the best cluster, how much more fits, when growth breaks.
+pub fn verdicts(plan: &PlanFile) -> Vec<String> {
+    let mut all = Vec::new();
+    if !plan.configurations.is_empty() {
+        all.push(match plan.answer.and_then(|i| plan.configurations.get(i)) {
+            Some(best) => verdict(plan, best),
+            None => "No cluster that was looked at meets every level.".to_owned(),
+        });
+    }
+    all.extend(plan.fit.iter().map(|fit| fit_line(plan, fit)));
+    all.extend(plan.forecast.iter().map(|forecast| forecast_line(plan, forecast)));
+    all
+}
+
 fn clusters(out: &mut String, plan: &PlanFile) {
     let levels: Vec<String> = plan
         .require
@@ -141,7 +155,8 @@ fn verdict(plan: &PlanFile, best: &Configuration) -> String {
     text + ".\n"
 }
 
-fn value_text(level: &str, value: f64) -> String {
+/// A level's value in words.
+pub fn value_text(level: &str, value: f64) -> String {
     if value.is_infinite() {
         return "for ever".to_owned();
     }
@@ -167,7 +182,8 @@ fn unmet_text(level: &LevelResult) -> String {
     }
 }
 
-fn binding_text(plan: &PlanFile, binding: &Binding) -> String {
+/// What binds, in words.
+pub fn binding_text(plan: &PlanFile, binding: &Binding) -> String {
     let mut parts = Vec::new();
     let unmet: Vec<String> = binding.unmet.iter().map(unmet_text).collect();
     if !unmet.is_empty() {

@@ -11,6 +11,7 @@ pub fn verdict(v: &VariantSummary) -> String {
     }
     if pods.stuck == 0 {
         return match pods.stuck_ever {
+            0 if pods.wanted == 1 => "the only pod runs; it was never stuck".into(),
             0 => format!("all {} run; none was ever stuck", plural(pods.wanted, "pod")),
             ever => format!("no pod is stuck at the end; {} of them were at some time", count(ever)),
         };

@@ -93,6 +93,47 @@ fn assembled(title: &str, subtitle: &str, sections: &[Section<'_>], json: &str) 
     html
 }
 
+/// A row of a plain table: its head and its cells.
+#[derive(Clone, Debug, Default)]
+pub struct Row {
+    /// First cell, a heading of the row.
+    pub head: String,
+    /// The others.
+    pub cells: Vec<String>,
+}
+
+/// A table; `head` names the columns, or there is none.
+pub fn rows_table(head: &[&str], rows: &[Row]) -> String {
+    let mut html = String::from("<div class=\"scroll\"><table>");
+    if !head.is_empty() {
+        html.push_str("<thead><tr>");
+        for name in head {
+            let _ = write!(html, "<th scope=\"col\">{}</th>", escaped(name));
+        }
+        html.push_str("</tr></thead>");
+    }
+    html.push_str("<tbody>\n");
+    for row in rows {
+        let _ = write!(html, "<tr><th scope=\"row\">{}</th>", escaped(&row.head));
+        for cell in &row.cells {
+            let _ = write!(html, "<td>{}</td>", escaped(cell));
+        }
+        html.push_str("</tr>\n");
+    }
+    html.push_str("</tbody></table></div>\n");
+    html
+}
+
+/// A picture without values behind it.
+pub fn picture_on_page(svg: &str) -> String {
+    figure("", &themed(svg))
+}
+
+/// A page of sections: id, name in the navigation, heading, content; those without content are left out.
+pub fn page_of(title: &str, subtitle: &str, sections: &[(&str, &str, &str, String)]) -> String {
+    assembled(title, subtitle, sections, "{}")
+}
+
 /// A picture with the values behind it, under its name in the page's data.
 fn figure(name: &str, svg: &str) -> String {
     format!("<figure data-figure=\"{}\">{svg}<figcaption></figcaption></figure>\n", escaped(name))
@@ -234,7 +275,7 @@ fn stuck(run: &RunOutput, figure: &str) -> String {
     if all > 0 {
         let _ = writeln!(
             html,
-            "<h3>The stuck pods</h3>{}<div id=\"pod-table\"></div>",
+            "<h3>The stuck pods</h3>{}<p class=\"soft\">Why one of them: <code>stowplan explain RESULTS POD</code></p><div id=\"pod-table\"></div>",
             cut_note(data::MOST_PODS, all, "pods.csv")
         );
         html.push_str("<noscript><p>The list of pods needs scripts; it is in pods.csv too.</p></noscript>\n");
@@ -417,7 +458,7 @@ fn provenance(run: &RunOutput, origin: &Origin) -> String {
 }
 
 /// A command line that a shell reads back as the same words.
-fn shell(words: &[String]) -> String {
+pub fn shell(words: &[String]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
     let quoted = |w: &String| {
         if !w.is_empty() && w.chars().all(plain) {

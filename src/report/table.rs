@@ -30,6 +30,8 @@ pub struct Next<'a> {
     pub plots: bool,
     /// `report.html` is there.
     pub report: bool,
+    /// `stowplan explain` works on it.
+    pub explain: bool,
 }
 
 /// How a number is shown.
@@ -65,8 +67,9 @@ pub fn render(run: &RunOutput, next: &Next<'_>, look: &Look) -> String {
     let width = look.width.clamp(40, 240);
     let mut out = String::new();
     heading(&mut out, run, &paint, width);
-    if variants.len() > SIDE_BY_SIDE {
-        overview(&mut out, variants, &paint);
+    let room = LABEL + 2 * (20 + GAP);
+    if variants.len() > SIDE_BY_SIDE || (variants.len() > 2 && width < room) {
+        overview(&mut out, variants, &paint, width);
     } else {
         for shown in blocks(variants, width) {
             comparison(&mut out, variants, &shown, &paint, width);
@@ -81,20 +84,29 @@ fn heading(out: &mut String, run: &RunOutput, paint: &Paint, width: usize) {
     let summary = &run.summary;
     let simulated = summary.variants.iter().map(|v| v.simulated_seconds).fold(0.0, f64::max);
     let name = one_line(&summary.scenario);
-    push(
-        out,
-        &format!("{}   {} simulated, seed {}", paint.bold(&name), human::span(simulated), summary.seed),
-    );
+    let about = format!("{} simulated, seed {}", human::span(simulated), summary.seed);
+    if name.chars().count() + 3 + about.chars().count() <= width {
+        push(out, &format!("{}   {about}", paint.bold(&name)));
+    } else {
+        wrapped(&name, width).iter().for_each(|line| push(out, &paint.bold(line)));
+        wrapped(&about, width).iter().for_each(|line| push(out, line));
+    }
     let names = summary.variants.iter().map(|v| one_line(&v.name)).collect::<Vec<_>>();
     let longest = names.iter().map(|n| n.chars().count()).max().unwrap_or(0).min(30);
     for (variant, name) in summary.variants.iter().zip(&names) {
-        let name = format!("{:<longest$}", shortened(name, longest));
         let text = capital(&verdict(variant));
+        let bad = variant.pods.stuck > 0;
+        let painted = |line: &str| if bad { paint.red(line) } else { paint.green(line) };
+        if width < longest + 34 {
+            push(out, &format!("  {}", paint.bold(&shortened(name, width - 2))));
+            wrapped(&text, width - 4).iter().for_each(|line| push(out, &format!("    {}", painted(line))));
+            continue;
+        }
+        let name = format!("{:<longest$}", shortened(name, longest));
         let lines = wrapped(&text, width.saturating_sub(longest + 4).max(20));
         for (i, line) in lines.iter().enumerate() {
             let head = if i == 0 { paint.bold(&name) } else { " ".repeat(longest) };
-            let bad = variant.pods.stuck > 0;
-            push(out, &format!("  {head}  {}", if bad { paint.red(line) } else { paint.green(line) }));
+            push(out, &format!("  {head}  {}", painted(line)));
         }
     }
 }
@@ -108,14 +120,21 @@ fn blocks(variants: &[VariantSummary], width: usize) -> Vec<Vec<usize>> {
     let others: Vec<usize> = (1..variants.len()).collect();
     match others.len() {
         0 => (0..variants.len()).map(|i| vec![i]).collect(),
-        // With two variants the difference has a column of its own.
+        // With two variants the difference has a column of its own, where there is room.
+        1 if width < TWO_COLUMNS => vec![vec![0], vec![1]],
         1 => vec![vec![0, 1]],
         _ => others.chunks(columns - 1).map(|c| [&[0], c].concat()).collect(),
     }
 }
 
 /// One line per variant with the numbers that decide.
-fn overview(out: &mut String, variants: &[VariantSummary], paint: &Paint) {
+fn overview(out: &mut String, variants: &[VariantSummary], paint: &Paint, width: usize) {
+    // Columns that do not fit are left out from the right; the numbers are in summary.json all the same.
+    let cut = |line: String| -> String {
+        line.chars()
+            .take(24 + OVERVIEW_ENDS.iter().rev().find(|e| 24 + **e <= width).copied().unwrap_or(9))
+            .collect()
+    };
     let cells = |v: &VariantSummary| {
         [
             human::count(v.pods.running),
@@ -132,18 +151,26 @@ fn overview(out: &mut String, variants: &[VariantSummary], paint: &Paint) {
     };
     out.push('\n');
     let head = ["", "", "by", "over-size", "CPU", "p99"].map(str::to_owned);
-    push(out, &paint.bold(&line("", head)));
+    push(out, &paint.bold(&cut(line("", head))));
     let head = ["running", "stuck", "binding", "wasted", "stranded", "pending"].map(str::to_owned);
-    push(out, &paint.bold(&line("", head)));
+    push(out, &paint.bold(&cut(line("", head))));
     for v in variants {
-        push(out, &line(&shortened(&v.name, 23), cells(v)));
+        push(out, &cut(line(&shortened(&v.name, 23), cells(v))));
     }
-    push(out, "CPU stranded is the peak, in cores. Every number is in summary.json.");
+    for line in wrapped("CPU stranded is the peak, in cores. Every number is in summary.json.", width) {
+        push(out, &line);
+    }
 }
 
 const LABEL: usize = 26;
 const GAP: usize = 2;
 const DIFFERENCE: usize = 15;
+/// Narrower terminals show two variants one below the other.
+const TWO_COLUMNS: usize = LABEL + 2 * (9 + GAP);
+/// Narrower terminals show two variants without their difference.
+const WITH_DIFFERENCE: usize = LABEL + 2 * (11 + GAP) + DIFFERENCE;
+/// Where the columns of the overview end, behind the name.
+const OVERVIEW_ENDS: [usize; 6] = [9, 17, 25, 36, 46, 56];
 
 /// As wide as the longest name, but so that two columns (and the difference of a pair) fit the terminal.
 fn cell_width(variants: &[VariantSummary], width: usize) -> usize {
@@ -152,14 +179,16 @@ fn cell_width(variants: &[VariantSummary], width: usize) -> usize {
         // `1.75 TiB (+1.25 TiB)` has 20 characters.
         return longest.clamp(20, 24.min((width.saturating_sub(LABEL) / 2).saturating_sub(GAP)).max(20));
     }
-    let room = (width.saturating_sub(LABEL + DIFFERENCE) / 2).saturating_sub(GAP);
+    let difference = if width < WITH_DIFFERENCE { 0 } else { DIFFERENCE };
+    let room = (width.saturating_sub(LABEL + difference) / 2).saturating_sub(GAP);
     longest.clamp(9, room.clamp(9, 24))
 }
 
 fn comparison(out: &mut String, variants: &[VariantSummary], shown: &[usize], paint: &Paint, width: usize) {
     let cell = cell_width(variants, width);
     let shown: Vec<&VariantSummary> = shown.iter().map(|&i| &variants[i]).collect();
-    let pair = variants.len() == 2;
+    let pair = shown.len() == 2 && variants.len() == 2 && width >= WITH_DIFFERENCE;
+    let beside = variants.len() > 2;
     let mut header = " ".repeat(LABEL);
     for v in &shown {
         header.push_str(&format!("{:>w$}", shortened(&v.name, cell), w = cell + GAP));
@@ -170,16 +199,17 @@ fn comparison(out: &mut String, variants: &[VariantSummary], shown: &[usize], pa
     out.push('\n');
     push(out, &paint.bold(header.chars().take(width).collect::<String>().trim_end()));
     for line in rows(&shown) {
-        push(out, &row(&line, cell, pair, paint));
+        push(out, &row(&line, cell, (pair, beside), paint));
     }
 }
 
-fn row(line: &Row, cell: usize, pair: bool, paint: &Paint) -> String {
+/// `pair`: the difference has a column of its own; `beside`: it stands beside the value.
+fn row(line: &Row, cell: usize, (pair, beside): (bool, bool), paint: &Paint) -> String {
     let label = format!("{}{}", "  ".repeat(line.indent), line.label);
     let mut text = format!("{label:<LABEL$}");
     for (value, change) in line.values.iter().zip(&line.differences) {
         let shown = match change {
-            Some(change) if !pair => format!("{value} ({})", change.text),
+            Some(change) if beside => format!("{value} ({})", change.text),
             _ => value.clone(),
         };
         text.push_str(&format!("{shown:>w$}", w = cell + GAP));
@@ -401,8 +431,11 @@ fn look_next(out: &mut String, run: &RunOutput, next: &Next<'_>, paint: &Paint) 
         Some((one_line(&v.summary.name), pod))
     });
     if let Some((variant, pod)) = stuck {
-        let what = format!("why {}/{} is stuck, and the others", pod.namespace, pod.name);
-        push(out, &format!("  {folder}/{variant}/pods.csv  {what}"));
+        if next.explain {
+            let name = format!("{}/{}", pod.namespace, pod.name);
+            push(out, &format!("  stowplan explain {folder} {name}  why it is stuck, and what would help"));
+        }
+        push(out, &format!("  {folder}/{variant}/pods.csv  every pod and its last message"));
     }
     let stranded = run
         .summary
@@ -422,6 +455,9 @@ fn look_next(out: &mut String, run: &RunOutput, next: &Next<'_>, paint: &Paint) 
         if let Some(node) = worst.filter(|n| n.cpu_stranded_milli > 0.0) {
             let what = format!("node {} strands {}", node.name, cores_text(node.cpu_stranded_milli));
             push(out, &format!("  {folder}/{}/nodes.csv  {what}", one_line(&v.name)));
+            if next.explain {
+                push(out, &format!("  stowplan explain {folder} --node {}  what fills it", node.name));
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 //! `docs/RESULTS.md` explains every column.
 
 use super::number;
-use super::summary::VariantSummary;
+use super::summary::{Assumption, VariantSummary};
 use serde::{Deserialize, Serialize};
 
 /// Everything that one variant leaves behind.
@@ -31,6 +31,8 @@ pub struct VariantOutput {
     pub node_heat: Vec<NodeHeatRow>,
     /// `events.jsonl`, ready to be written; `None` unless `--events` asked for it.
     pub events_jsonl: Option<Vec<u8>>,
+    /// What was left out of the tables because there was too much of it, for `assumptions`.
+    pub left_out: Vec<Assumption>,
     /// For the planner, in no file: the 99th percentile of creation to assignment, the never assigned counting as infinite;
     /// `None`: infinite.
     pub pending_p99_seconds: Option<f64>,

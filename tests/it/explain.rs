@@ -114,11 +114,23 @@ fn new_writes_what_run_takes() {
     program(folder.path()).args(["check", "mine.yaml"]).assert().success();
     program(folder.path()).args(["run", "mine.yaml", "--no-plots", "-q"]).assert().success();
     assert!(folder.path().join("results/mine/summary.json").exists());
-    let text = program(folder.path()).args(["new", "--workload", "kafka-jbod"]).assert();
-    let piped = text.get_output().stdout.clone();
-    if !piped.is_empty() {
-        program(folder.path()).args(["check", "-"]).write_stdin(piped).assert().success();
-    }
+    let out = program(folder.path()).args(["new", "--workload", "kafka-jbod"]).assert().success();
+    program(folder.path())
+        .args(["check", "-"])
+        .write_stdin(out.get_output().stdout.clone())
+        .assert()
+        .success();
+    let asked = program(folder.path())
+        .args(["new", "--ask", "-o", "asked.yaml"])
+        .write_stdin("fleet\nkafka-cloud\n\n\n7\n")
+        .assert()
+        .success();
+    assert!(text(&asked.get_output().stderr).contains("How many machines [12]"));
+    let written = fs::read_to_string(folder.path().join("asked.yaml")).expect("a file");
+    assert!(
+        written.contains("name: fleet") && written.contains("count: 7") && written.contains("kafka-cloud")
+    );
+    program(folder.path()).args(["new", "--ask"]).write_stdin("a\n\nmany\n").assert().code(2);
     let out = program(folder.path()).arg("schema").assert().success();
     let schema: Value = serde_json::from_slice(&out.get_output().stdout).expect("JSON");
     assert!(schema["properties"]["cluster"].is_object(), "{schema}");

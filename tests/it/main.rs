@@ -3,6 +3,7 @@
 mod cli;
 mod conformance;
 mod deploy;
+mod docs;
 mod explain;
 mod golden;
 mod layers;

@@ -1,7 +1,7 @@
 //! The end of a run: the summary of a variant.
 
 use super::Metrics;
-use super::samples::ratio;
+use super::samples::{MOST_STATES, ratio};
 use crate::engine::time::SimTime;
 use crate::model::cluster::Cluster;
 use crate::model::ids::PodId;
@@ -63,7 +63,9 @@ impl Metrics {
         let pending_p99_seconds = self.pending_p99();
         self.groups.finish();
         let summary = self.summary(cluster, ending, &verdicts, &messages);
+        let left_out = self.left_out(&ending.name);
         VariantOutput {
+            left_out,
             pods: tables::pods(&self, cluster, &verdicts, ending),
             claims: tables::claims(&self, cluster),
             nodes: tables::nodes(&self, cluster),
@@ -79,6 +81,33 @@ impl Metrics {
             sets_stuck_ever: self.replicas.counts().sets_stuck_ever,
             summary,
         }
+    }
+
+    /// What the tables do not hold because there was too much of it.
+    fn left_out(&self, variant: &str) -> Vec<Assumption> {
+        let assume = |path: &str, value: String, note: &str| Assumption {
+            path: format!("{variant}/{path}"),
+            value,
+            source: AssumptionSource::Default,
+            note: note.to_owned(),
+        };
+        let mut found = Vec::new();
+        if self.gone.without_row > 0 {
+            let value = format!("{} rows left out", self.gone.without_row);
+            let note =
+                "pods and claims that are gone have a row only up to a limit; every number counts them";
+            found.push(assume("pods.csv, claims.csv", value, note));
+        }
+        if self.samples.period > self.settings.sample {
+            let value = format!("every {} s", self.samples.period.as_secs_f64());
+            let note = "the run is too long for the period asked for: every second sample was dropped, several times";
+            found.push(assume("timeseries.csv", value, note));
+        }
+        if self.samples.states.len() >= MOST_STATES {
+            let value = format!("the first {MOST_STATES} changes");
+            found.push(assume("node_states.csv", value, "later changes of nodes have no row"));
+        }
+        found
     }
 
     /// Rows of pods and claims that were left out of the tables because too many came and went.

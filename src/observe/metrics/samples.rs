@@ -12,14 +12,14 @@ use crate::results::tables::{NodeHeatRow, NodeState, SampleRow, StrandingRow};
 /// Samples that are kept at most: with more, every other one is dropped and the period doubles. A month of minutes fits.
 const MOST_SAMPLES: usize = 50_000;
 /// Changes of nodes' states that are kept at most.
-const MOST_STATES: usize = 500_000;
+pub(super) const MOST_STATES: usize = 500_000;
 /// Stranded CPU above this share of allocatable is the onset of stranding.
 const ONSET_SHARE: (i128, i128) = (5, 100);
 
 /// What the samples have seen.
 #[derive(Debug)]
 pub struct Samples {
-    period: SimDuration,
+    pub(super) period: SimDuration,
     next: SimTime,
     /// Something changed since stranding was measured.
     dirty: bool,

@@ -59,12 +59,11 @@ fn colours_only_when_told() {
 #[test]
 fn every_variant_is_shown_and_no_line_is_wider_than_the_terminal() {
     for variants in [1, 2, 3, 12] {
-        for width in [60, 80, 100, 160] {
+        for width in [40, 50, 60, 80, 100, 160] {
             let run = synthetic::run(20, variants);
             let text = render(&run, &Next::default(), &Look { width, colour: false });
             for row in text.lines() {
-                // Two columns are the least: the baseline and what is compared with it.
-                assert!(row.chars().count() <= width.max(80), "{variants} {width} {row:?}");
+                assert!(row.chars().count() <= width, "{variants} {width} {row:?}");
             }
             let named = run
                 .summary
@@ -84,10 +83,11 @@ fn every_variant_is_shown_and_no_line_is_wider_than_the_terminal() {
 fn it_says_where_to_look_next() {
     let run = synthetic::run(20, 2);
     let folder = Path::new("results/mysql");
-    let next = Next { folder: Some(folder), plots: true, report: false };
+    let next = Next { folder: Some(folder), plots: true, report: false, explain: true };
     let text = render(&run, &next, &Look::default());
     assert!(text.contains("results/mysql/plots/stranding.svg") && !text.contains("report.html"), "{text}");
-    assert!(text.contains("/pods.csv  why default/shop-"), "{text}");
+    assert!(text.contains("stowplan explain results/mysql default/shop-"), "{text}");
+    assert!(text.contains("stowplan explain results/mysql --node db-"), "{text}");
     assert!(text.contains("/nodes.csv  node db-"), "{text}");
     assert!(!render(&run, &Next::default(), &Look::default()).contains("Where to look"));
 }
