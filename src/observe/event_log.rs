@@ -6,19 +6,64 @@ use crate::engine::time::SimTime;
 use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, Id, NodeId, PodId, VolumeId};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// Events about one object: reason and message, how often, first and last time.
+type Series = BTreeMap<(&'static str, String), (u64, SimTime, SimTime)>;
 
 /// Writes every observation as a line. Keeps the lines in memory: meant for runs that a person wants to read.
+///
+/// A Kubernetes event is a line when it is emitted first; the same again is counted, and the count is a line when the object is gone
+/// or the run ends.
 #[derive(Debug, Default)]
 pub struct EventLog {
     lines: Vec<u8>,
     /// Names of pods by row, for those that are gone.
     pods: Vec<String>,
+    /// Events by kind and name of their object.
+    series: BTreeMap<(&'static str, String), Series>,
 }
 
 impl EventLog {
     /// The lines, each ending in a newline.
-    pub fn into_bytes(self) -> Vec<u8> {
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        for ((kind, name), series) in std::mem::take(&mut self.series) {
+            self.counts(kind, &name, series);
+        }
         self.lines
+    }
+
+    fn event(&mut self, at: SimTime, kind: &'static str, name: String, reason: &'static str, message: &str) {
+        let series = self.series.entry((kind, name.clone())).or_default();
+        match series.get_mut(&(reason, message.to_owned())) {
+            Some((count, _, last)) => {
+                *count += 1;
+                *last = at;
+            }
+            None => {
+                series.insert((reason, message.to_owned()), (1, at, at));
+                let fields = [(kind, json!(name)), ("reason", json!(reason)), ("message", json!(message))];
+                self.line(at, "Event", &fields);
+            }
+        }
+    }
+    /// The object is gone: how often its events were repeated.
+    fn object_gone(&mut self, kind: &'static str, name: &str) {
+        if let Some(series) = self.series.remove(&(kind, name.to_owned())) {
+            self.counts(kind, name, series);
+        }
+    }
+    fn counts(&mut self, kind: &'static str, name: &str, series: Series) {
+        for ((reason, message), (count, first, last)) in series.into_iter().filter(|(_, (n, ..))| *n > 1) {
+            let fields = [
+                (kind, json!(name)),
+                ("reason", json!(reason)),
+                ("message", json!(message)),
+                ("count", json!(count)),
+                ("first_seconds", json!(first.as_secs_f64())),
+            ];
+            self.line(last, "EventRepeated", &fields);
+        }
     }
 
     fn pod(&mut self, cluster: &Cluster, pod: PodId) -> Value {
@@ -118,6 +163,7 @@ impl Observer for EventLog {
             }
             Observation::PodGone { pod, .. } => {
                 let name = self.pods.get(pod.index()).cloned().unwrap_or_default();
+                self.object_gone("pod", &name);
                 self.line(at, "PodGone", &[("pod", json!(name))]);
             }
             Observation::ClaimCreated(claim) => self.line(at, "ClaimCreated", &claim_fields(cluster, claim)),
@@ -129,6 +175,7 @@ impl Observer for EventLog {
             Observation::ClaimGone { namespace, name, volume, .. } => {
                 let claim = format!("{}/{}", cluster.names.text(namespace), cluster.names.show(name));
                 let volume = volume.map(|v| cluster.names.text(v));
+                self.object_gone("claim", &claim);
                 self.line(at, "ClaimGone", &[("claim", json!(claim)), ("volume", json!(volume))]);
             }
             Observation::VolumeCreated(volume) => {
@@ -167,12 +214,8 @@ impl Observer for EventLog {
             }
             Observation::Event { about, reason, message } => {
                 let (kind, name) = subject_text(cluster, about);
-                let message = cluster.names.text(message);
-                self.line(
-                    at,
-                    "Event",
-                    &[(kind, json!(name)), ("reason", json!(reason)), ("message", json!(message))],
-                );
+                let message = cluster.names.text(message).to_owned();
+                self.event(at, kind, name, reason, &message);
             }
         }
     }

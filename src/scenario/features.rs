@@ -35,7 +35,11 @@ fn trace(scenario: &Scenario, test: fn(&TraceSpec) -> bool) -> Option<Span> {
 
 /// The control plane of a scenario that names none: its word, its value and what is said about it.
 pub fn default_control_plane() -> (&'static str, ControlPlane, &'static str) {
-    ("ideal", ControlPlane::IDEAL, "no latency: the control plane's timers are not simulated yet")
+    (
+        "kubernetes",
+        ControlPlane::KUBERNETES,
+        "the default timers and client limits of Kubernetes v1.36; a scheduling attempt takes no time (attempt: zero)",
+    )
 }
 
 /// `percentageOfNodesToScore` of a scenario that names none: its value and what is said about it.

@@ -24,14 +24,15 @@ use crate::results::VariantOutput;
 use crate::results::summary::{Assumption, AssumptionSource};
 use crate::results::tables::Work;
 use crate::scenario::recorded::Read;
-use crate::scenario::{self, BindingMode, Loaded};
+use crate::scenario::{self, BindingMode, Carve, Loaded, Scenario};
 use crate::scheduler::cycle::Engine;
 use crate::scheduler::profile::Profile;
-use crate::world::lower::{self, PlanError};
+use crate::world::lower::{self, LVM_PROVISIONER, PlanError};
 use crate::world::plan::{Action, Applier, Plan};
 use crate::world::{self, SimError};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How a scenario is to be run, beside what it says itself.
@@ -126,6 +127,7 @@ pub fn prepare(
         (Err(error), None) => return Err(fail(Diagnostic::error(Code::Other, error.to_string()))),
     };
     plan.paranoid |= options.paranoid;
+    assumptions.extend(lowered_classes(&loaded.scenario, &plan));
     plan.engine = if options.plain { Engine::Plain } else { Engine::Fast };
     add_applied(&mut plan, loaded, &mut objects, mode).map_err(fail)?;
     assumptions.sort();
@@ -134,6 +136,31 @@ pub fn prepare(
     warnings.append(&mut objects.warnings);
     let sample = loaded.scenario.report.sample;
     Ok(Prepared { plan, assumptions, warnings, sources, sample, reads: loaded.reads.clone() })
+}
+
+/// Classes that make no volumes themselves, but draw on volume groups: they got the provisioner of those.
+fn lowered_classes(scenario: &Scenario, plan: &Plan) -> Vec<Assumption> {
+    let trace = scenario.workload.trace.iter().filter_map(|t| t.nodes.as_ref()).flat_map(|n| &n.disks);
+    let disks = scenario.cluster.nodes.iter().flat_map(|group| &group.disks).chain(trace);
+    let groups = disks.filter(|disk| matches!(disk.carve, Carve::Lvm { .. }));
+    let names: BTreeSet<&str> = groups.map(|disk| disk.class.value.as_str()).collect();
+    let provisioner = |name: &str| {
+        let class = plan.cluster.class(plan.cluster.names.get(name)?)?;
+        Some(plan.cluster.names.text(class.provisioner))
+    };
+    let written = |name: &str| scenario.cluster.storage_classes.iter().find(|c| c.name.value == name);
+    names
+        .into_iter()
+        .filter(|name| provisioner(name) == Some(LVM_PROVISIONER))
+        .filter(|name| written(name).is_none_or(|class| class.provisioner != LVM_PROVISIONER))
+        .map(|name| Assumption {
+            path: format!("cluster.storageClasses[{name}].provisioner"),
+            value: LVM_PROVISIONER.to_owned(),
+            source: AssumptionSource::Conversion,
+            note: "its disks are volume groups: volumes are made on demand, and claims can be expanded"
+                .to_owned(),
+        })
+        .collect()
 }
 
 /// Entries of the timeline that apply files become part of the plan. They are tried first, so that nothing can fail later.

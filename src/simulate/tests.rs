@@ -23,6 +23,7 @@ fn simulated(text: &str, mode: BindingMode) -> VariantOutput {
 const ARTICLE: &str = "
 version: 1
 name: article
+controlPlane: ideal
 cluster:
   storageClasses: [{name: local, provisioner: kubernetes.io/no-provisioner}]
   nodes:
@@ -82,6 +83,7 @@ fn the_article_with_wait_for_first_consumer() {
 const FILLING: &str = "
 version: 1
 name: filling
+controlPlane: ideal
 duration: 3000s
 cluster:
   storageClasses: [{name: local, provisioner: kubernetes.io/no-provisioner}]
@@ -152,6 +154,7 @@ fn a_node_whose_disk_fills_first() {
 const ORDERED: &str = "
 version: 1
 name: ordered
+controlPlane: ideal
 cluster:
   storageClasses: [{name: local, provisioner: kubernetes.io/no-provisioner}]
   nodes:

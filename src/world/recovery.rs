@@ -5,8 +5,8 @@ use super::*;
 use crate::control::api::Grace;
 use crate::control::copies::{Copy, Source};
 use crate::control::operator::Need;
-use crate::model::ids::ClaimId;
-use crate::model::names::sym;
+use crate::model::ids::{ClaimId, VolumeId};
+use crate::model::names::{Sym, sym};
 use crate::model::pod::PodPhase;
 use crate::model::volume::ClaimPhase;
 use crate::scenario::RebuildSource;
@@ -162,7 +162,14 @@ impl<O: Observer> World<'_, O> {
         let Some(operator) = &mut self.operator else { return true };
         let span = match operator.need(set, ordinal, &claims, now) {
             Need::CatchUp(span) => span,
-            Need::Nothing | Need::Rebuild => SimDuration::ZERO,
+            Need::Nothing => SimDuration::ZERO,
+            Need::Rebuild => {
+                // It runs on a disk that was replaced under it.
+                if !std::mem::replace(&mut self.pod_state(pod).restoring, true) {
+                    self.request_copy(pod, set);
+                }
+                return false;
+            }
         };
         let time = operator.catch_up_time(span);
         if time.is_zero() {
@@ -278,14 +285,22 @@ impl<O: Observer> World<'_, O> {
         let mut pods = self.cluster.node(node).info.pods.clone();
         if let Some(host) = self.cluster.node_labels(node).get(sym::HOSTNAME) {
             for volume in self.cluster.pinned_volumes(host) {
-                if let Some(claim) = self.cluster.volume(*volume).claim_ref {
-                    pods.extend(self.cluster.claim_users(claim.namespace, claim.name));
-                }
+                pods.extend(self.users_of_volume(*volume));
             }
         }
         pods.sort_unstable();
         pods.dedup();
         pods
+    }
+    /// Pods that use the claim which the volume is bound to. A Released volume still names the claim that it had.
+    pub(super) fn users_of_volume(&self, volume: VolumeId) -> Vec<PodId> {
+        let row = self.cluster.volume(volume);
+        let Some(named) = row.claim_ref else { return Vec::new() };
+        let claim = self.cluster.claim_by_name(named.namespace, named.name);
+        if claim.is_none_or(|id| self.cluster.claim(id).volume_name != Some(row.name)) {
+            return Vec::new();
+        }
+        self.cluster.claim_users(named.namespace, named.name).to_vec()
     }
     /// A node is found gone (or a disk lost): its members are given up when the policy's time is over.
     pub(super) fn plan_giving_up(&mut self, pods: &[PodId]) {
@@ -312,9 +327,20 @@ impl<O: Observer> World<'_, O> {
         let now = self.now;
         let due = self.operator.as_mut().is_some_and(|o| o.is_to_be_given_up(set, ordinal, now));
         let row = &self.cluster.stateful_sets()[set];
-        if !due || !row.exists {
+        if !due {
             return;
         }
+        let exists = row.exists;
+        if let Some(operator) = &mut self.operator {
+            operator.is_back(set, ordinal);
+        }
+        if exists {
+            self.replace_member(set, ordinal);
+        }
+    }
+    /// Deletes claim and pod of a member if its data is out of reach.
+    fn replace_member(&mut self, set: StatefulSetId, ordinal: u32) {
+        let row = &self.cluster.stateful_sets()[set];
         let (namespace, name) = (row.namespace, row.name);
         let name = self.cluster.names.child(name, ordinal);
         let Some(pod) = self.cluster.pod_by_name(namespace, name) else { return };
@@ -323,14 +349,35 @@ impl<O: Observer> World<'_, O> {
         if !claims.iter().any(|claim| self.is_out_of_reach(*claim)) {
             return;
         }
-        if let Some(operator) = &mut self.operator {
-            operator.is_back(set, ordinal);
-        }
         for claim in claims {
             let uid = self.cluster.claim(claim).uid;
             let _ = self.write(Write::DeleteClaim { claim, uid });
         }
         self.delete_pod(pod, Grace::Force);
+    }
+    /// The disk behind these volumes is new and empty: who has waited for the repair has waited long enough.
+    pub(super) fn replace_members_of(&mut self, volumes: &[Sym]) {
+        let lost = self.cluster.claims().iter().filter(|(_, claim)| claim.phase == ClaimPhase::Lost);
+        let lost = lost.filter(|(_, claim)| claim.volume_name.is_some_and(|name| volumes.contains(&name)));
+        let named: Vec<_> = lost.map(|(_, claim)| (claim.namespace, claim.name)).collect();
+        for (namespace, name) in named {
+            for pod in self.cluster.claim_users(namespace, name).to_vec() {
+                self.replace_if_lost(pod);
+            }
+        }
+    }
+    /// Replaces a member of which a claim is Lost.
+    pub(super) fn replace_if_lost(&mut self, pod: PodId) {
+        let Some((set, ordinal)) = self.member(pod) else { return };
+        let namespace = self.cluster.spec_of(pod).namespace;
+        let lost = {
+            let claims = self.cluster.claim_names_of(pod).flatten();
+            let mut claims = claims.filter_map(|name| self.cluster.claim_by_name(namespace, name));
+            claims.any(|claim| self.cluster.claim(claim).phase == ClaimPhase::Lost)
+        };
+        if lost {
+            self.replace_member(set, ordinal);
+        }
     }
     /// Is the claim's volume lost, or on a node that is gone or not Ready?
     fn is_out_of_reach(&self, claim: ClaimId) -> bool {

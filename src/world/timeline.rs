@@ -102,9 +102,8 @@ impl<O: Observer> World<'_, O> {
         for name in &volumes {
             self.disks.set_present(&self.cluster, *name, false, self.now);
             let Some(volume) = self.cluster.volume_by_name(*name) else { continue };
-            let claim = self.cluster.volume(volume).claim_ref;
+            let users = self.users_of_volume(volume);
             self.cluster.remove_volume(volume);
-            let users = claim.map_or(&[][..], |c| self.cluster.claim_users(c.namespace, c.name)).to_vec();
             self.plan_giving_up(&users);
             for pod in users {
                 let row = self.cluster.pod(pod);
@@ -124,7 +123,13 @@ impl<O: Observer> World<'_, O> {
         if let Some(group) = disk.group {
             self.cluster.set_group_health(group, true);
             self.group_changed(group);
+            if let Some(node) = self.cluster.node_by_name(self.cluster.volume_groups()[group].node) {
+                for pod in self.cluster.node(node).info.pods.clone() {
+                    self.replace_if_lost(pod);
+                }
+            }
         }
+        self.replace_members_of(&disk.volumes);
     }
     fn group_changed(&mut self, group: VolumeGroupId) {
         self.lvm.group_changed(&self.cluster, group, self.now);

@@ -179,9 +179,10 @@ impl<O: Observer> World<'_, O> {
                 self.orphaned_claims.remove(&uid);
                 self.data_gone(uid);
             }
-            Change::VolumeRemoved { claim: Some((namespace, name)), .. } => {
-                if let Some(claim) = self.cluster.claim_by_name(namespace, name) {
-                    let uid = self.cluster.claim(claim).uid;
+            Change::VolumeRemoved { name: volume, claim: Some((namespace, name)), .. } => {
+                let claim = self.cluster.claim_by_name(namespace, name).map(|id| self.cluster.claim(id));
+                // A Released volume still names the claim that it had; another one may have that name.
+                if let Some(uid) = claim.filter(|c| c.volume_name == Some(volume)).map(|c| c.uid) {
                     self.data_gone(uid);
                 }
             }

@@ -5,19 +5,20 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Scenario -> variant -> digest.
+/// Scenario, perhaps with arguments -> variant -> digest.
 type Golden = BTreeMap<String, BTreeMap<String, String>>;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn digests(scenario: &Path, threads: &str) -> BTreeMap<String, String> {
+fn digests(scenario: &Path, arguments: &str, threads: &str) -> BTreeMap<String, String> {
     let folder = tempfile::tempdir().expect("a folder");
     let output = Command::new(env!("CARGO_BIN_EXE_stowplan"))
         .args(["run", "--json", "--no-plots", "-o"])
         .arg(folder.path().join("results"))
         .arg(scenario)
+        .args(arguments.split_whitespace())
         .env("RAYON_NUM_THREADS", threads)
         .output()
         .expect("the binary runs");
@@ -33,7 +34,8 @@ fn shipped_scenarios_have_their_golden_digests() {
     let text = std::fs::read_to_string(root().join("tests/it/golden.json")).expect("golden.json");
     let golden: Golden = serde_json::from_str(&text).expect("golden.json");
     for (scenario, want) in golden {
-        let path = root().join("scenarios").join(&scenario);
+        let (file, arguments) = scenario.split_once(' ').unwrap_or((&scenario, ""));
+        let path = root().join("scenarios").join(file);
         let needs_traces = std::fs::read_to_string(&path).expect(&scenario).contains("STOWPLAN_TRACES}");
         if needs_traces {
             // Minutes in a debug build: the slow campaign runs them.
@@ -41,7 +43,7 @@ fn shipped_scenarios_have_their_golden_digests() {
             continue;
         }
         for threads in ["1", "2"] {
-            assert_eq!(digests(&path, threads), want, "{scenario} on {threads} threads");
+            assert_eq!(digests(&path, arguments, threads), want, "{scenario} on {threads} threads");
         }
     }
 }

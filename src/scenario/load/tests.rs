@@ -183,7 +183,7 @@ fn defaults_are_recorded() {
     has("report.sample", "1m");
     has("cluster.nodes[db].pods", "110");
     has("cluster.nodes[db].reserved", "none");
-    has("controlPlane", "ideal");
+    has("controlPlane", "kubernetes");
     has("workload.generate[shop].antiAffinity", "none");
     has("variants", "immediate, wait-for-first-consumer");
     assert_eq!(loaded.scenario.variants.len(), 2);

@@ -4,6 +4,7 @@ mod clock;
 mod engines;
 mod lvm;
 mod nodes;
+mod recovery;
 mod volumes;
 
 use super::plan::Plan;
@@ -37,6 +38,7 @@ fn running(end: &RunEnd) -> usize {
 const ARTICLE: &str = "
 version: 1
 name: article
+controlPlane: ideal
 cluster:
   storageClasses:
     - {name: local-storage, provisioner: kubernetes.io/no-provisioner, volumeBindingMode: WaitForFirstConsumer}
@@ -77,6 +79,7 @@ fn a_fleet_is_the_same_for_the_same_seed() {
     let text = "
 version: 1
 name: fleet
+controlPlane: ideal
 cluster:
   storageClasses:
     - {name: local, provisioner: kubernetes.io/no-provisioner, volumeBindingMode: WaitForFirstConsumer}
@@ -126,6 +129,8 @@ impl Observer for Log {
             }
             Observation::PodTerminating(pod) => format!("terminating {}", cluster.pod_key(pod)),
             Observation::PodGone { .. } => "gone".to_owned(),
+            Observation::RebuildStarted { pod, .. } => format!("copying {}", cluster.pod_key(pod)),
+            Observation::WritesLost { span, .. } => format!("lost {} s", span.as_secs_f64().round()),
             Observation::Rebuilt { pod, .. } => format!("rebuilt {}", cluster.pod_key(pod)),
             Observation::ClaimCreated(claim) => format!("claim {}", cluster.claim_key(claim)),
             Observation::ClaimPhase { claim, phase } => {

@@ -260,6 +260,7 @@ fn the_smallest_volume_that_fits_is_taken() {
         let text = "
 version: 1
 name: sizes
+controlPlane: ideal
 cluster:
   storageClasses:
     - {name: local, provisioner: kubernetes.io/no-provisioner, volumeBindingMode: WaitForFirstConsumer}
