@@ -40,7 +40,7 @@ pub fn svg(plan: &PlanFile) -> Result<Option<String>, PlotError> {
         return Ok(None);
     }
     let by = if plan.minimize == "price" { "price per hour" } else { "number of nodes" };
-    let title = format!("{}: {by} against pods stuck and bytes wasted", plan.scenario);
+    let title = finding(plan);
     let note = "One dot per cluster that was tried; large dots meet every level. Left and low is better.";
     let names: Vec<String> = configurations.iter().map(|c| name(c)).collect();
     let names = variant_key(&names.iter().map(String::as_str).collect::<Vec<_>>());
@@ -57,6 +57,21 @@ pub fn svg(plan: &PlanFile) -> Result<Option<String>, PlotError> {
         }
     })?;
     Ok(Some(picture.svg))
+}
+
+/// What the picture shows, as its title.
+fn finding(plan: &PlanFile) -> String {
+    let best = plan.answer.and_then(|i| plan.configurations.get(i));
+    let Some((best, cluster)) = best.and_then(|c| Some((c, c.cluster.as_ref()?))) else {
+        return format!("No cluster that was tried meets every level of {}", plan.scenario);
+    };
+    let nodes = human::plural(cluster.nodes, "node");
+    match cluster.price_per_hour.filter(|_| plan.minimize == "price") {
+        Some(price) => {
+            format!("{price:.2} per hour, {nodes}, is the cheapest that meets every level: {}", name(best))
+        }
+        None => format!("{nodes} are the fewest that meet every level: {}", name(best)),
+    }
 }
 
 fn cost(plan: &PlanFile, trial: &TrialResult) -> Option<f64> {
