@@ -247,13 +247,27 @@ pub fn put_file(path: &Path, bytes: &[u8], disk: &dyn Disk) -> Result<(), Result
     let (parent, name) = split(path)?;
     disk.create_dir_all(&parent).map_err(ResultsError::io(&parent, "create the folder"))?;
     let hidden = parent.join(format!(".{name}.tmp-{}", std::process::id()));
-    let _ = fs::remove_file(&hidden);
+    remove_leftovers(&parent, &name);
     let written = disk.create(&hidden).and_then(|sink| fill_and_sync(sink, |w| w.write_all(bytes)));
     let placed = written.and_then(|()| disk.rename(&hidden, path));
     placed.map_err(|e| {
         let _ = fs::remove_file(&hidden);
         ResultsError::io(path, "write")(e)
     })
+}
+
+/// Removes what [`put_file`] left of this file in processes that were killed: the folder is then as if they had not been.
+fn remove_leftovers(parent: &Path, name: &str) {
+    let prefix = format!(".{name}.tmp-");
+    let alive =
+        |process: u32| process != std::process::id() && Path::new(&format!("/proc/{process}")).exists();
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let found = entry.file_name();
+        let process = found.to_str().and_then(|n| n.strip_prefix(&prefix)).and_then(|rest| rest.parse().ok());
+        if process.is_some_and(|process| !alive(process)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn fill_and_sync<F>(sink: Box<dyn Sink>, fill: F) -> io::Result<()>

@@ -232,6 +232,20 @@ fn remains_of_a_killed_process_are_cleared() {
 }
 
 #[test]
+fn what_a_killed_process_left_of_a_file_is_cleared() {
+    let home = tempfile::tempdir().expect("temporary folder");
+    // No process has the largest number.
+    for name in [".a.svg.tmp-4294967295", ".a.svg.tmp-notes", ".b.svg.tmp-4294967295"] {
+        fs::write(home.path().join(name), "half").expect("writes");
+    }
+    put_file(&home.path().join("a.svg"), b"whole", &RealDisk).expect("writes");
+    let mut names: Vec<_> =
+        fs::read_dir(home.path()).expect("lists").map(|e| e.expect("an entry").file_name()).collect();
+    names.sort();
+    assert_eq!(names, [".a.svg.tmp-notes", ".b.svg.tmp-4294967295", "a.svg"]);
+}
+
+#[test]
 fn files_stay_inside_the_folder() {
     let home = tempfile::tempdir().expect("temporary folder");
     let mut staging = Staging::begin(&home.path().join("r"), &RealDisk).expect("begins");
