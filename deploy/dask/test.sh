@@ -14,7 +14,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
-# About a hundred short runs, enough for a worker to die in the middle.
+# Some three hundred short runs, enough for a worker to die in the middle.
 cat > "$scratch/sweep.yaml" <<YAML
 version: 1
 name: dask-test
@@ -28,7 +28,7 @@ workload:
     - {name: shop, kind: StatefulSet, sets: 60, replicas: 3, cpu: 3, memory: 16Gi, antiAffinity: required,
        claims: [{name: data, class: local-ssd, size: {lognormal: {median: 300Gi, p95: 900Gi}}}]}
 sweep:
-  replications: 12
+  replications: 40
   axes: [{path: "workload.generate[shop].sets", range: {from: 40, to: 70, step: 10}}]
 YAML
 
@@ -56,7 +56,9 @@ for _ in $(seq 600); do
   sleep 0.05
 done
 kill -9 -- "-$victim"
-echo "killed worker 1 ($victim)"
+finished=$(find "$scratch/many.shards" -mindepth 1 -maxdepth 1 -type d -not -name '.*' | wc -l)
+[ "$finished" -lt 5 ] || { echo "the worker was killed too late: $finished shards were finished"; exit 1; }
+echo "killed worker 1 ($victim) when $finished of 6 shards were finished"
 wait "$driver"
 
 diff -r "$scratch/one" "$scratch/many"
