@@ -12,6 +12,7 @@ pub mod manifest;
 pub mod model;
 pub mod observe;
 pub mod plan;
+pub mod recording;
 pub mod report;
 pub mod results;
 pub mod scenario;

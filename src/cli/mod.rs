@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod check;
 pub mod conformance;
 pub mod explain;
+pub mod import;
 pub mod new;
 pub mod output;
 pub mod plan;
@@ -87,6 +88,8 @@ pub enum Command {
     Conformance(conformance::Args),
     /// Look into traces and convert them.
     Trace(trace::TraceArgs),
+    /// Make scenarios of what others have recorded.
+    Import(import::ImportArgs),
 }
 
 /// Why a command stopped.
@@ -170,6 +173,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Man(args) => shell::man(&args),
         Command::Conformance(args) => return conformance::run(&args),
         Command::Trace(args) => return trace::run(&args),
+        Command::Import(args) => import::run(&args),
     };
     match answer {
         Ok(code) => ExitCode::from(code),

@@ -115,6 +115,8 @@ pub enum TieBreak {
 pub struct ClusterSpec {
     /// Files of Kubernetes objects, in order; `-` is standard input.
     pub manifests: Vec<ManifestFile>,
+    /// Wipes and re-creates released volumes of the manifests; `None` = nobody does.
+    pub static_provisioner: Option<StaticProvisioner>,
     /// Classes made by the scenario.
     pub storage_classes: Vec<StorageClassSpec>,
     /// Generated nodes.
@@ -266,8 +268,19 @@ pub enum Carve {
 /// `staticProvisioner`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StaticProvisioner {
-    /// Bytes wiped per second; `None` = at once.
-    pub wipe_bytes_per_second: Option<f64>,
+    /// How long wiping takes.
+    pub wipe: Wipe,
+}
+
+/// `staticProvisioner.wipe`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Wipe {
+    /// No time.
+    AtOnce,
+    /// Capacity over this many bytes per second, above 0.
+    BytesPerSecond(f64),
+    /// Always as long.
+    Time(SimDuration),
 }
 
 /// A value that may vary. Constants are the common case.

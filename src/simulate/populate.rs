@@ -7,7 +7,8 @@ use crate::manifest::lower::{self, LowerError};
 use crate::manifest::{Located, Object};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, NodeId, PodId, VolumeId};
-use crate::model::names::{Name, Sym};
+use crate::model::names::{Name, Sym, sym};
+use crate::model::spec::{Taint, TaintEffect};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use std::collections::BTreeMap;
 
@@ -144,12 +145,23 @@ fn add(
         Object::CSIStorageCapacity(o) => lower::add_capacity(cluster, o),
         Object::Service(o) => lower::add_service(cluster, o),
         Object::PodDisruptionBudget(o) => lower::add_budget(cluster, o),
-        Object::Node(o) => lower::add_node(cluster, o).map(|_: NodeId| ()),
+        Object::Node(o) => {
+            let id: NodeId = lower::add_node(cluster, o)?;
+            let says = o.status.as_ref().is_some_and(|s| s.conditions.iter().flatten().next().is_some());
+            if at > SimTime::ZERO && !says {
+                registers(cluster, id);
+            }
+            Ok(())
+        }
         Object::PersistentVolume(o) => {
-            lower::add_volume(cluster, o).map(|id: VolumeId| cluster.set_volume_created(id, at))
+            let mut volume = (**o).clone();
+            protect(&mut volume.metadata, "kubernetes.io/pv-protection");
+            lower::add_volume(cluster, &volume).map(|id: VolumeId| cluster.set_volume_created(id, at))
         }
         Object::PersistentVolumeClaim(o) => {
-            lower::add_claim(cluster, o).map(|id: ClaimId| cluster.set_claim_created(id, at))
+            let mut claim = (**o).clone();
+            protect(&mut claim.metadata, "kubernetes.io/pvc-protection");
+            lower::add_claim(cluster, &claim).map(|id: ClaimId| cluster.set_claim_created(id, at))
         }
         Object::StatefulSet(o) => lower::add_stateful_set(cluster, o).map(|_| ()),
         Object::Deployment(o) => lower::add_deployment(cluster, o).map(|_| ()),
@@ -185,8 +197,26 @@ fn add(
     }
 }
 
+/// What admission (`StorageObjectInUseProtection`) does to objects that are created; those of a snapshot, which have a uid, have
+/// been through it.
+fn protect(metadata: &mut ObjectMeta, finalizer: &str) {
+    if metadata.uid.is_none() && metadata.finalizers.iter().flatten().next().is_none() {
+        metadata.finalizers = Some(vec![finalizer.to_owned()]);
+    }
+}
+
+/// A node that joins comes with a taint by admission, which is taken off when a controller has seen that it is Ready.
+fn registers(cluster: &mut Cluster, id: NodeId) {
+    let mut taints = cluster.node(id).taints.clone();
+    let taint = Taint { key: sym::TAINT_NOT_READY, value: sym::EMPTY, effect: TaintEffect::NoSchedule };
+    if !taints.contains(&taint) {
+        taints.push(taint);
+        cluster.set_node_taints(id, taints);
+    }
+}
+
 /// Changes an object that is there already; `false`: there is none. Of workloads the number of replicas is taken over, of nodes
-/// everything but their identity; volumes, claims and pods cannot be changed in ways that matter here.
+/// everything but their identity, of claims what binds them by hand; volumes and pods cannot be changed in ways that matter here.
 fn update(cluster: &mut Cluster, object: &Object) -> Result<bool, LowerError> {
     let name = |cluster: &Cluster| cluster.names.get_name(object.name());
     let key = |cluster: &Cluster| -> Option<(Sym, Name)> {
@@ -211,6 +241,7 @@ fn update(cluster: &mut Cluster, object: &Object) -> Result<bool, LowerError> {
             let spec = lower::claim_spec_id(cluster, o)?;
             let request = cluster.claim_spec(spec).request;
             cluster.expand_claim(id, request);
+            update_claim(cluster, id, o);
         }
         Object::Pod(_) => {
             return Ok(key(cluster).is_some_and(|(ns, n)| cluster.pod_by_name(ns, n).is_some()));
@@ -239,6 +270,28 @@ fn update(cluster: &mut Cluster, object: &Object) -> Result<bool, LowerError> {
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+/// `spec.volumeName` of a claim that has none yet, and the annotation with the selected node.
+fn update_claim(
+    cluster: &mut Cluster,
+    id: ClaimId,
+    claim: &k8s_openapi::api::core::v1::PersistentVolumeClaim,
+) {
+    const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
+    let named = claim.spec.as_ref().and_then(|s| s.volume_name.as_deref()).filter(|n| !n.is_empty());
+    let selected = claim.metadata.annotations.as_ref().and_then(|a| a.get(SELECTED_NODE));
+    let named = named.map(|n| cluster.names.intern(n));
+    let selected = selected.map(|n| cluster.names.intern(n));
+    let row = cluster.claim(id);
+    let volume = row.volume_name.or(named);
+    let node = selected.or(row.selected_node);
+    if volume != row.volume_name || node != row.selected_node {
+        cluster.update_claim(id, |claim| {
+            claim.volume_name = volume;
+            claim.selected_node = node;
+        });
+    }
 }
 
 /// Takes over what a node says now, by lowering it in a cluster of its own that shares the string table.

@@ -2,6 +2,7 @@
 
 use super::plan::{Action, ClaimPlan, DiskRef, GeneratorPlan, Kind, Plan, WipedVolume};
 use super::{arrivals, failures, lower_trace};
+use crate::control::provisioner::local::Wipe;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{NodeId, NodeSelectorId};
@@ -52,10 +53,14 @@ pub fn plan(
 ) -> Result<Plan, PlanError> {
     let mut cluster = Cluster::default();
     cluster_manifests(&mut cluster)?;
+    let mut wiped = Vec::new();
+    if let Some(provisioner) = scenario.cluster.static_provisioner {
+        wiped.extend(wiped_on_all_nodes(&cluster, provisioner));
+    }
     for class in &scenario.cluster.storage_classes {
         add_class(&mut cluster, class);
     }
-    let (mut wiped, mut uncarved) = (Vec::new(), BTreeMap::new());
+    let mut uncarved = BTreeMap::new();
     for group in &scenario.cluster.nodes {
         add_nodes(&mut cluster, group, &mut wiped, &mut uncarved);
     }
@@ -124,7 +129,10 @@ fn action(cluster: &mut Cluster, from: &written::Action) -> Option<Action> {
             let (namespace, name) = named(name);
             Action::Scale { kind: object_kind(kind)?, namespace, name, replicas: *replicas }
         }
-        written::Action::DeletePv(name) => Action::Delete(Kind::Volume, sym::EMPTY, cluster.names.name(name)),
+        written::Action::DeletePv { name, force: true } => Action::RemoveVolume(cluster.names.intern(name)),
+        written::Action::DeletePv { name, force: false } => {
+            Action::Delete(Kind::Volume, sym::EMPTY, cluster.names.name(name))
+        }
         written::Action::NodeDelete(name) => Action::Delete(Kind::Node, sym::EMPTY, cluster.names.name(name)),
         written::Action::ClearClaimRef(name) => Action::ClearClaimRef(cluster.names.intern(name)),
         written::Action::NodeDown(name) => Action::NodeDown(cluster.names.intern(name)),
@@ -299,6 +307,24 @@ fn node_labels(
     cluster.intern_labels(labels)
 }
 
+/// The local volumes of every node, for its static provisioner.
+fn wiped_on_all_nodes(cluster: &Cluster, provisioner: written::StaticProvisioner) -> Vec<WipedVolume> {
+    let mut all = Vec::new();
+    for (node, row) in cluster.nodes().iter() {
+        let volumes = cluster.pinned_volumes(row.name).iter();
+        all.extend(volumes.map(|volume| WipedVolume { volume: *volume, node, wipe: wipe(provisioner) }));
+    }
+    all
+}
+
+fn wipe(provisioner: written::StaticProvisioner) -> Wipe {
+    match provisioner.wipe {
+        written::Wipe::AtOnce => Wipe::Time(SimDuration::ZERO),
+        written::Wipe::BytesPerSecond(rate) => Wipe::BytesPerSecond((rate as u64).max(1)),
+        written::Wipe::Time(time) => Wipe::Time(time),
+    }
+}
+
 /// Makes the volumes of a node's disks; returns the bytes of them in no volume.
 pub fn add_disks(
     cluster: &mut Cluster,
@@ -344,8 +370,7 @@ pub fn add_disks(
                 };
                 let Ok(volume) = cluster.add_volume(volume) else { continue };
                 if let Some(provisioner) = disk.static_provisioner {
-                    let rate = provisioner.wipe_bytes_per_second.map_or(0, |rate| (rate as u64).max(1));
-                    wiped.push(WipedVolume { volume, node, bytes_per_second: rate });
+                    wiped.push(WipedVolume { volume, node, wipe: wipe(provisioner) });
                 }
             }
             let carved: u128 = sizes.iter().map(|bytes| u128::from(*bytes)).sum();

@@ -382,7 +382,7 @@ impl<'p, O: Observer> World<'p, O> {
         };
         let mut disks = LocalProvisioner::default();
         for wiped in &plan.wiped {
-            disks.manage(&cluster, wiped.volume, wiped.node, wiped.bytes_per_second);
+            disks.manage(&cluster, wiped.volume, wiped.node, wiped.wipe);
         }
         let checks = plan.paranoid.then(|| check::Checks::new(scheduler.profiles(), &cluster));
         let failing = failures::FailingThings::new(&plan.failures, &cluster);

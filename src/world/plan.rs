@@ -1,6 +1,7 @@
 //! A plan: one run with everything resolved. Running it is a pure function of it.
 
 use super::trace::TracePlan;
+use crate::control::provisioner::local::Wipe;
 use crate::control::timing::Timing;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::Cluster;
@@ -104,8 +105,8 @@ pub struct WipedVolume {
     pub volume: VolumeId,
     /// Its node.
     pub node: NodeId,
-    /// Speed of the wipe; 0: at once.
-    pub bytes_per_second: u64,
+    /// How long the wipe takes.
+    pub wipe: Wipe,
 }
 
 /// A generator of sets.
@@ -191,6 +192,8 @@ pub enum Action {
         /// Removed.
         remove: bool,
     },
+    /// A volume is removed whatever its finalizers say.
+    RemoveVolume(Sym),
     /// A volume's claimRef is cleared.
     ClearClaimRef(Sym),
     /// A node's allocatable changes; only these resources.

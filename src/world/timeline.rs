@@ -34,6 +34,12 @@ impl<O: Observer> World<'_, O> {
             Action::Taint { node, taint, remove } => {
                 self.with_node(*node, |w, node| w.set_taint(node, *taint, *remove));
             }
+            Action::RemoveVolume(name) => {
+                if let Some(volume) = self.cluster.volume_by_name(*name) {
+                    self.cluster.remove_volume(volume);
+                    self.publish();
+                }
+            }
             Action::ClearClaimRef(name) => self.clear_claim_ref(*name),
             Action::SetAllocatable { node, amounts } => {
                 self.with_node(*node, |w, node| w.set_allocatable(node, amounts));

@@ -26,13 +26,22 @@ pub enum LocalWrite {
     Create(Box<Volume>),
 }
 
+/// How long wiping takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wipe {
+    /// Capacity over rate, above 0.
+    BytesPerSecond(u64),
+    /// Always as long.
+    Time(SimDuration),
+}
+
 /// A managed disk.
 #[derive(Clone, Debug)]
 struct Disk {
     /// The volume as it is created, without uid and time.
     template: Volume,
     node: Sym,
-    wipe_bytes_per_second: u64,
+    wipe: Wipe,
     present: bool,
     /// Ends of wiping.
     wiping: Option<SimTime>,
@@ -48,8 +57,8 @@ pub struct LocalProvisioner {
 }
 
 impl LocalProvisioner {
-    /// Manages the disk behind a volume. `wipe_bytes_per_second` 0: wiping takes no time.
-    pub fn manage(&mut self, cluster: &Cluster, volume: VolumeId, node: NodeId, wipe_bytes_per_second: u64) {
+    /// Manages the disk behind a volume.
+    pub fn manage(&mut self, cluster: &Cluster, volume: VolumeId, node: NodeId, wipe: Wipe) {
         let (row, node) = (cluster.volume(volume), cluster.node(node).name);
         let template = Volume {
             claim_ref: None,
@@ -59,7 +68,7 @@ impl LocalProvisioner {
             assumed_for: None,
             ..row.clone()
         };
-        let disk = Disk { template, node, wipe_bytes_per_second, present: true, wiping: None };
+        let disk = Disk { template, node, wipe, present: true, wiping: None };
         if self.disks.insert(row.name, disk).is_none() {
             self.by_node.entry(node).or_default().push(row.name);
         }
@@ -134,7 +143,7 @@ impl LocalProvisioner {
             }
             Some(volume) if able && is_dirty(volume) => {
                 if disk.wiping.is_none() {
-                    let end = now + wipe_time(volume, disk.wipe_bytes_per_second);
+                    let end = now + wipe_time(volume, disk.wipe);
                     disk.wiping = Some(end);
                     self.timers.insert((end, name));
                 }
@@ -176,10 +185,11 @@ fn is_dirty(volume: &Volume) -> bool {
 }
 
 /// Capacity over rate, rounded up to nanoseconds.
-fn wipe_time(volume: &Volume, bytes_per_second: u64) -> SimDuration {
-    if bytes_per_second == 0 {
-        return SimDuration::ZERO;
-    }
+fn wipe_time(volume: &Volume, wipe: Wipe) -> SimDuration {
+    let bytes_per_second = match wipe {
+        Wipe::Time(time) => return time,
+        Wipe::BytesPerSecond(rate) => rate.max(1),
+    };
     let bytes = volume.capacity.ceil().max(0) as u128;
     let nanos = bytes.saturating_mul(u128::from(NANOS_PER_SECOND)).div_ceil(u128::from(bytes_per_second));
     SimDuration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))

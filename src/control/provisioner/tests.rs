@@ -41,7 +41,7 @@ fn a_released_disk_is_wiped_and_offered_anew() {
     let node = fixture.node("n1", &[]);
     let volume = fixture.volume("pv1 2G RWO Delete by=local host=n1 ref=c1! Bound");
     let mut provisioner = LocalProvisioner::default();
-    provisioner.manage(&fixture.cluster, volume, node, 200_000_000);
+    provisioner.manage(&fixture.cluster, volume, node, Wipe::BytesPerSecond(200_000_000));
     let uid = fixture.cluster.volume(volume).uid;
     let at = SimTime::from_secs;
     advance(&mut fixture, &mut provisioner, at(100));
@@ -65,7 +65,7 @@ fn a_failed_volume_is_wiped_too_and_a_retained_one_is_not() {
     let kept = fixture.volume("pv2 2G RWO ref=c2! Bound");
     let mut provisioner = LocalProvisioner::default();
     for volume in [failed, kept] {
-        provisioner.manage(&fixture.cluster, volume, node, 0);
+        provisioner.manage(&fixture.cluster, volume, node, Wipe::Time(SimDuration::ZERO));
     }
     advance(&mut fixture, &mut provisioner, SimTime::ZERO);
     let failed = fixture.volume_id("pv1");
@@ -85,7 +85,7 @@ fn nothing_happens_while_the_node_is_away() {
     let node = fixture.node("n1", &[]);
     let volume = fixture.volume("pv1 2G RWO Delete by=local host=n1 ref=c1! Bound");
     let mut provisioner = LocalProvisioner::default();
-    provisioner.manage(&fixture.cluster, volume, node, 200_000_000);
+    provisioner.manage(&fixture.cluster, volume, node, Wipe::BytesPerSecond(200_000_000));
     let at = SimTime::from_secs;
     advance(&mut fixture, &mut provisioner, at(0));
     fixture.cluster.set_node_ready(node, false);

@@ -94,7 +94,7 @@ fn the_documented_example_is_read_whole() {
     assert_eq!((disk.count, disk.size_bytes), (1, 3_750_000_000_000));
     // 937.5e9 bytes = 894069 MiB and a bit.
     assert_eq!(disk.carve, Carve::Static(vec![894_069 << 20; 4]));
-    assert_eq!(disk.static_provisioner, Some(StaticProvisioner { wipe_bytes_per_second: Some(200e6) }));
+    assert_eq!(disk.static_provisioner, Some(StaticProvisioner { wipe: Wipe::BytesPerSecond(200e6) }));
     let shop = &s.workload.generate[0];
     assert_eq!((shop.sets, shop.replicas, shop.cpu), (60, 3, Some(Quantity::from_int(4))));
     assert_eq!(shop.claims[0].size, Distribution::Lognormal { median: 300 << 30, p95: 900 << 30 });

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::Env;
 use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::engine::time::SimDuration;
 use crate::model::quantity::Quantity;
 use crate::scenario::catalog;
 use crate::scenario::files;
@@ -38,10 +39,18 @@ pub fn binding_mode(ctx: &mut Ctx, value: &Value, path: &str) -> Option<BindingM
 
 /// `cluster`.
 pub fn cluster(ctx: &mut Ctx, value: Option<&Value>, span: Span, env: &Env<'_>) -> ClusterSpec {
-    let mut spec = ClusterSpec { manifests: Vec::new(), storage_classes: Vec::new(), nodes: Vec::new() };
+    let mut spec = ClusterSpec {
+        manifests: Vec::new(),
+        static_provisioner: None,
+        storage_classes: Vec::new(),
+        nodes: Vec::new(),
+    };
     let opened = value.and_then(|v| Map::open(ctx, v, "cluster"));
     let mut map = opened.unwrap_or_else(|| Map::empty(span, "cluster"));
     spec.manifests = manifests(ctx, &mut map, env.base);
+    if map.key_span("staticProvisioner").is_some() {
+        spec.static_provisioner = static_provisioner(ctx, &mut map);
+    }
     for (path, item) in map.list(ctx, "storageClasses") {
         spec.storage_classes.extend(storage_class(ctx, item, &path));
     }
@@ -387,18 +396,26 @@ fn static_provisioner(ctx: &mut Ctx, map: &mut Map<'_>) -> Option<StaticProvisio
     match map.get("staticProvisioner") {
         None => {
             ctx.default(map, "staticProvisioner", "on", "released volumes are wiped at once and made anew");
-            Some(StaticProvisioner { wipe_bytes_per_second: None })
+            Some(StaticProvisioner { wipe: Wipe::AtOnce })
         }
         Some(value) => match value.as_text() {
             Some("false") => None,
-            Some("true") => Some(StaticProvisioner { wipe_bytes_per_second: None }),
+            Some("true") => Some(StaticProvisioner { wipe: Wipe::AtOnce }),
             _ => {
                 let mut inner = Map::open(ctx, value, &path)?;
-                let wipe = inner.read(ctx, "wipe", rate);
+                let wipe = inner.read(ctx, "wipe", wipe).unwrap_or(Wipe::AtOnce);
                 inner.finish(ctx);
-                Some(StaticProvisioner { wipe_bytes_per_second: wipe })
+                Some(StaticProvisioner { wipe })
             }
         },
+    }
+}
+
+/// A rate such as `200MB/s`, or how long it takes whatever the size.
+fn wipe(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Wipe> {
+    match value.as_text().map(SimDuration::parse) {
+        Some(Ok(time)) => Some(Wipe::Time(time)),
+        _ => rate(ctx, value, path).map(Wipe::BytesPerSecond),
     }
 }
 

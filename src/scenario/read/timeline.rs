@@ -80,7 +80,6 @@ fn action(ctx: &mut Ctx, verb: &str, value: &Value, path: &str, env: &Env<'_>) -
         "cordon" => Action::Cordon(string(ctx, value, path)?),
         "uncordon" => Action::Uncordon(string(ctx, value, path)?),
         "drain" => Action::Drain(string(ctx, value, path)?),
-        "deletePv" => Action::DeletePv(string(ctx, value, path)?),
         "clearClaimRef" => Action::ClearClaimRef(string(ctx, value, path)?),
         "deletePvc" => Action::DeletePvc(object_name(ctx, value, path)?),
         "controllerManagerDown" => Action::ControllerManagerDown(duration(ctx, value, path)?),
@@ -122,6 +121,16 @@ fn action(ctx: &mut Ctx, verb: &str, value: &Value, path: &str, env: &Env<'_>) -
             let force = map.read(ctx, "force", boolean).unwrap_or(false);
             map.finish(ctx);
             Action::DeletePod { pod: pod?, force }
+        }
+        "deletePv" => {
+            if value.as_map().is_none() {
+                return Some(Action::DeletePv { name: string(ctx, value, path)?, force: false });
+            }
+            let mut map = Map::open(ctx, value, path)?;
+            let name = map.require(ctx, "name", string);
+            let force = map.read(ctx, "force", boolean).unwrap_or(false);
+            map.finish(ctx);
+            Action::DeletePv { name: name?, force }
         }
         "delete" => {
             let mut map = Map::open(ctx, value, path)?;

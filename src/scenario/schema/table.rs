@@ -184,6 +184,12 @@ const CLUSTER: &[Key] = &[
         "",
         "files, folders and patterns of Kubernetes objects, relative to the scenario",
     ),
+    key(
+        "staticProvisioner",
+        STATIC_PROVISIONER,
+        "off",
+        "local volumes of the manifests with policy Delete are wiped when released, and made anew",
+    ),
     key("storageClasses", List(&Object(STORAGE_CLASS)), "", "classes made by the scenario"),
     key("nodes", List(&Object(NODE_GROUP)), "", "groups of equal nodes"),
 ];
@@ -259,13 +265,18 @@ const DISK: &[Key] = &[
     ),
     key("reclaim", Choice(&["Delete", "Retain"]), "Delete", "reclaim policy of the volumes"),
     key("volumeMode", Choice(&["Filesystem", "Block"]), "Filesystem", "mode of the volumes"),
-    key(
-        "staticProvisioner",
-        OneOf(&[Bool, Object(&[key("wipe", Rate, "at once", "speed of wiping a released volume")])]),
-        "on",
-        "released volumes are wiped and made anew",
-    ),
+    key("staticProvisioner", STATIC_PROVISIONER, "on", "released volumes are wiped and made anew"),
 ];
+
+const STATIC_PROVISIONER: Type = OneOf(&[
+    Bool,
+    Object(&[key(
+        "wipe",
+        OneOf(&[Rate, Duration]),
+        "at once",
+        "speed of wiping a released volume, or how long it takes whatever the size",
+    )]),
+]);
 
 const WORKLOAD: &[Key] = &[
     key("manifests", List(&File), "", "files, folders and patterns of Kubernetes objects"),
@@ -458,7 +469,18 @@ const TIMELINE: &[Key] = &[
         "delete a pod",
     ),
     key("deletePvc", Text, "", "delete a claim, namespace/name"),
-    key("deletePv", Text, "", "delete a volume"),
+    key(
+        "deletePv",
+        OneOf(&[
+            Text,
+            Object(&[
+                key("name", Text, "required", "volume"),
+                key("force", Bool, "false", "whatever its finalizers say"),
+            ]),
+        ]),
+        "",
+        "delete a volume",
+    ),
     key("clearClaimRef", Text, "", "make a Released volume Available"),
     key(
         "delete",

@@ -228,7 +228,12 @@ pub enum Action {
     /// A claim is deleted.
     DeletePvc(ObjectName),
     /// A volume is deleted.
-    DeletePv(String),
+    DeletePv {
+        /// Volume.
+        name: String,
+        /// Whatever its finalizers say.
+        force: bool,
+    },
     /// A volume's claimRef is removed.
     ClearClaimRef(String),
     /// Any object is deleted.
