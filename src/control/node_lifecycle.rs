@@ -56,6 +56,8 @@ struct Health {
 #[derive(Clone, Debug)]
 pub struct NodeLifecycle {
     timers: NodeTimers,
+    /// It looks at multiples of its period since this long before the start.
+    up_for: SimDuration,
     nodes: Vec<Health>,
     zones: BTreeMap<Sym, Zone>,
     /// All zones are gone: nothing is evicted, the fault is probably ours.
@@ -63,9 +65,9 @@ pub struct NodeLifecycle {
 }
 
 impl NodeLifecycle {
-    /// With these timers.
-    pub fn new(timers: NodeTimers) -> NodeLifecycle {
-        NodeLifecycle { timers, nodes: Vec::new(), zones: BTreeMap::new(), all_disrupted: false }
+    /// With these timers; the controller has been up for so long when the run begins.
+    pub fn new(timers: NodeTimers, up_for: SimDuration) -> NodeLifecycle {
+        NodeLifecycle { timers, up_for, nodes: Vec::new(), zones: BTreeMap::new(), all_disrupted: false }
     }
     fn health(&self, node: NodeId) -> Health {
         self.nodes.get(node.index()).copied().unwrap_or_default()
@@ -92,7 +94,7 @@ impl NodeLifecycle {
     /// The kubelet goes silent for one more reason. Returns when the node will be found out, if it has just gone silent.
     /// `lease_phase`: its leases are renewed at this offset of every period.
     pub fn goes_silent(&mut self, node: NodeId, lease_phase: SimDuration, now: SimTime) -> Option<SimTime> {
-        let timers = self.timers;
+        let (timers, up_for) = (self.timers, self.up_for);
         let health = self.health_mut(node);
         health.down += 1;
         if health.down > 1 {
@@ -100,12 +102,12 @@ impl NodeLifecycle {
         }
         health.epoch += 1;
         let renewed = last_tick(now, lease_phase, timers.lease);
-        health.probed = renewed.next_tick(SimTime::ZERO, timers.monitor);
+        health.probed = renewed.next_tick_of(up_for, timers.monitor);
         Some(self.found_out_at(node))
     }
     /// The tick at which the node's silence exceeds the grace period.
     pub fn found_out_at(&self, node: NodeId) -> SimTime {
-        (self.health(node).probed + self.timers.grace).next_tick(SimTime::ZERO, self.timers.monitor)
+        (self.health(node).probed + self.timers.grace).next_tick_of(self.up_for, self.timers.monitor)
     }
     /// One of the reasons is over; true if the kubelet works again.
     pub fn reports(&mut self, node: NodeId) -> bool {
@@ -298,7 +300,7 @@ mod tests {
             (4.0, 13.9, 55.0),  // renewed at 4, seen at 5
             (9.9, 20.0, 70.0),  // renewed at 19.9, seen at 20
         ] {
-            let mut life = NodeLifecycle::new(Timing::KUBERNETES.node);
+            let mut life = NodeLifecycle::new(Timing::KUBERNETES.node, SimDuration::ZERO);
             let phase = SimDuration::from_secs_f64(phase);
             assert_eq!(life.goes_silent(NodeId(0), phase, at(silent)), Some(at(found)));
             assert_eq!(

@@ -48,6 +48,11 @@ impl SimTime {
         let elapsed = self.0 - offset.0;
         SimTime(offset.0.saturating_add(elapsed.div_ceil(period.0).saturating_mul(period.0)))
     }
+    /// The first tick at or after `self` of a loop that had been running for `up_for` at the start.
+    pub const fn next_tick_of(self, up_for: SimDuration, period: SimDuration) -> SimTime {
+        let shifted = SimTime(self.0.saturating_add(up_for.0));
+        SimTime(shifted.next_tick(SimTime::ZERO, period).0.saturating_sub(up_for.0))
+    }
 }
 
 impl SimDuration {
@@ -249,6 +254,12 @@ mod tests {
         let offset = SimTime::from_secs(3);
         for (now, tick) in [(0, 3), (3, 3), (4, 18), (18, 18), (19, 33)] {
             assert_eq!(SimTime::from_secs(now).next_tick(offset, period), SimTime::from_secs(tick), "{now}");
+        }
+        // Up for 8 s at the start: ticks at 7, 22, 37 s.
+        let up_for = SimDuration::from_secs(8);
+        for (now, tick) in [(0, 7), (7, 7), (8, 22), (22, 22), (30, 37)] {
+            let next = SimTime::from_secs(now).next_tick_of(up_for, SimDuration::from_secs(15));
+            assert_eq!(next, SimTime::from_secs(tick), "{now}");
         }
     }
 }

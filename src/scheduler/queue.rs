@@ -101,6 +101,8 @@ pub struct QueueTimers {
     pub pop_from_backoff: bool,
     /// Longest stay in the unschedulable pool.
     pub flush_after: SimDuration,
+    /// How long the scheduler had been up at the start: the queue's periods are counted from there.
+    pub up_for: SimDuration,
 }
 
 /// Period at which finished backoffs are looked for, and to which their ends are aligned.
@@ -589,7 +591,7 @@ impl SchedulingQueue {
         } else {
             self.apply_noted();
             let first = self.dormant.first_stamp(Bed::Backoff);
-            first.map(|stamp| after_backoff(self.longest_end(stamp)))
+            first.map(|stamp| after_backoff(self.timers, self.longest_end(stamp)))
         };
         [error, backoff, asleep, self.next_flush()].into_iter().flatten().min()
     }
@@ -615,7 +617,7 @@ impl SchedulingQueue {
         if !self.dormant.is_empty() {
             self.apply_noted();
             let timers = self.timers;
-            self.dormant.release(Bed::Backoff, |stamp| after_backoff(longest_end(timers, stamp)) <= now);
+            self.dormant.release(Bed::Backoff, |stamp| after_backoff(timers, longest_end(timers, stamp)) <= now);
             self.dormant.release(Bed::Pool, |stamp| flush_of(timers, stamp) <= now);
         }
         while self.next_flush().is_some_and(|at| at <= now) {
@@ -733,7 +735,7 @@ impl SchedulingQueue {
             let heap = if error { &mut self.error_backoff } else { &mut self.backoff };
             let Reverse((end, _, _, seq, pod)) = *heap.peek()?;
             if self.is_live(pod, seq, place) {
-                return Some(after_backoff(end));
+                return Some(after_backoff(self.timers, end));
             }
             let heap = if error { &mut self.error_backoff } else { &mut self.backoff };
             heap.pop();
@@ -763,13 +765,17 @@ fn longest_end(timers: QueueTimers, stamp: SimTime) -> SimTime {
 }
 
 /// The tick that finds a backoff over.
-fn after_backoff(end: SimTime) -> SimTime {
-    (end + SimDuration::from_nanos(1)).next_tick(SimTime::ZERO, BACKOFF_TICK)
+fn after_backoff(timers: QueueTimers, end: SimTime) -> SimTime {
+    (end + SimDuration::from_nanos(1)).next_tick_of(timers.up_for, BACKOFF_TICK)
 }
 
 /// The tick that takes a pod out of the pool that was tried then: strictly older than the limit.
 fn flush_of(timers: QueueTimers, stamp: SimTime) -> SimTime {
-    (stamp + timers.flush_after + SimDuration::from_nanos(1)).next_tick(SimTime::ZERO, FLUSH_TICK)
+    // Each round of the loop begins some milliseconds later than a period after the last, so a pod that was tried right after a
+    // round is old enough ten rounds later (recorded: 300.03 s).
+    const LATE_ROUNDS: u64 = 30_000_000;
+    let limit = timers.flush_after.as_nanos().saturating_sub(LATE_ROUNDS).max(1);
+    (stamp + SimDuration::from_nanos(limit)).next_tick_of(timers.up_for, FLUSH_TICK)
 }
 
 fn plus(count: u32, more: u64) -> u32 {

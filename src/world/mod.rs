@@ -374,6 +374,7 @@ impl<'p, O: Observer> World<'p, O> {
             error_backoff_max: timing.backoff_max,
             pop_from_backoff: timing.pop_from_backoff,
             flush_after: timing.unschedulable_flush,
+            up_for: timing.scheduler_up_for,
         };
         let actor = |_| ActorState {
             queue: WorkQueue::default(),
@@ -423,7 +424,7 @@ impl<'p, O: Observer> World<'p, O> {
             gc_tick: None,
             gc_nodes: std::collections::BTreeMap::new(),
             evicting: std::collections::BTreeSet::new(),
-            node_life: NodeLifecycle::new(timing.node),
+            node_life: NodeLifecycle::new(timing.node, timing.kcm_up_for),
             failing,
             operator: plan.recovery.clone().map(Operator::new),
             copies_planned: None,
@@ -477,7 +478,8 @@ impl<'p, O: Observer> World<'p, O> {
         let resync = self.plan.timing.pv_resync;
         if !resync.is_zero() && self.resync_tick.is_none() && self.pv.wants_resync() {
             // Strictly later than now: what is seen at a tick was looked at by that tick.
-            let at = (self.now + SimDuration::from_nanos(1)).next_tick(SimTime::ZERO, resync);
+            let at =
+                (self.now + SimDuration::from_nanos(1)).next_tick_of(self.plan.timing.kcm_up_for, resync);
             self.resync_tick = Some(at);
             self.plan_event(at, RANK_CONTROLLERS, Event::PvResync);
         }

@@ -105,7 +105,7 @@ impl<O: Observer> World<'_, O> {
             self.enqueue(Actor::Kubelets, pod.0);
         }
         let monitor = self.plan.timing.node.monitor;
-        let at = (self.now + SimDuration::from_nanos(1)).next_tick(SimTime::ZERO, monitor);
+        let at = (self.now + SimDuration::from_nanos(1)).next_tick_of(self.plan.timing.kcm_up_for, monitor);
         let at = if self.plan.timing.ideal { self.now } else { at };
         let epoch = self.node_life.epoch(node);
         self.plan_event(at, RANK_TIMELINE, Event::NodeReachable(node, epoch));
@@ -187,7 +187,8 @@ impl<O: Observer> World<'_, O> {
     fn plan_gc_tick(&mut self) {
         if self.gc_tick.is_none() {
             let period = self.plan.timing.pod_gc;
-            let at = (self.now + SimDuration::from_nanos(1)).next_tick(SimTime::ZERO, period);
+            let at =
+                (self.now + SimDuration::from_nanos(1)).next_tick_of(self.plan.timing.kcm_up_for, period);
             self.gc_tick = Some(at);
             self.plan_event(at, RANK_TIMELINE, Event::PodGc);
         }

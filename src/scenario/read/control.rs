@@ -41,9 +41,13 @@ pub fn control_plane(ctx: &mut Ctx, map: &mut Map<'_>) -> ControlPlane {
             ControlPlane::KUBERNETES
         }
     };
-    section(ctx, &mut m, "kcm", |ctx, m| rate_limit(ctx, m, &mut plane.kcm));
+    section(ctx, &mut m, "kcm", |ctx, m| {
+        rate_limit(ctx, m, &mut plane.kcm);
+        set(&mut plane.kcm_up_for, m.read(ctx, "upFor", duration_or_zero));
+    });
     section(ctx, &mut m, "scheduler", |ctx, m| {
         rate_limit(ctx, m, &mut plane.scheduler);
+        set(&mut plane.scheduler_up_for, m.read(ctx, "upFor", duration_or_zero));
         set(&mut plane.bind_poll, m.read(ctx, "bindPoll", duration_or_zero));
         set(&mut plane.bind_timeout, m.read(ctx, "bindTimeout", duration));
         set(&mut plane.attempt, m.read(ctx, "attempt", attempt));

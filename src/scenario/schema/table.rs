@@ -52,6 +52,12 @@ const CONTROL_PLANE: &[Key] = &[
         Object(&[
             key("qps", Number, "20", "requests per second of each controller; 0 = unlimited"),
             key("burst", Int(0, 1_000_000_000), "30", "burst"),
+            key(
+                "upFor",
+                Duration,
+                "0s",
+                "how long it had been up at the start, where its periods are counted from",
+            ),
         ]),
         "",
         "client limit of kube-controller-manager's controllers",
@@ -61,6 +67,12 @@ const CONTROL_PLANE: &[Key] = &[
         Object(&[
             key("qps", Number, "50", "requests per second; 0 = unlimited"),
             key("burst", Int(0, 1_000_000_000), "100", "burst"),
+            key(
+                "upFor",
+                Duration,
+                "0s",
+                "how long it had been up at the start, where its periods are counted from",
+            ),
             key("bindPoll", Duration, "1s", "how often the scheduler looks whether its volumes are bound"),
             key("bindTimeout", Duration, "600s", "when it gives up"),
             key(

@@ -11,6 +11,10 @@ pub struct ControlPlane {
     pub kcm: RateLimit,
     /// The scheduler's client limit.
     pub scheduler: RateLimit,
+    /// How long kube-controller-manager had been up when the run begins: its loops tick at multiples of their periods since then.
+    pub kcm_up_for: SimDuration,
+    /// The same of the scheduler.
+    pub scheduler_up_for: SimDuration,
     /// Period at which the scheduler looks whether its volumes are bound; 0: at once.
     pub bind_poll: SimDuration,
     /// After this long the scheduler gives up waiting for volumes.
@@ -101,6 +105,8 @@ impl ControlPlane {
         ideal: false,
         kcm: RateLimit { qps: 20.0, burst: 30 },
         scheduler: RateLimit { qps: 50.0, burst: 100 },
+        kcm_up_for: SimDuration::ZERO,
+        scheduler_up_for: SimDuration::ZERO,
         bind_poll: SimDuration::from_secs(1),
         bind_timeout: SimDuration::from_secs(600),
         attempt: AttemptTime::Zero,
