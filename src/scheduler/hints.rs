@@ -44,6 +44,19 @@ pub enum ClusterEvent {
     CapacityChanged,
 }
 
+/// Plugins that register for new nodes, but not for changed taints: the scheduler registers them for those as well, without a hint
+/// (`buildQueueingHintMap`), so that every change of a taint brings back all pods that they rejected.
+const REQUEUED_BY_TAINTS: PluginSet = PluginSet::NODE_NAME
+    .union(PluginSet::NODE_AFFINITY)
+    .union(PluginSet::NODE_PORTS)
+    .union(PluginSet::NODE_RESOURCES_FIT)
+    .union(PluginSet::VOLUME_RESTRICTIONS)
+    .union(PluginSet::VOLUME_BINDING)
+    .union(PluginSet::VOLUME_ZONE)
+    .union(PluginSet::INTER_POD_AFFINITY)
+    .union(PluginSet::DYNAMIC_RESOURCES)
+    .union(PluginSet::NODE_DECLARED_FEATURES);
+
 impl ClusterEvent {
     /// Plugins that registered for the event.
     pub fn interested(self) -> PluginSet {
@@ -73,7 +86,9 @@ impl ClusterEvent {
                 P::INTER_POD_AFFINITY,
             ],
             ClusterEvent::NodeUpdated(_, NodeDelta::Taints) => {
-                &[P::NODE_UNSCHEDULABLE, P::TAINT_TOLERATION, P::POD_TOPOLOGY_SPREAD]
+                let own = &[P::NODE_UNSCHEDULABLE, P::TAINT_TOLERATION, P::POD_TOPOLOGY_SPREAD];
+                let all = own.iter().fold(P::UNKNOWN, |all, plugin| all.union(*plugin));
+                return all.union(REQUEUED_BY_TAINTS);
             }
             ClusterEvent::NodeUpdated(_, NodeDelta::Condition | NodeDelta::Other) => &[],
             ClusterEvent::NodeRemoved(_) => &[P::POD_TOPOLOGY_SPREAD],
@@ -153,7 +168,9 @@ pub fn is_worth_requeuing(
     rejectors: PluginSet,
     event: ClusterEvent,
 ) -> bool {
-    let spec = cluster.spec_of(pod);
+    // A pod that is gone already, which the queue has not heard of yet, cannot be helped.
+    let Some(row) = cluster.pods().get(pod) else { return false };
+    let spec = cluster.spec(row.spec);
     let by = |plugin: PluginSet| rejectors.intersects(plugin);
     if by(PluginSet::UNKNOWN) {
         return true;
@@ -189,6 +206,11 @@ fn node_helps(
     event: ClusterEvent,
 ) -> bool {
     type P = PluginSet;
+    if matches!(event, ClusterEvent::NodeUpdated(_, NodeDelta::Taints))
+        && rejectors.intersects(REQUEUED_BY_TAINTS)
+    {
+        return true;
+    }
     let asked = |plugin: PluginSet| rejectors.intersects(plugin) && event.interested().intersects(plugin);
     let added = matches!(event, ClusterEvent::NodeAdded(_));
     let before = if added { None } else { before };

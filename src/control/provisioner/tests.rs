@@ -1,8 +1,8 @@
 use super::csi::RecordingProvisioner;
-use super::local::{LocalProvisioner, apply};
+use super::local::{LocalProvisioner, Wipe, apply};
 use crate::control::api::delete_volume;
 use crate::control::pv::run_to_fixpoint;
-use crate::engine::time::SimTime;
+use crate::engine::time::{SimDuration, SimTime};
 use crate::model::fixture::Fixture;
 use crate::model::labels::LabelSelector;
 use crate::model::quantity::Quantity;

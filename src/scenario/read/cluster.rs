@@ -48,7 +48,7 @@ pub fn cluster(ctx: &mut Ctx, value: Option<&Value>, span: Span, env: &Env<'_>) 
     let opened = value.and_then(|v| Map::open(ctx, v, "cluster"));
     let mut map = opened.unwrap_or_else(|| Map::empty(span, "cluster"));
     spec.manifests = manifests(ctx, &mut map, env.base);
-    if map.key_span("staticProvisioner").is_some() {
+    if map.get("staticProvisioner").is_some() {
         spec.static_provisioner = static_provisioner(ctx, &mut map);
     }
     for (path, item) in map.list(ctx, "storageClasses") {

@@ -15,6 +15,7 @@ name: rest
 controlPlane: {preset: ideal, kcm: {}, scheduler: {}, api: {}, backoff: {}, node: {}, kubelet: {}, csi: {}}
 scheduler: {volumeBindingShape: [{utilization: 0, score: 0}]}
 cluster:
+  staticProvisioner: {wipe: 5s}
   storageClasses: [{name: a}]
   nodes:
     - {name: n, cpu: 1, memory: 1Gi, taints: [{key: a, effect: NoSchedule}], disks: [{class: a, size: 1Gi, lvm: {extent: 1Mi}}]}
@@ -28,6 +29,7 @@ timeline:
   - {at: 0, expand: {pvc: p, size: 1Gi}}
   - {at: 0, delete: {kind: Pod, name: p}}
   - {at: 0, deletePod: {name: p, force: true}}
+  - {at: 0, deletePv: {name: p, force: true}}
 failures: {node: {mtbf: 1d}, zone: {mtbf: 1d}, rack: {mtbf: 1d}, disk: {mtbf: 1d}}
 plan: {vary: [{path: seed, logRange: {from: 1, to: 10, count: 3}}], fit: [shop], forecast: [{workload: shop, growth: 10%}]}
 sweep:
