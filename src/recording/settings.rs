@@ -18,6 +18,8 @@ pub(super) struct Settings {
     pub kcm: Option<Limit>,
     pub scheduler: Option<Limit>,
     pub bind_timeout: Option<f64>,
+    /// What a scheduling attempt took on the recorder's machine.
+    pub attempt: f64,
     pub pop_from_backoff: Option<bool>,
     pub monitor: Option<f64>,
     pub grace: Option<f64>,
@@ -34,6 +36,9 @@ pub(super) struct Settings {
     pub wipe: Option<f64>,
 }
 
+/// An attempt on the recorder's machine, where its scheduler's log does not tell.
+const ATTEMPT: f64 = 0.001;
+
 /// The recorder's kubelets run a pod 0.3 s after its assignment and finish its deletion after 0.5 s.
 impl Default for Settings {
     fn default() -> Settings {
@@ -41,6 +46,7 @@ impl Default for Settings {
             kcm: None,
             scheduler: None,
             bind_timeout: None,
+            attempt: ATTEMPT,
             pop_from_backoff: None,
             monitor: None,
             grace: None,
@@ -63,11 +69,32 @@ pub(super) fn read(input: &mut Input, tree: &Value) -> Settings {
         }
         each(value, "", &mut |key, value| settings.take(key, value));
     }
+    if let Some(attempt) = median_attempt(tree) {
+        settings.attempt = attempt;
+    }
     if let Some(text) = tree.get("description").and_then(Value::as_text) {
         let described = flag_seconds(text, "bindTimeoutSeconds");
         settings.bind_timeout = settings.bind_timeout.or(described);
     }
     settings
+}
+
+/// Half of the failed attempts in the scheduler's log were shorter, from its first line about one to the one about the condition.
+fn median_attempt(tree: &Value) -> Option<f64> {
+    let mut spans: Vec<f64> = Vec::new();
+    let mut begun = None;
+    for line in tree.get("schedulerLog")?.as_seq()? {
+        let (Some(at), Some(message)) = (line.get("t").and_then(number), line.get("msg")?.as_text()) else {
+            continue;
+        };
+        if message.contains("Attempting to schedule pod") {
+            begun = Some(at);
+        } else if message.contains("Updating pod condition") {
+            spans.extend(begun.take().map(|begun: f64| at - begun).filter(|span| *span >= 0.0));
+        }
+    }
+    spans.sort_by(f64::total_cmp);
+    spans.get(spans.len() / 2).copied()
 }
 
 /// Every scalar with the path of keys to it.

@@ -60,6 +60,7 @@ fn control_plane(settings: &Settings, text: &mut String) {
     kcm.extend(settings.kcm_up_for.map(|age| format!("upFor: {}", span(age))));
     section("kcm", &kcm, text);
     let mut scheduler = limit(settings.scheduler);
+    scheduler.push(format!("attempt: {}", span(settings.attempt)));
     scheduler.extend(settings.bind_timeout.map(|t| format!("bindTimeout: {}", span(t))));
     scheduler.extend(settings.scheduler_up_for.map(|age| format!("upFor: {}", span(age))));
     section("scheduler", &scheduler, text);

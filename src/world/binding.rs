@@ -228,20 +228,21 @@ impl<O: Observer> World<'_, O> {
                         self.queue.failed(pod, failure, self.now);
                     }
                 }
-                self.note_verdict(pod, Verdict::Unschedulable(verdict));
+                self.note_verdict(pod, Verdict::Unschedulable(verdict), true);
                 let uid = self.cluster.pod(pod).uid;
                 self.preempt(victims.unwrap_or_default(), nominated, uid);
             }
             Outcome::Error(message) => {
                 self.observe(&Observation::Attempt { pod, result: AttemptResult::Error });
                 self.queue.failed(pod, Failure::Error, self.now);
-                self.note_verdict(pod, Verdict::Error(message));
+                self.note_verdict(pod, Verdict::Error(message), true);
             }
         }
     }
 
-    /// Writes the condition PodScheduled if it says something new.
-    fn note_verdict(&mut self, pod: PodId, verdict: Verdict) {
+    /// Writes the condition PodScheduled if it says something new. The scheduling cycle waits for that request before it takes
+    /// the next pod (`handleSchedulingFailure` with `SchedulerAsyncAPICalls` off, the default); binding cycles run beside it.
+    fn note_verdict(&mut self, pod: PodId, verdict: Verdict, in_cycle: bool) {
         let same = self.pod_state(pod).verdict.as_deref().is_some_and(|old| says_the_same(old, &verdict));
         if self.observer.wants_events() {
             let text = verdict.message(&self.cluster.names);
@@ -254,6 +255,23 @@ impl<O: Observer> World<'_, O> {
         }
         if !same {
             self.pod_state(pod).verdict = Some(Box::new(verdict));
+            let (at, epoch) = (self.request_time(), epoch_of(self.cluster.pod(pod).uid));
+            if at <= self.now {
+                return self.condition_written(pod, epoch);
+            }
+            self.scheduler_busy |= in_cycle;
+            let event =
+                if in_cycle { Event::FailureNoted(pod, epoch) } else { Event::ErrorNoted(pod, epoch) };
+            self.plan_event(at, RANK_CONTROLLERS, event);
+        }
+    }
+    /// The scheduling cycle of a pod that failed ends: its condition is written.
+    pub(super) fn failure_noted(&mut self, pod: PodId, epoch: u32) {
+        self.scheduler_busy = false;
+        self.condition_written(pod, epoch);
+    }
+    pub(super) fn condition_written(&mut self, pod: PodId, epoch: u32) {
+        if self.is_same_pod(pod, epoch) {
             self.cluster.pod_condition_changed(pod);
             self.publish();
         }
@@ -381,7 +399,7 @@ impl<O: Observer> World<'_, O> {
         self.publish();
         self.observe(&Observation::Attempt { pod, result: AttemptResult::Error });
         self.queue.failed(pod, Failure::Error, self.now);
-        self.note_verdict(pod, Verdict::Error(message));
+        self.note_verdict(pod, Verdict::Error(message), false);
         // What it held is free for others.
         self.queue.event(&self.cluster, ClusterEvent::PodRemoved { name, spec }, self.now);
     }

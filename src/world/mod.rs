@@ -105,6 +105,10 @@ enum Event {
     Bind(u32),
     /// A scheduling attempt ends.
     AttemptDone(PodId, u32),
+    /// The condition of a pod that was not scheduled is written, and its scheduling cycle is over.
+    FailureNoted(PodId, u32),
+    /// The condition of a pod that could not be bound is written.
+    ErrorNoted(PodId, u32),
     /// A pod's containers run.
     Started(PodId, u32),
     /// A pod's containers have stopped.
@@ -610,6 +614,8 @@ impl<O: Observer> World<'_, O> {
             Event::Commit(slot) => self.commit(slot),
             Event::Bind(slot) => self.bind_step(slot),
             Event::AttemptDone(pod, epoch) => self.attempt_done(pod, epoch),
+            Event::FailureNoted(pod, epoch) => self.failure_noted(pod, epoch),
+            Event::ErrorNoted(pod, epoch) => self.condition_written(pod, epoch),
             Event::Started(pod, epoch) => self.started(pod, epoch),
             Event::Stopped(pod, epoch) => self.stopped(pod, epoch),
             Event::Completed(pod, epoch) => self.completed(pod, epoch),
