@@ -114,7 +114,6 @@ impl NodeLifecycle {
         let health = self.health_mut(node);
         health.down = health.down.saturating_sub(1);
         if health.down == 0 {
-            health.unknown = false;
             health.epoch += 1;
         }
         health.down == 0
@@ -124,6 +123,10 @@ impl NodeLifecycle {
         for health in &mut self.nodes {
             health.probed = health.probed.max(now);
         }
+    }
+    /// The kubelet says itself again what its node is.
+    pub fn set_known(&mut self, node: NodeId) {
+        self.health_mut(node).unknown = false;
     }
     /// The controller sets Ready to Unknown.
     pub fn set_unknown(&mut self, node: NodeId) {

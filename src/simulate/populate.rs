@@ -7,8 +7,8 @@ use crate::manifest::lower::{self, LowerError};
 use crate::manifest::{Located, Object};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, NodeId, PodId, VolumeId};
-use crate::model::names::{Name, Sym, sym};
-use crate::model::spec::{Taint, TaintEffect};
+use crate::model::names::{Name, Sym};
+use k8s_openapi::api::core::v1::{Node, Taint};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use std::collections::BTreeMap;
 
@@ -146,12 +146,11 @@ fn add(
         Object::Service(o) => lower::add_service(cluster, o),
         Object::PodDisruptionBudget(o) => lower::add_budget(cluster, o),
         Object::Node(o) => {
-            let id: NodeId = lower::add_node(cluster, o)?;
-            let says = o.status.as_ref().is_some_and(|s| s.conditions.iter().flatten().next().is_some());
-            if at > SimTime::ZERO && !says {
-                registers(cluster, id);
+            let mut node = (**o).clone();
+            if at > SimTime::ZERO {
+                registers(&mut node);
             }
-            Ok(())
+            lower::add_node(cluster, &node).map(|_: NodeId| ())
         }
         Object::PersistentVolume(o) => {
             let mut volume = (**o).clone();
@@ -205,15 +204,21 @@ fn protect(metadata: &mut ObjectMeta, finalizer: &str) {
     }
 }
 
-/// A node that joins comes with a taint by admission, which is taken off when a controller has seen that it is Ready.
-fn registers(cluster: &mut Cluster, id: NodeId) {
-    let mut taints = cluster.node(id).taints.clone();
-    let taint = Taint { key: sym::TAINT_NOT_READY, value: sym::EMPTY, effect: TaintEffect::NoSchedule };
+/// A node that joins and says nothing of its state comes with a taint by admission, which is taken off when a controller has
+/// seen that it is Ready.
+fn registers(node: &mut Node) {
+    if node.status.as_ref().is_some_and(|s| s.conditions.iter().flatten().next().is_some()) {
+        return;
+    }
+    let taints = node.spec.get_or_insert_default().taints.get_or_insert_default();
+    let taint = Taint { key: NOT_READY.into(), effect: "NoSchedule".into(), ..Taint::default() };
     if !taints.contains(&taint) {
         taints.push(taint);
-        cluster.set_node_taints(id, taints);
     }
 }
+
+/// The taint of nodes that are not Ready.
+const NOT_READY: &str = "node.kubernetes.io/not-ready";
 
 /// Changes an object that is there already; `false`: there is none. Of workloads the number of replicas is taken over, of nodes
 /// everything but their identity, of claims what binds them by hand; volumes and pods cannot be changed in ways that matter here.

@@ -131,6 +131,8 @@ enum Event {
     NodeFoundOut(NodeId, u32),
     /// The monitor sees that a node is Ready again.
     NodeReachable(NodeId, u32),
+    /// The kubelet of a node that was silent posts its status.
+    NodeReports(NodeId, u32),
     /// A node gets its NoExecute taint.
     TaintEviction,
     /// A pod's toleration has run out.
@@ -633,6 +635,7 @@ impl<O: Observer> World<'_, O> {
             Event::RetryKey(actor, key) => self.enqueue(actor, key),
             Event::NodeFoundOut(node, epoch) => self.node_found_out(node, epoch),
             Event::NodeReachable(node, epoch) => self.node_reachable(node, epoch),
+            Event::NodeReports(node, epoch) => self.node_reports(node, epoch),
             Event::TaintEviction => {
                 self.taint_tick = None;
                 self.taint_evictions();

@@ -97,17 +97,30 @@ impl<O: Observer> World<'_, O> {
         if !self.node_life.reports(node) || !self.cluster.node(node).exists {
             return;
         }
-        self.cluster.set_node_ready(node, true);
-        self.publish();
-        self.node_life.unqueue_eviction(&self.cluster, node);
         self.call_off_giving_up(node);
         for pod in self.cluster.node(node).info.pods.clone() {
             self.enqueue(Actor::Kubelets, pod.0);
         }
+        // It works on its pods at once, and posts its status in its own rhythm.
+        let (lease, epoch) = (self.plan.timing.node.lease, self.node_life.epoch(node));
+        let at = self.now.next_tick(SimTime::ZERO + self.lease_phase(node), lease);
+        if self.plan.timing.ideal || self.cluster.node(node).ready || at <= self.now {
+            return self.node_reports(node, epoch);
+        }
+        self.plan_event(at, RANK_TIMELINE, Event::NodeReports(node, epoch));
+    }
+    /// The kubelet posts its status: the node is Ready again.
+    pub(super) fn node_reports(&mut self, node: NodeId, epoch: u32) {
+        if self.node_life.epoch(node) != epoch || !self.cluster.node(node).exists {
+            return;
+        }
+        self.node_life.set_known(node);
+        self.cluster.set_node_ready(node, true);
+        self.publish();
+        self.node_life.unqueue_eviction(&self.cluster, node);
         let monitor = self.plan.timing.node.monitor;
         let at = (self.now + SimDuration::from_nanos(1)).next_tick_of(self.plan.timing.kcm_up_for, monitor);
         let at = if self.plan.timing.ideal { self.now } else { at };
-        let epoch = self.node_life.epoch(node);
         self.plan_event(at, RANK_TIMELINE, Event::NodeReachable(node, epoch));
     }
     /// The monitor sees that the node is Ready again and takes its NoExecute taint off.
