@@ -6,11 +6,11 @@ use super::{output, signals};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::report::html::{self, Origin};
 use crate::report::human::one_line;
-use crate::report::plot;
 use crate::report::table::{self, Next};
+use crate::report::{perfetto, plot};
 use crate::results::disk::RealDisk;
 use crate::results::summary::{Assumption, AssumptionSource, Summary};
-use crate::results::write::safe_name;
+use crate::results::write::{put_file, safe_name};
 use crate::results::{Extras, RunOutput, VariantOutput, write_run};
 use crate::scenario::recorded::Recorded;
 use crate::scenario::{BindingMode, LoadOptions, Loaded, Override, ScenarioFile, Spanned, Variant};
@@ -65,6 +65,9 @@ pub struct Args {
     /// Write everything that happened to events.jsonl.
     #[arg(long)]
     events: bool,
+    /// Write pods, nodes and scheduling attempts over time to FILE as a Chrome trace, to be opened in ui.perfetto.dev.
+    #[arg(long, value_name = "FILE")]
+    perfetto: Option<PathBuf>,
     /// Check the invariants of the model after every event.
     #[arg(long)]
     paranoid: bool,
@@ -147,7 +150,7 @@ impl Request {
             replay: args.replay,
             paranoid: args.paranoid,
             plain: args.engine == Engine::Plain,
-            events: args.events,
+            events: args.events || args.perfetto.is_some(),
             strict: args.strict,
         };
         Ok(Request { file, sets, base, variants, options })
@@ -254,7 +257,13 @@ pub fn run(args: Args) -> Answer {
     let simulated = begun.elapsed();
     let mut summary = summary(&request, &jobs)?;
     let stopped = interrupted(&jobs, &finished, &mut summary);
-    let outputs: Vec<VariantOutput> = finished.into_iter().flatten().collect();
+    let mut outputs: Vec<VariantOutput> = finished.into_iter().flatten().collect();
+    if let Some(file) = &args.perfetto {
+        write_trace(file, &outputs)?;
+    }
+    if !args.events {
+        outputs.iter_mut().for_each(|output| output.events_jsonl = None);
+    }
     if stopped.is_some() && outputs.is_empty() {
         let message = "stopped before any variant was finished; nothing was written".to_owned();
         return Err(Failure::Other(signals::exit_code(), message));
@@ -353,6 +362,17 @@ fn summary(request: &Request, jobs: &[Job]) -> Result<Summary, Failure> {
         assumptions,
         ..Summary::default()
     })
+}
+
+/// Writes the run as a Chrome trace.
+fn write_trace(file: &Path, outputs: &[VariantOutput]) -> Result<(), Failure> {
+    let variants: Vec<(&str, f64, &[u8])> = outputs
+        .iter()
+        .map(|o| {
+            (&*o.summary.name, o.summary.simulated_seconds, o.events_jsonl.as_deref().unwrap_or_default())
+        })
+        .collect();
+    Ok(put_file(file, &perfetto::trace(&variants), &RealDisk)?)
 }
 
 fn draw(run: &RunOutput) -> Result<Vec<(String, Vec<u8>)>, Failure> {

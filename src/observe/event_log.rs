@@ -5,6 +5,7 @@ use super::{AttemptResult, Observation, Observer};
 use crate::engine::time::SimTime;
 use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, Id, NodeId, PodId, VolumeId};
+use crate::model::spec::Taint;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -91,6 +92,17 @@ impl EventLog {
 
 fn node(cluster: &Cluster, node: NodeId) -> Value {
     Value::String(cluster.names.text(cluster.node(node).name).to_owned())
+}
+
+fn node_fields(cluster: &Cluster, node: NodeId) -> [(&'static str, Value); 3] {
+    let row = cluster.node(node);
+    let taint = |t: &Taint| {
+        let (key, value) = (cluster.names.text(t.key), cluster.names.text(t.value));
+        let equals = if value.is_empty() { "" } else { "=" };
+        format!("{key}{equals}{value}:{:?}", t.effect)
+    };
+    let taints: Vec<String> = row.taints.iter().map(taint).collect();
+    [("ready", json!(row.ready)), ("unschedulable", json!(row.unschedulable)), ("taints", json!(taints))]
 }
 
 fn claim_fields(cluster: &Cluster, claim: ClaimId) -> [(&'static str, Value); 2] {
@@ -191,10 +203,17 @@ impl Observer for EventLog {
             Observation::VolumeGone { name, .. } => {
                 self.line(at, "VolumeGone", &[("volume", json!(cluster.names.text(name)))]);
             }
-            Observation::NodeCreated(n) => self.line(at, "NodeCreated", &[("node", node(cluster, n))]),
+            Observation::NodeCreated(n) => {
+                let [ready, unschedulable, taints] = node_fields(cluster, n);
+                let fields = [("node", node(cluster, n)), ready, unschedulable, taints];
+                self.line(at, "NodeCreated", &fields);
+            }
             Observation::NodeChanged(n, delta) => {
                 let delta = format!("{delta:?}");
-                self.line(at, "NodeChanged", &[("node", node(cluster, n)), ("delta", json!(delta))]);
+                let [ready, unschedulable, taints] = node_fields(cluster, n);
+                let fields =
+                    [("node", node(cluster, n)), ("delta", json!(delta)), ready, unschedulable, taints];
+                self.line(at, "NodeChanged", &fields);
             }
             Observation::NodeGone(n) => self.line(at, "NodeGone", &[("node", node(cluster, n))]),
             Observation::StatefulSet(set) => {

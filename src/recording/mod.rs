@@ -14,6 +14,7 @@
 
 mod input;
 mod operations;
+pub mod replay;
 mod settings;
 mod watch;
 mod write;

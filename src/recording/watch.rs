@@ -284,7 +284,7 @@ impl<'a, 'v> Watch<'a, 'v> {
 
     fn modified(&mut self, entry: &Entry<'v>) {
         let key = (entry.kind, entry.name());
-        self.seen.entry(key).or_insert_with(|| Seen::default());
+        self.seen.entry(key).or_default();
         match entry.kind {
             "Node" => self.node_modified(entry),
             "Pod" => self.pod_modified(entry),

@@ -7,6 +7,7 @@ pub mod findings;
 pub mod html;
 pub mod human;
 pub mod palette;
+pub mod perfetto;
 pub mod plot;
 pub mod plots;
 pub mod png;

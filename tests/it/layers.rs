@@ -35,7 +35,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("plan", &["diagnostic", "engine", "report", "results", "scenario", "sweep"]),
-    ("recording", &["diagnostic", "scenario"]),
+    ("recording", &["diagnostic", "results", "scenario", "simulate"]),
     ("conformance", &["control", "engine", "manifest", "model", "scheduler"]),
     ("explain", &["engine", "model", "observe", "report", "results", "scheduler", "world"]),
     ("api", &["diagnostic", "observe", "results", "scenario", "scheduler", "simulate", "world"]),

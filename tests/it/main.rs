@@ -8,4 +8,5 @@ mod explain;
 mod golden;
 mod layers;
 mod plan;
+mod recordings;
 mod trace;
