@@ -64,7 +64,8 @@ pub fn step(
         if let Some(retry) = pass.failed.filter(|_| pass.index > 0 && starts_batch(pass.index)) {
             return Step::Retry(retry);
         }
-        match replica(cluster, id, first.saturating_add(pass.index), ordered, tie) {
+        let index = if ordered { pass.index } else { at_once(cluster, id, pass.index, replicas, tie) };
+        match replica(cluster, id, first.saturating_add(index), ordered, tie) {
             Next::Write(write) => return Step::Write(write),
             Next::Wait => return Step::Done,
             Next::Fail(retry) if ordered => return Step::Retry(retry),
@@ -79,6 +80,26 @@ pub fn step(
 /// Replicas of a Parallel set are handled in batches of 1, 2, 4 ... at the same time; a failure ends the pass after its batch.
 fn starts_batch(index: u32) -> bool {
     (index + 1).is_power_of_two()
+}
+
+/// Which replica comes at a place of the pass over a Parallel set: those of a batch run at the same time, so any order may come out.
+fn at_once(cluster: &Cluster, id: StatefulSetId, index: u32, replicas: u32, tie: &TieBreak) -> u32 {
+    /// Larger batches take their turns in order: who of so many is first does not matter, and asking costs time.
+    const LARGEST: u32 = 64;
+    let begin = (index + 1).next_power_of_two();
+    let begin = if begin == index + 1 { index } else { begin / 2 - 1 };
+    let size = (begin + 1).min(replicas - begin);
+    if !(2..=LARGEST).contains(&size) {
+        return index;
+    }
+    let key = cluster
+        .names
+        .entity(cluster.stateful_sets()[id].name)
+        .with(u64::from(begin))
+        .with(u64::from(replicas));
+    let mut order: Vec<u32> = (begin..begin + size).collect();
+    tie.shuffle("parallel-order", key, &mut order);
+    order[(index - begin) as usize]
 }
 
 fn replica(cluster: &mut Cluster, id: StatefulSetId, ordinal: u32, ordered: bool, tie: &TieBreak) -> Next {

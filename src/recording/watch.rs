@@ -34,6 +34,7 @@ pub(super) fn read(input: &mut Input, tree: &Value, stem: &str) -> Option<Record
     };
     let clues = Clues::gather(tree, &entries, &manifests);
     settings.kcm_up_for = settings.kcm_up_for.or(clues.kcm_up_for);
+    settings.scheduler_up_for = settings.scheduler_up_for.or(clues.scheduler_up_for);
     let mut watch = Watch::new(input, &manifests, &clues);
     for entry in &entries {
         watch.see(entry);

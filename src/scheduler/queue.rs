@@ -617,7 +617,8 @@ impl SchedulingQueue {
         if !self.dormant.is_empty() {
             self.apply_noted();
             let timers = self.timers;
-            self.dormant.release(Bed::Backoff, |stamp| after_backoff(timers, longest_end(timers, stamp)) <= now);
+            self.dormant
+                .release(Bed::Backoff, |stamp| after_backoff(timers, longest_end(timers, stamp)) <= now);
             self.dormant.release(Bed::Pool, |stamp| flush_of(timers, stamp) <= now);
         }
         while self.next_flush().is_some_and(|at| at <= now) {

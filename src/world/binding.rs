@@ -241,7 +241,8 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// Writes the condition PodScheduled if it says something new. The scheduling cycle waits for that request before it takes
-    /// the next pod (`handleSchedulingFailure` with `SchedulerAsyncAPICalls` off, the default); binding cycles run beside it.
+    /// the next pod (`handleSchedulingFailure` with `SchedulerAsyncAPICalls` off, the default), unless attempts take no time; binding
+    /// cycles run beside it.
     fn note_verdict(&mut self, pod: PodId, verdict: Verdict, in_cycle: bool) {
         let same = self.pod_state(pod).verdict.as_deref().is_some_and(|old| says_the_same(old, &verdict));
         if self.observer.wants_events() {
@@ -255,7 +256,10 @@ impl<O: Observer> World<'_, O> {
         }
         if !same {
             self.pod_state(pod).verdict = Some(Box::new(verdict));
-            let (at, epoch) = (self.request_time(), epoch_of(self.cluster.pod(pod).uid));
+            let epoch = epoch_of(self.cluster.pod(pod).uid);
+            // Where an attempt takes no time, neither does what ends it.
+            let free = self.plan.timing.attempt == AttemptTime::Zero;
+            let at = if free { self.now } else { self.request_time() };
             if at <= self.now {
                 return self.condition_written(pod, epoch);
             }

@@ -27,6 +27,8 @@ pub(super) struct Clues<'v> {
     replica_set_pods: BTreeSet<String>,
     /// See [`crate::recording::settings::Settings::kcm_up_for`].
     pub kcm_up_for: Option<f64>,
+    /// The same of the scheduler.
+    pub scheduler_up_for: Option<f64>,
 }
 
 impl<'v> Clues<'v> {
@@ -54,6 +56,7 @@ impl<'v> Clues<'v> {
             }
         }
         clues.kcm_up_for = ticks(entries);
+        clues.scheduler_up_for = queue_ticks(tree);
         clues
     }
 
@@ -253,6 +256,22 @@ fn ticks(entries: &[Entry<'_>]) -> Option<f64> {
         (None, Some(round)) => Some(up(round, POD_GC)),
         (None, None) => look.map(|look| up(look, MONITOR)),
     }
+}
+
+/// When the scheduling queue's loops tick, told from its log: pods leave the unschedulable pool by time (30 s) or end their backoff
+/// (1 s) at ticks only.
+fn queue_ticks(tree: &Value) -> Option<f64> {
+    const FLUSH: f64 = 30.0;
+    const BACKOFF: f64 = 1.0;
+    let lines = tree.get("schedulerLog").and_then(Value::as_seq).unwrap_or_default();
+    let times = |event: &str| -> Vec<f64> {
+        let is_it = |line: &&Value| {
+            line.get("msg").and_then(Value::as_text).is_some_and(|message| message.contains(event))
+        };
+        lines.iter().filter(is_it).filter_map(|line| line.get("t").and_then(number)).collect()
+    };
+    let flush = phase(&times("event=\"UnschedulableTimeout\""), FLUSH).map(|p| FLUSH - p);
+    flush.or_else(|| phase(&times("event=\"BackoffComplete\""), BACKOFF).map(|p| BACKOFF - p))
 }
 
 /// The offset within the period at which most of the times lie, give or take half a second.
