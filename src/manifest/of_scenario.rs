@@ -197,6 +197,15 @@ fn references(scenario: &Scenario, objects: &ScenarioObjects, found: &mut Vec<Di
                 });
                 missing(found, &entry.action, &format!("there is no node `{}`", escape(node)), hint);
             }
+            Action::DiskFail { node, disk } | Action::DiskRepair { node, disk } => {
+                let group = scenario.cluster.nodes.iter().find(|g| is_generated(node, &g.name, g.count));
+                let disks = group.map(|g| g.disks.iter().map(|d| d.count).sum::<u32>());
+                if let Some(disks) = disks.filter(|disks| disk >= disks) {
+                    let message = format!("the node `{}` has no disk {disk}", escape(node));
+                    let hint = format!("{disks} of its disks hold volumes; they count from 0");
+                    missing(found, &entry.action, &message, hint);
+                }
+            }
             Action::Scale { kind, name, .. } => {
                 let generated = name.namespace == "default"
                     && scenario

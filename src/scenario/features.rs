@@ -13,10 +13,13 @@ struct Feature {
 
 /// Rows go as the parts come.
 const NOT_YET: &[Feature] = &[
-    Feature { path: "workload.trace.group", used: |s| trace(s, |t| t.group != TraceGroup::Pods) },
+    Feature {
+        path: "workload.trace.group",
+        used: |s| trace(s, |t| (t.group.value != TraceGroup::Pods).then_some(t.group.span)),
+    },
     Feature {
         path: "workload.trace.placement",
-        used: |s| trace(s, |t| t.placement != TracePlacement::Scheduler),
+        used: |s| trace(s, |t| (t.placement.value != TracePlacement::Scheduler).then_some(t.placement.span)),
     },
 ];
 
@@ -29,8 +32,8 @@ pub fn not_implemented(scenario: &Scenario) -> Vec<Diagnostic> {
     .collect()
 }
 
-fn trace(scenario: &Scenario, test: fn(&TraceSpec) -> bool) -> Option<Span> {
-    scenario.workload.trace.as_ref().filter(|t| test(t)).map(|t| t.format.span)
+fn trace(scenario: &Scenario, used: fn(&TraceSpec) -> Option<Span>) -> Option<Span> {
+    scenario.workload.trace.as_ref().and_then(used)
 }
 
 /// The control plane of a scenario that names none: its word, its value and what is said about it.

@@ -34,6 +34,16 @@ fn what_the_scenario_names_must_exist() {
             Err("there is no node `db-2`"),
         ),
         (
+            format!("{BASE}timeline: [{{at: 1d, diskFail: {{node: db-1, disk: 9}}}}]\n"),
+            String::new(),
+            Err("the node `db-1` has no disk 9"),
+        ),
+        (
+            format!("{BASE}timeline: [{{at: 1d, delete: {{kind: Pot, name: x}}}}]\n"),
+            String::new(),
+            Err("did you mean `Pod`?"),
+        ),
+        (
             format!("{BASE}timeline: [{{at: 1d, scale: {{statefulset: default/x-0, replicas: 2}}}}]\n"),
             String::new(),
             Err("there is no StatefulSet `default/x-0`"),

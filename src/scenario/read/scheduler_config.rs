@@ -41,11 +41,22 @@ const PLUGINS: &[(&str, &[&str])] = &[
     ("NodeDeclaredFeatures", &["preFilter", "filter"]),
 ];
 
+/// Plugins of other projects, for volume groups, and where they act. Off unless a file enables them.
+const OF_OTHERS: &[(&str, &[&str])] = &[
+    ("TopoLVM", &["preScore", "score"]),
+    ("OpenLocalBinpack", &["preScore", "score"]),
+    ("OpenLocalSpread", &["preScore", "score"]),
+];
+
+fn all_plugins() -> impl Iterator<Item = &'static (&'static str, &'static [&'static str])> {
+    PLUGINS.iter().chain(OF_OTHERS)
+}
+
 /// Plugins of former versions: kube-scheduler refuses their names.
 const REMOVED: &[&str] = &["AzureDiskLimits", "CinderLimits", "EBSLimits", "GCEPDLimits"];
 
 fn points(plugin: &str) -> &'static [&'static str] {
-    PLUGINS.iter().find(|(name, _)| *name == plugin).map_or(&[], |(_, points)| points)
+    all_plugins().find(|(name, _)| *name == plugin).map_or(&[], |(_, points)| points)
 }
 
 /// Reads a file.
@@ -318,11 +329,11 @@ fn plugin_list(ctx: &mut Ctx, value: &Value, path: &str, point: &str) -> Option<
 }
 
 fn known(name: &str) -> bool {
-    PLUGINS.iter().any(|(plugin, _)| *plugin == name)
+    all_plugins().any(|(plugin, _)| *plugin == name)
 }
 
 fn hint(name: &str) -> String {
-    did_you_mean(name, PLUGINS.iter().map(|(plugin, _)| *plugin)).unwrap_or_else(|| {
+    did_you_mean(name, all_plugins().map(|(plugin, _)| *plugin)).unwrap_or_else(|| {
         "plugins that are not part of kube-scheduler can be simulated through the library".to_owned()
     })
 }

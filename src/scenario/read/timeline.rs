@@ -134,7 +134,7 @@ fn action(ctx: &mut Ctx, verb: &str, value: &Value, path: &str, env: &Env<'_>) -
         }
         "delete" => {
             let mut map = Map::open(ctx, value, path)?;
-            let kind = map.require(ctx, "kind", string);
+            let kind = map.require(ctx, "kind", choice(DELETABLE)).map(str::to_owned);
             let name = map.require(ctx, "name", object_name);
             map.finish(ctx);
             Action::Delete { kind: kind?, name: name? }
@@ -155,6 +155,19 @@ fn action(ctx: &mut Ctx, verb: &str, value: &Value, path: &str, env: &Env<'_>) -
         }
     })
 }
+
+/// Kinds of objects that can be deleted.
+const DELETABLE: &[(&str, &str)] = &[
+    ("Pod", "Pod"),
+    ("PersistentVolumeClaim", "PersistentVolumeClaim"),
+    ("PersistentVolume", "PersistentVolume"),
+    ("Node", "Node"),
+    ("StatefulSet", "StatefulSet"),
+    ("Deployment", "Deployment"),
+    ("ReplicaSet", "ReplicaSet"),
+    ("ReplicationController", "ReplicationController"),
+    ("Job", "Job"),
+];
 
 fn scale(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Action> {
     const KINDS: &[(&str, &str)] = &[

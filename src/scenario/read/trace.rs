@@ -53,9 +53,11 @@ pub fn trace(
     let window = map.read(ctx, "window", window);
     let thin = map.read(ctx, "thin", count(1..=1_000_000_000)).unwrap_or(1);
     let group_words = [("pods", TraceGroup::Pods), ("sets", TraceGroup::Sets)];
-    let group = map.read(ctx, "group", choice(&group_words)).unwrap_or(TraceGroup::Pods);
+    let value = map.read(ctx, "group", choice(&group_words)).unwrap_or(TraceGroup::Pods);
+    let group = Spanned { value, span: map.key_span("group").unwrap_or(map.span) };
     let placements = [("scheduler", TracePlacement::Scheduler), ("trace", TracePlacement::Trace)];
-    let placement = map.read(ctx, "placement", choice(&placements)).unwrap_or(TracePlacement::Scheduler);
+    let value = map.read(ctx, "placement", choice(&placements)).unwrap_or(TracePlacement::Scheduler);
+    let placement = Spanned { value, span: map.key_span("placement").unwrap_or(map.span) };
     let skip_bad_rows = map.read(ctx, "skipBadRows", |c, v, p| integer(c, v, p, 0..=u64::MAX)).unwrap_or(0);
     if until.is_some() && mode.is_some_and(|m| m != TraceMode::Fill) {
         let message = format!("`{path}`: `until` belongs to mode fill");

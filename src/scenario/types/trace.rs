@@ -55,9 +55,9 @@ pub struct TraceSpec {
     /// Keep every n-th job (or pod); 1 = all.
     pub thin: u32,
     /// Make sets of the trace's groups instead of bare pods.
-    pub group: TraceGroup,
+    pub group: Spanned<TraceGroup>,
     /// Who decides where pods go.
-    pub placement: TracePlacement,
+    pub placement: Spanned<TracePlacement>,
     /// Rows that may be bad: skipped and counted.
     pub skip_bad_rows: u64,
 }
