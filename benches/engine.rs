@@ -5,10 +5,18 @@ use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_ma
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::path::Path;
+use stowplan::control::api;
 use stowplan::engine::agenda::{Agenda, Rank};
-use stowplan::engine::rng::{EntityKey, Streams};
+use stowplan::engine::rng::{EntityKey, Streams, TieBreak};
 use stowplan::engine::time::{SimDuration, SimTime};
+use stowplan::model::names::sym;
+use stowplan::model::pod::PodOwner;
+use stowplan::model::quantity::Quantity;
+use stowplan::model::volume::{ClaimOwner, ClaimSpec};
+use stowplan::model::workload::ClaimTemplate;
 use stowplan::scenario::{LoadOptions, ScenarioFile};
+use stowplan::scheduler::cycle::{Detail, Engine, Outcome, Request, Scheduler};
+use stowplan::scheduler::profile::Profile;
 use stowplan::simulate::{self, Options};
 
 /// Exponential increments with a mean of one second, in nanoseconds.
@@ -79,5 +87,56 @@ fn whole_run(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, agenda, whole_run);
+/// One attempt on 1,000 nodes with 10 volumes each: PreFilter, Filter, Score and Reserve, given back afterwards.
+fn filter_cycle(c: &mut Criterion) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/scale/row-1.yaml");
+    let file = ScenarioFile::read(&path, &LoadOptions::default()).unwrap_or_else(|e| panic!("{e}"));
+    let loaded = file.resolve(&[]).unwrap_or_else(|e| panic!("{e}"));
+    let plan = simulate::prepare(&loaded, None, Options::default()).unwrap_or_else(|e| panic!("{e}")).plan;
+    let generator = &plan.generators[0];
+    let mut group = c.benchmark_group("filter cycle, 1,000 nodes");
+    for engine in [Engine::Fast, Engine::Plain] {
+        let mut cluster = plan.cluster.clone();
+        let name = cluster.names.name("bench-0-0");
+        let spec = cluster.intern_spec(generator.spec.clone());
+        let pod = api::new_pod(&mut cluster, name, spec, PodOwner::None, SimTime::ZERO);
+        for claim in &generator.claims {
+            let asked = ClaimSpec {
+                class: Some(claim.class),
+                modes: claim.modes,
+                request: Quantity::from_bytes(10 << 30),
+                selector: None,
+                mode: claim.mode,
+                attributes_class: None,
+            };
+            let template = ClaimTemplate { prefix: claim.prefix, spec: cluster.intern_claim_spec(asked) };
+            let made = api::create_claim(
+                &mut cluster,
+                sym::DEFAULT,
+                name,
+                template,
+                ClaimOwner::None,
+                SimTime::ZERO,
+            );
+            assert!(made.is_ok(), "a claim of its own");
+        }
+        let pod = cluster.add_pod(pod).expect("a pod of its own");
+        let profiles = plan.profiles.iter().map(Profile::new).collect::<Result<_, _>>().expect("profiles");
+        let ties = TieBreak::Seeded(Streams::new(plan.seed, 0));
+        let mut scheduler = Scheduler::new(profiles, ties).with_engine(engine);
+        let mut attempt = 0;
+        group.bench_function(format!("{engine:?}"), |b| {
+            b.iter(|| {
+                attempt += 1;
+                let request = Request { pod, now: SimTime::ZERO, attempt, detail: Detail::Brief };
+                let made = scheduler.attempt(&mut cluster, request).expect("a profile");
+                let Outcome::Reserved(binding) = made.outcome else { panic!("a node is free") };
+                scheduler.unreserve(&mut cluster, &binding);
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, agenda, filter_cycle, whole_run);
 criterion_main!(benches);

@@ -44,6 +44,8 @@ pub enum Engine {
 pub struct Work {
     /// By the fast path.
     pub fast: FastStats,
+    /// Volumes at which the fast path looked.
+    pub volumes: u64,
     /// Attempts by the plain scan.
     pub plain: u64,
     /// Calls of a Filter or Score plugin for one node, but for the dry runs of preemption.
@@ -197,7 +199,8 @@ impl Scheduler {
     }
     /// Work done so far.
     pub fn work(&self) -> Work {
-        Work { fast: self.fast.stats, plain: self.plain, evaluations: self.state.evaluations }
+        let (fast, volumes) = (self.fast.stats, self.fast.volumes());
+        Work { fast, volumes, plain: self.plain, evaluations: self.state.evaluations }
     }
     /// The profiles.
     pub fn profiles(&self) -> &[Profile] {

@@ -48,6 +48,8 @@ pub(super) struct Class {
     /// Kinds of the native arithmetic's rejections.
     native_kinds: Vec<(Pattern, u16)>,
     counts: Vec<u32>,
+    /// Counts up whenever a verdict becomes another.
+    version: u64,
     native: Option<Native>,
     /// Volumes are left out: for pods whose volumes are bound, which are asked about their own node only.
     pub without_volumes: bool,
@@ -55,7 +57,7 @@ pub(super) struct Class {
     scorers: Vec<usize>,
     /// What plugins add to every node alike.
     constant: i64,
-    /// How a pod fails if no node is feasible, and at which position of the log that was put together.
+    /// How a pod fails if no node is feasible, and for which version of the verdicts that was put together.
     known: Option<(u64, Arc<Known>)>,
     /// The outcome when no node was feasible although it cannot be put together from the verdicts, and when.
     failed: Option<(u64, Arc<Known>)>,
@@ -141,6 +143,7 @@ impl Class {
             kind_index: FxHashMap::default(),
             native_kinds: Vec::new(),
             counts: Vec::new(),
+            version: 0,
             native: None,
             without_volumes,
             scorers,
@@ -275,6 +278,7 @@ impl Class {
         };
         let old = std::mem::replace(&mut self.verdicts[id.index()], verdict);
         if old != verdict {
+            self.version += 1;
             if old != ABSENT && old != FEASIBLE {
                 self.counts[usize::from(old) - 1] -= 1;
             }
@@ -363,7 +367,7 @@ impl Class {
             return None;
         }
         if let Some((at, known)) = &self.known
-            && *at == self.synced
+            && *at == self.version
         {
             return Some(Arc::clone(known));
         }
@@ -373,7 +377,7 @@ impl Class {
             Some((_, before)) if **before == *known => Arc::clone(before),
             _ => known,
         };
-        self.known = Some((self.synced, Arc::clone(&known)));
+        self.known = Some((self.version, Arc::clone(&known)));
         Some(known)
     }
     fn put_together(&self, cluster: &Cluster, profile: &Profile) -> Option<Known> {

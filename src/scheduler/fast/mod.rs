@@ -224,6 +224,10 @@ impl FastPath {
         Some(known)
     }
 
+    /// Volumes looked at so far.
+    pub fn volumes(&self) -> u64 {
+        self.table.volumes
+    }
     /// Under which condition the pod decided last fails again, if that is known.
     pub fn take_doze(&mut self) -> Option<Doze> {
         self.doze.take()

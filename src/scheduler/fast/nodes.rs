@@ -68,6 +68,8 @@ pub(super) struct NodeTable {
     /// How far the cluster's own log has been read.
     position: u64,
     config: Option<u64>,
+    /// Volumes looked at so far.
+    pub volumes: u64,
 }
 
 /// Length at which the log forgets its older half.
@@ -157,6 +159,7 @@ impl NodeTable {
         row.overflow = false;
         let Some(host) = cluster.node_labels(id).get(sym::HOSTNAME) else { return };
         for &volume in cluster.pinned_volumes(host) {
+            self.volumes += 1;
             let volume = cluster.volume(volume);
             if !is_free(volume) || !cluster.volume_allows_node(volume, id) {
                 continue;

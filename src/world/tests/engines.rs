@@ -155,3 +155,35 @@ workload:
         assert!(made < 2000, "{mode:?}: {made} of {} decisions were made", fast.1);
     }
 }
+
+/// What a decision costs does not grow with the cluster: work per decision on 40 and on 320 nodes, by counting it.
+#[test]
+fn work_per_decision_does_not_grow_with_the_cluster() {
+    const TEMPLATES: u64 = 5;
+    for nodes in [40u64, 320] {
+        let mut text = format!(
+            "version: 1\nname: fill\ncontrolPlane: ideal\nscheduler: {{percentageOfNodesToScore: 100}}\ncluster:\n  storageClasses:\n    \
+             - {{name: local, provisioner: kubernetes.io/no-provisioner, volumeBindingMode: WaitForFirstConsumer}}\n  nodes:\n    \
+             - {{name: n, count: {nodes}, cpu: 32, memory: 64Gi, disks: [{{class: local, count: 1, size: 1000Gi, split: 10}}]}}\n\
+             workload:\n  generate:\n"
+        );
+        for t in 0..TEMPLATES {
+            let (sets, size) = (nodes * 10 / TEMPLATES, 10 * (t + 1));
+            text += &format!(
+                "    - {{name: t{t}, kind: Pod, sets: {sets}, cpu: 1, memory: {}Gi, claims: [{{name: data, class: local, size: {size}Gi}}]}}\n",
+                t + 1
+            );
+        }
+        let plan = Plan { paranoid: false, ..plan(&text, BindingMode::WaitForFirstConsumer, 1) };
+        let end = run(&plan, ()).unwrap_or_else(|e| panic!("{e}"));
+        let work = end.scheduler.work();
+        assert_eq!((end.decisions, work.fast.decided, work.plain), (nodes * 10, nodes * 10, 0));
+        // Every class looks at every node once; afterwards at those that a binding touched since, one to three per decision.
+        let computed = work.fast.native - TEMPLATES * nodes;
+        assert!(computed <= end.decisions * 3 * TEMPLATES, "{nodes} nodes: {computed} nodes computed");
+        // The chosen node is asked for real, by every filter; a class is made once.
+        assert!(work.evaluations <= end.decisions * 20, "{nodes} nodes: {} evaluations", work.evaluations);
+        // A touched node's ten volumes are looked at, a few times per binding.
+        assert!(work.volumes <= nodes * 10 + end.decisions * 60, "{nodes} nodes: {} volumes", work.volumes);
+    }
+}
