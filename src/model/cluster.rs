@@ -121,6 +121,8 @@ pub struct Cluster {
     generation: u64,
     wide_generation: u64,
     config_generation: u64,
+    /// The highest `config_generation` so far: a configuration that was taken back is never mistaken for a later one.
+    configs: u64,
     /// How many placed pods have each priority.
     priorities: BTreeMap<i32, usize>,
 }

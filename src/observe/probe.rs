@@ -147,6 +147,7 @@ pub fn with_delayed_binding<R>(
     let immediate: Vec<_> =
         cluster.classes().filter(|c| c.binding_mode == BindingMode::Immediate).cloned().collect();
     debug_assert!(cluster.changes().is_empty(), "a settled cluster has no change that nobody has seen");
+    let config = cluster.config_generation();
     for class in &immediate {
         cluster.set_class(crate::model::volume::StorageClass {
             binding_mode: BindingMode::WaitForFirstConsumer,
@@ -157,6 +158,8 @@ pub fn with_delayed_binding<R>(
     for class in immediate {
         cluster.set_class(class);
     }
+    // Who keeps what rests on the configuration may go on keeping it.
+    cluster.config_restored(config);
     cluster.take_changes(changes);
     answer
 }

@@ -25,7 +25,7 @@ impl Cluster {
         };
         self.node_names.insert(name, id);
         self.index_host(id, true);
-        self.config_generation += 1;
+        self.new_config();
         self.touch_node(id);
         self.changes.push(Change::NodeAdded(id));
         Ok(id)
@@ -36,7 +36,7 @@ impl Cluster {
             self.node_counts.0 -= 1;
             self.node_counts.1 -= usize::from(!self.nodes[id].images.is_empty());
             self.index_host(id, false);
-            self.config_generation += 1;
+            self.new_config();
             self.node_names.remove(&self.nodes[id].name);
             self.ghost_nodes.insert(self.nodes[id].name, id);
             self.touch_node(id);
@@ -58,7 +58,7 @@ impl Cluster {
         if self.nodes[id].labels != labels {
             self.index_host(id, false);
             self.nodes[id].labels = labels;
-            self.config_generation += 1;
+            self.new_config();
             self.index_host(id, true);
             self.node_updated(id, NodeDelta::Labels);
         }

@@ -3,17 +3,26 @@
 use super::*;
 
 impl Cluster {
+    pub(super) fn new_config(&mut self) {
+        self.configs += 1;
+        self.config_generation = self.configs;
+    }
+    /// The configuration is again what it was at that value of [`Cluster::config_generation`]: a question has been asked, and
+    /// everything put back.
+    pub fn config_restored(&mut self, generation: u64) {
+        self.config_generation = generation;
+    }
     /// Adds or replaces a class.
     pub fn set_class(&mut self, class: StorageClass) {
         self.changes.push(Change::ClassChanged(class.name));
-        self.config_generation += 1;
+        self.new_config();
         self.generation += 1;
         self.classes.insert(class.name, class);
     }
     /// Adds or replaces a namespace.
     pub fn set_namespace(&mut self, namespace: Namespace) {
         self.namespaces.insert(namespace.name, namespace);
-        self.config_generation += 1;
+        self.new_config();
         self.generation += 1;
     }
     /// Adds or replaces a PriorityClass.
@@ -23,7 +32,7 @@ impl Cluster {
     /// Adds a Service.
     pub fn add_service(&mut self, service: Service) {
         self.services.push(service);
-        self.config_generation += 1;
+        self.new_config();
         self.generation += 1;
     }
     /// Adds a PodDisruptionBudget, or changes the one of its name.
@@ -33,7 +42,7 @@ impl Cluster {
             Some(old) => *old = budget,
             None => self.budgets.push(budget),
         }
-        self.config_generation += 1;
+        self.new_config();
         self.generation += 1;
     }
     /// Writes a PodDisruptionBudget's `status.disruptionsAllowed`. It decides among victims of preemption, not whether there are any.
@@ -57,14 +66,14 @@ impl Cluster {
     /// Adds or replaces a CSINode.
     pub fn set_csi_node(&mut self, node: Sym, csi: CsiNode) {
         self.changes.push(Change::CsiNodeChanged(node));
-        self.config_generation += 1;
+        self.new_config();
         self.generation += 1;
         self.csi_nodes.insert(node, csi);
     }
     /// Adds or replaces a CSIDriver.
     pub fn set_csi_driver(&mut self, driver: CsiDriver) {
         self.changes.push(Change::CsiDriverChanged(driver.name));
-        self.config_generation += 1;
+        self.new_config();
         self.generation += 1;
         self.csi_drivers.insert(driver.name, driver);
     }
