@@ -73,7 +73,8 @@ fn a_member_that_comes_back_in_time_only_catches_up() {
     let log = log(&recovery, "  - {at: 9000s, nodeDown: NODE}\n  - {at: 9700s, nodeUp: NODE}\n");
     assert!(log.times("rebuilt").is_empty() && log.times("copying").is_empty());
     let ready = log.after(9700.0, "Running ready=true default/db-0-0");
-    within("700 s of writes", ready - 9700.0, 100.0..=101.5);
+    // The node is Ready when its kubelet posts its status, with the next renewal of its lease; 10 s later at the latest.
+    within("700 s of writes", ready - 9700.0, 100.0..=113.0);
 }
 
 #[test]
