@@ -270,4 +270,6 @@ pub fn run_observed<O: Observer>(
 #[cfg(test)]
 mod churn_tests;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -199,3 +199,68 @@ proptest! {
         prop_assert_eq!(work.fast.decided + work.plain, 60);
     }
 }
+
+/// What a reservation touches: sums and pods of nodes, volumes and claims spoken for, the pod.
+fn reserved_state(cluster: &Cluster, pod: PodId) -> String {
+    let nodes: Vec<_> = cluster.nodes().iter().map(|(id, node)| (id, &node.info)).collect();
+    let volumes: Vec<_> =
+        cluster.volumes().iter().map(|(id, v)| (id, v.claim_ref, v.assumed_for, v.phase)).collect();
+    let claims: Vec<_> =
+        cluster.claims().iter().map(|(id, c)| (id, c.assumed_node, c.selected_node, c.volume_name)).collect();
+    let row = cluster.pod(pod);
+    format!("{nodes:?} {volumes:?} {claims:?} {:?} {:?} {:?}", row.assumed, row.node, row.nominated)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn reserve_then_unreserve_is_the_identity(seed in any::<u64>(), nodes in 1usize..40) {
+        let mut draw = Draw(Streams::new(seed, 0), 0);
+        let mut cluster = build(&mut draw, nodes);
+        run_to_fixpoint(&mut cluster, &mut Vec::new());
+        let ties = TieBreak::Seeded(Streams::new(seed, 1));
+        for engine in [Engine::Fast, Engine::Plain] {
+            let mut scheduler = scheduler(engine, &ties, NodesToScore::All);
+            for step in 0..12 {
+                let pod = pod(&mut cluster, &mut draw, &format!("{engine:?}-{step}").to_lowercase());
+                run_to_fixpoint(&mut cluster, &mut Vec::new());
+                let before = reserved_state(&cluster, pod);
+                let request = Request { pod, now: SimTime::ZERO, attempt: step, detail: Detail::Brief };
+                let attempt = scheduler.attempt(&mut cluster, request).expect("profile");
+                if let Outcome::Reserved(binding) = &attempt.outcome {
+                    scheduler.unreserve(&mut cluster, binding);
+                    prop_assert_eq!(reserved_state(&cluster, pod), before);
+                }
+                // Some are bound after all, so that the next ones meet a used cluster.
+                if step % 2 == 0 {
+                    let attempt = scheduler.attempt(&mut cluster, request).expect("profile");
+                    bind(&mut cluster, &scheduler, &attempt.outcome);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_more_node_takes_none_from_the_feasible_ones(seed in any::<u64>(), nodes in 1usize..30) {
+        let mut draw = Draw(Streams::new(seed, 0), 0);
+        let mut cluster = build(&mut draw, nodes);
+        run_to_fixpoint(&mut cluster, &mut Vec::new());
+        let mut scheduler = scheduler(Engine::Plain, &TieBreak::First, NodesToScore::All);
+        for step in 0..10 {
+            let pod = pod(&mut cluster, &mut draw, &format!("p{step}"));
+            run_to_fixpoint(&mut cluster, &mut Vec::new());
+            let request = Request { pod, now: SimTime::ZERO, attempt: 0, detail: Detail::Full };
+            let mut larger = cluster.clone();
+            let labels = json!({"kubernetes.io/hostname": "more"});
+            let allocatable = json!({"cpu": "64", "memory": "256Gi", "pods": "110"});
+            let more = json!({"metadata": {"name": "more", "labels": labels}, "status": {"allocatable": allocatable}});
+            lower::add_node(&mut larger, &object(more)).expect("a node");
+            let feasible = |attempt: crate::scheduler::cycle::Attempt| attempt.diagnosis.expect("full").feasible;
+            let before = feasible(scheduler.attempt(&mut cluster.clone(), request).expect("profile"));
+            let after = feasible(scheduler.attempt(&mut larger, request).expect("profile"));
+            prop_assert!(before.iter().all(|node| after.contains(node)), "{:?} {:?}", before, after);
+            let attempt = scheduler.attempt(&mut cluster, request).expect("profile");
+            bind(&mut cluster, &scheduler, &attempt.outcome);
+        }
+    }
+}
