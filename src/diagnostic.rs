@@ -8,7 +8,7 @@ mod code;
 mod render;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use code::{CODES, Code, CodeInfo};
 pub use render::escape;
@@ -20,21 +20,27 @@ pub struct SourceText {
     pub name: String,
     /// The whole text.
     pub text: String,
-    /// Byte offset of the first byte of every line.
-    lines: Vec<u32>,
+    /// Byte offset of the first byte of every line, once somebody asks: a snapshot has tens of millions of them.
+    lines: OnceLock<Vec<u32>>,
 }
 
 impl SourceText {
     fn new(name: String, text: String) -> SourceText {
-        let mut lines = vec![0];
-        lines.extend(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i as u32 + 1));
-        SourceText { name, text, lines }
+        SourceText { name, text, lines: OnceLock::new() }
+    }
+
+    fn lines(&self) -> &[u32] {
+        self.lines.get_or_init(|| {
+            let ends = memchr::memchr_iter(b'\n', self.text.as_bytes());
+            std::iter::once(0).chain(ends.map(|end| end as u32 + 1)).collect()
+        })
     }
 
     /// Line and column, both from 1; the column counts characters.
     pub fn line_column(&self, byte: u32) -> (usize, usize) {
-        let line = self.lines.partition_point(|start| *start <= byte).max(1);
-        let start = self.lines[line - 1] as usize;
+        let lines = self.lines();
+        let line = lines.partition_point(|start| *start <= byte).max(1);
+        let start = lines[line - 1] as usize;
         let end = (byte as usize).min(self.text.len());
         let column = self.text.get(start..end).map_or(0, |t| t.chars().count());
         (line, column + 1)
@@ -42,9 +48,9 @@ impl SourceText {
 
     /// The text of line `line` (from 1) without its end, and its first byte; empty behind the last line.
     pub fn line(&self, line: usize) -> (&str, usize) {
-        let Some(start) = line.checked_sub(1).and_then(|l| self.lines.get(l)) else { return ("", 0) };
+        let Some(start) = line.checked_sub(1).and_then(|l| self.lines().get(l)) else { return ("", 0) };
         let start = *start as usize;
-        let end = self.lines.get(line).map_or(self.text.len(), |next| *next as usize);
+        let end = self.lines().get(line).map_or(self.text.len(), |next| *next as usize);
         (self.text[start..end].trim_end_matches(['\n', '\r']), start)
     }
 }

@@ -14,6 +14,7 @@ pub mod conformance;
 pub mod explain;
 pub mod import;
 pub mod new;
+pub mod export;
 pub mod output;
 pub mod plan;
 pub mod plot;
@@ -90,6 +91,8 @@ pub enum Command {
     Trace(trace::TraceArgs),
     /// Make scenarios of what others have recorded.
     Import(import::ImportArgs),
+    /// Write the objects of a scenario at a time as Kubernetes manifests.
+    Export(export::Args),
 }
 
 /// Why a command stopped.
@@ -174,6 +177,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Conformance(args) => return conformance::run(&args),
         Command::Trace(args) => return trace::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Export(args) => export::run(&args),
     };
     match answer {
         Ok(code) => ExitCode::from(code),

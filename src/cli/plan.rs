@@ -9,7 +9,7 @@ use crate::plan::{page, picture, table};
 use crate::results::disk::RealDisk;
 use crate::results::write::{PLOTS_FOLDER, Provenance, Staging, safe_name};
 use crate::scenario::types::PlanSpec;
-use crate::scenario::{LoadOptions, Loaded, ScenarioFile, Spanned, not_implemented};
+use crate::scenario::{LoadOptions, Loaded, ScenarioFile, Spanned};
 use crate::simulate::evaluate::Simulator;
 use crate::simulate::{self, Options};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -63,10 +63,6 @@ pub fn run(args: &Args) -> Answer {
     texts.extend(args.seed.map(|seed| format!("seed={seed}")));
     let sets = file.parse_sets(&texts)?;
     let base = file.resolve(&sets)?;
-    let missing = not_implemented(&base.scenario);
-    if !missing.is_empty() {
-        return Err(Diagnostics::new(missing, base.sources).into());
-    }
     let spec = spec(args, &base)?;
     let all = base.scenario.variants.clone();
     let variants = super::run::chosen_of(all, &spec.variants, &args.variants, &base)?;

@@ -14,7 +14,7 @@ use crate::results::write::{put_file, safe_name};
 use crate::results::{Extras, RunOutput, VariantOutput, write_run};
 use crate::scenario::recorded::Recorded;
 use crate::scenario::{BindingMode, LoadOptions, Loaded, Override, ScenarioFile, Spanned, Variant};
-use crate::simulate::{self, Options, Prepared};
+use crate::simulate::{self, Options, Prepared, ReadManifests};
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -119,7 +119,11 @@ pub struct Request {
 }
 
 impl Request {
-    fn new(args: &Args) -> Result<Request, Failure> {
+    /// The arguments, with their files read.
+    ///
+    /// # Errors
+    /// Bad input.
+    pub fn new(args: &Args) -> Result<Request, Failure> {
         Request::read(args, LoadOptions::default())
     }
 
@@ -158,13 +162,14 @@ impl Request {
 
     /// Every variant with its plan; all that is wrong is found before anything runs.
     fn prepare(&self) -> Result<Vec<Job>, Diagnostics> {
-        let job = |variant| Ok(Job { name: variant_name(variant), prepared: self.plan(variant)? });
-        self.variants.iter().map(job).collect()
+        let mut read = ReadManifests::default();
+        let mut job = |variant| Ok(Job { name: variant_name(variant), prepared: self.plan(variant, &mut read)? });
+        self.variants.iter().map(&mut job).collect()
     }
 
-    fn plan(&self, variant: &Variant) -> Result<Prepared, Diagnostics> {
+    fn plan(&self, variant: &Variant, read: &mut ReadManifests) -> Result<Prepared, Diagnostics> {
         let loaded = self.file.resolve_point(variant, &[], &self.sets)?;
-        simulate::prepare(&loaded, variant.binding_mode, self.options)
+        simulate::prepare_with(&loaded, variant.binding_mode, self.options, read)
     }
 
     /// The plan of one variant; `None`: there is no such variant.
@@ -172,7 +177,24 @@ impl Request {
     /// # Errors
     /// Bad input.
     pub fn prepare_one(&self, name: &str) -> Result<Option<Prepared>, Diagnostics> {
-        self.variants.iter().find(|v| v.name.value == name).map(|variant| self.plan(variant)).transpose()
+        let found = self.variants.iter().find(|v| v.name.value == name);
+        found.map(|variant| self.plan(variant, &mut ReadManifests::default())).transpose()
+    }
+
+    /// The one variant that is asked for, with its plan.
+    ///
+    /// # Errors
+    /// Bad input, or several variants.
+    pub fn single(&self) -> Result<(String, Prepared), Failure> {
+        let [variant] = self.variants.as_slice() else {
+            let names: Vec<&str> = self.variants.iter().map(|v| v.name.as_str()).collect();
+            let hint = format!("choose one with --variant: {}", names.join(", "));
+            return Err(Diagnostic::error(Code::Conflict, "there are several variants").help(hint).into());
+        };
+        let jobs = [Job { name: variant_name(variant), prepared: self.plan(variant, &mut ReadManifests::default())? }];
+        warn(&jobs);
+        let [job] = jobs;
+        Ok((job.name, job.prepared))
     }
 }
 
@@ -255,7 +277,7 @@ pub fn run(args: Args) -> Answer {
     let finished = runner::run_all(&jobs, request.options)?;
     signals::stop_at_once();
     let simulated = begun.elapsed();
-    let mut summary = summary(&request, &jobs)?;
+    let mut summary = summary(&request, &jobs, &finished)?;
     let stopped = interrupted(&jobs, &finished, &mut summary);
     let mut outputs: Vec<VariantOutput> = finished.into_iter().flatten().collect();
     if let Some(file) = &args.perfetto {
@@ -345,10 +367,11 @@ fn default_folder(base: &Loaded) -> PathBuf {
 }
 
 /// The summary but for its variants.
-fn summary(request: &Request, jobs: &[Job]) -> Result<Summary, Failure> {
+fn summary(request: &Request, jobs: &[Job], finished: &[Option<VariantOutput>]) -> Result<Summary, Failure> {
     let names: Vec<&str> = request.variants.iter().map(|v| v.name.as_str()).collect();
     let mut assumptions: Vec<Assumption> =
         jobs.iter().flat_map(|job| job.prepared.assumptions.clone()).collect();
+    assumptions.extend(finished.iter().flatten().flat_map(|output| output.notes.clone()));
     assumptions.sort();
     assumptions.dedup();
     let scenario = &request.base.scenario;

@@ -1,6 +1,7 @@
 //! Runs variants on all cores, shows how far they have come, and stops waiting for them when a signal comes.
 
 use super::{Failure, output, signals};
+use crate::diagnostic::Diagnostic;
 use crate::engine::time::SimTime;
 use crate::model::cluster::Cluster;
 use crate::observe::{Observation, Observer};
@@ -72,6 +73,7 @@ pub fn run_all(jobs: &Arc<Vec<Job>>, options: Options) -> Result<Vec<Option<Vari
                 finished[index] = Some(output);
                 left -= 1;
             }
+            Ok((_, Err(SimError::Trace(error)))) => return Err(Diagnostic::from(&*error).into()),
             Ok((index, Err(error))) => {
                 return Err(Failure::Other(2, format!("variant {}: {error}", jobs[index].name)));
             }

@@ -194,7 +194,7 @@ fn resolve(args: &Args) -> Result<(Study, Simulator), Failure> {
     let mut study = study(&base, variants.iter().map(|v| v.name.value.clone()).collect())?;
     study.until_ci = until_ci(args)?;
     let simulator = Simulator::new(file, sets, variants, Options::default());
-    check_first_point(&study, &simulator, &base)?;
+    check_first_point(&study, &simulator)?;
     Ok((study, simulator))
 }
 
@@ -219,13 +219,9 @@ fn study(base: &Loaded, variants: Vec<String>) -> Result<Study, Failure> {
 }
 
 /// What is wrong everywhere is bad input; what is wrong at some point only becomes that row's error.
-fn check_first_point(study: &Study, simulator: &Simulator, base: &Loaded) -> Result<(), Failure> {
+fn check_first_point(study: &Study, simulator: &Simulator) -> Result<(), Failure> {
     if study.points.is_empty() {
         return Err(Diagnostic::error(Code::MissingKey, "the sweep has no point").into());
-    }
-    let missing = crate::scenario::not_implemented(&base.scenario);
-    if !missing.is_empty() {
-        return Err(crate::diagnostic::Diagnostics::new(missing, base.sources.clone()).into());
     }
     let fails = |point: &Point| simulator.check(&point.settings, study.seed).err();
     let first = match fails(&study.points[0]) {

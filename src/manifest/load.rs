@@ -189,7 +189,7 @@ impl Loader {
     fn json(&mut self, source: SourceId) -> Result<(), Diagnostic> {
         let sources = self.sources.clone();
         let limits = self.options.limits;
-        let mut reader = json::Reader::new(&sources, source, &limits);
+        let mut reader = json::Reader::new(&sources, source, &limits).dropping("managedFields");
         let (objects, errors, warnings) = (self.objects.len(), self.errors.len(), self.warnings.len());
         while !reader.at_end() {
             let mut without_kind = Vec::new();
@@ -350,6 +350,7 @@ impl Loader {
             return None;
         }
         self.seen.insert(key, place);
+        super::slim::slim(&mut object);
         (!refused).then_some(object)
     }
 

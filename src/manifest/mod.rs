@@ -8,18 +8,21 @@
 
 mod convert;
 pub mod defaulting;
+pub mod export;
 mod field;
 mod load;
 pub mod local_storage;
 pub mod lower;
 mod objects;
 mod of_scenario;
+mod slim;
 mod validate;
+pub mod volume_groups;
 
 pub use convert::{ALPHA_NODE_AFFINITY, BETA_STORAGE_CLASS};
 pub use load::{LoadOptions, Loader, Manifests, Skipped};
 pub use objects::{Located, Object};
-pub use of_scenario::{ScenarioObjects, for_scenario};
+pub use of_scenario::{ScenarioObjects, check_objects, for_scenario, read_objects};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::load::{LoadOptions, Loader, Skipped};
 use super::objects::{Located, Object};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, Sources, did_you_mean, escape};
-use crate::scenario::{Action, Assumption, Loaded, Scenario, Spanned, TraceSpec};
+use crate::scenario::{Action, Assumption, Loaded, Scenario, Spanned};
 
 /// Everything that a scenario's manifests hold.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +31,17 @@ pub struct ScenarioObjects {
 /// # Errors
 /// Everything that is wrong with the manifests, else everything in the scenario that names what is not there.
 pub fn for_scenario(loaded: &Loaded, options: LoadOptions) -> Result<ScenarioObjects, Diagnostics> {
+    let mut all = read_objects(loaded, options)?;
+    let found = check_objects(&loaded.scenario, &all)?;
+    all.warnings.extend(found);
+    Ok(all)
+}
+
+/// Loads the manifests of a scenario.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub fn read_objects(loaded: &Loaded, options: LoadOptions) -> Result<ScenarioObjects, Diagnostics> {
     let scenario = &loaded.scenario;
     let mut all = ScenarioObjects::default();
     let loader = |sources| Loader::new(options, sources).with_recorded(loaded.recorded.clone());
@@ -59,12 +70,19 @@ pub fn for_scenario(loaded: &Loaded, options: LoadOptions) -> Result<ScenarioObj
         all.assumptions.extend(applied.assumptions);
         all.sources = applied.sources;
     }
-    let found = check(scenario, &all);
-    if found.iter().any(|d| d.severity == Severity::Error) {
-        return Err(Diagnostics::new(found, all.sources));
-    }
-    all.warnings.extend(found);
     Ok(all)
+}
+
+/// Checks what needs both the scenario and its manifests; the warnings.
+///
+/// # Errors
+/// Everything in the scenario that names what is not there.
+pub fn check_objects(scenario: &Scenario, all: &ScenarioObjects) -> Result<Vec<Diagnostic>, Diagnostics> {
+    let found = check(scenario, all);
+    if found.iter().any(|d| d.severity == Severity::Error) {
+        return Err(Diagnostics::new(found, all.sources.clone()));
+    }
+    Ok(found)
 }
 
 impl ScenarioObjects {
@@ -115,12 +133,8 @@ fn classes(scenario: &Scenario, objects: &ScenarioObjects, found: &mut Vec<Diagn
 
 fn empty_cluster(scenario: &Scenario, objects: &ScenarioObjects, found: &mut Vec<Diagnostic>) {
     let generated = scenario.cluster.nodes.iter().any(|n| n.count > 0);
-    let from_trace = |t: &TraceSpec| {
-        // Formats that hold machines and pods in the same files need no list of nodes.
-        t.nodes.as_ref().is_some_and(|n| !n.files.is_empty())
-            || !matches!(t.format.as_str(), "openb" | "alibaba-gpu-v2025")
-    };
-    let traced = scenario.workload.trace.as_ref().is_some_and(from_trace);
+    // A trace may bring its machines; whether it does shows when it is opened.
+    let traced = scenario.workload.trace.is_some();
     if !generated && !traced && objects.names("Node").is_empty() {
         let diagnostic = Diagnostic::error(Code::EmptyCluster, "the cluster has no node")
             .at(scenario.name.span)

@@ -362,7 +362,9 @@ fn assumptions(run: &RunOutput, origin: &Origin) -> String {
         html.push_str("</ul>\n");
     }
     let all = &run.summary.assumptions;
-    let synthetic = all.iter().filter(|a| a.source == AssumptionSource::TraceRule).count() as u64;
+    let synthetic =
+        all.iter().filter(|a| a.source == AssumptionSource::TraceRule && a.note.starts_with("synthetic"));
+    let synthetic = synthetic.count() as u64;
     let _ = writeln!(
         html,
         "<p>{} that the scenario did not say{}.</p>",
@@ -382,7 +384,8 @@ fn assumptions(run: &RunOutput, origin: &Origin) -> String {
         let source = match a.source {
             AssumptionSource::Default => "default",
             AssumptionSource::Catalogue => "catalogue",
-            AssumptionSource::TraceRule => "trace rule (synthetic)",
+            AssumptionSource::TraceRule if a.note.starts_with("synthetic") => "trace rule (synthetic)",
+            AssumptionSource::TraceRule => "trace rule",
             AssumptionSource::Conversion => "conversion",
         };
         let _ = writeln!(

@@ -3,7 +3,7 @@
 use super::findings::{capital, cores_text, verdict};
 use super::human::{self, one_line, shortened};
 use crate::results::RunOutput;
-use crate::results::summary::{StuckCause, VariantSummary};
+use crate::results::summary::{AssumptionSource, StuckCause, VariantSummary};
 use std::path::Path;
 
 /// How a terminal wants it.
@@ -76,8 +76,28 @@ pub fn render(run: &RunOutput, next: &Next<'_>, look: &Look) -> String {
         }
     }
     reasons(&mut out, variants, &paint, width);
+    trace_rules(&mut out, run, &paint, width);
     look_next(&mut out, run, next, &paint);
     out
+}
+
+/// What was made of a trace, rule by rule: its objects are only as good as these.
+fn trace_rules(out: &mut String, run: &RunOutput, paint: &Paint, width: usize) {
+    let all = &run.summary.assumptions;
+    let rules: Vec<_> = all.iter().filter(|a| a.source == AssumptionSource::TraceRule).collect();
+    if rules.is_empty() {
+        return;
+    }
+    push(out, "");
+    push(out, &paint.bold("What was made of the trace"));
+    for rule in rules {
+        let key = rule.path.strip_prefix("workload.trace.").unwrap_or(&rule.path);
+        let text = format!("{}: {}", one_line(&rule.value), one_line(&rule.note));
+        for (i, line) in wrapped(&text, width.saturating_sub(18).max(20)).iter().enumerate() {
+            let head = if i == 0 { shortened(key, 14) } else { String::new() };
+            push(out, &format!("  {head:<14}  {line}"));
+        }
+    }
 }
 
 fn heading(out: &mut String, run: &RunOutput, paint: &Paint, width: usize) {

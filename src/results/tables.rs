@@ -38,6 +38,8 @@ pub struct VariantOutput {
     pub pending_p99_seconds: Option<f64>,
     /// For the terminal, in no file: what was exempt from the invariants; `None`: nothing was checked.
     pub exempt: Option<Vec<String>>,
+    /// What the run found out about its input, for `assumptions` of `summary.json`.
+    pub notes: Vec<Assumption>,
     /// For the planner, in no file: sets of which a replica was stuck at any time, also those that are gone.
     pub sets_stuck_ever: u64,
     /// For `--stats`, in no file: the work that the run took.

@@ -28,6 +28,8 @@ pub struct Reader<'a> {
     text: &'a str,
     at: usize,
     limits: &'a Limits,
+    /// Values of this key are read over and not kept.
+    dropped: Option<&'static str>,
 }
 
 impl<'a> Reader<'a> {
@@ -35,7 +37,13 @@ impl<'a> Reader<'a> {
     pub fn new(sources: &'a Sources, source: SourceId, limits: &'a Limits) -> Reader<'a> {
         let text = sources.get(source).map_or("", |s| &*s.text);
         let at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-        Reader { sources, source, text, at, limits }
+        Reader { sources, source, text, at, limits, dropped: None }
+    }
+
+    /// Reads over the values of a key, wherever it is: they become null. They are checked all the same.
+    #[must_use]
+    pub fn dropping(self, key: &'static str) -> Reader<'a> {
+        Reader { dropped: Some(key), ..self }
     }
 
     /// Skips white space; true if nothing follows.
@@ -87,7 +95,9 @@ impl<'a> Reader<'a> {
             Some(b'{') => {
                 self.at += 1;
                 let mut map = MapBuilder::default();
-                self.members(&mut map, &mut |reader, _| reader.value(depth + 1))?;
+                self.members(&mut map, &mut |reader, key| {
+                    if reader.dropped == Some(key) { reader.skip(depth + 1) } else { reader.value(depth + 1) }
+                })?;
                 Kind::Map(map.entries)
             }
             Some(b'[') => {
@@ -104,6 +114,66 @@ impl<'a> Reader<'a> {
             None => return Err(self.error("expected a value, found the end of the text")),
         };
         Ok(Value { span: span(self.source, start, self.at), kind })
+    }
+
+    /// Reads over a value: null in its place.
+    fn skip(&mut self, depth: usize) -> Result<Value, Diagnostic> {
+        self.skip_space();
+        let start = self.at;
+        if depth >= self.limits.depth {
+            return Err(too_deep(span(self.source, start, start + 1), self.limits));
+        }
+        match self.peek() {
+            Some(b'{') => {
+                self.at += 1;
+                self.skip_space();
+                if !self.eat(b'}') {
+                    self.skip_members(depth)?;
+                }
+            }
+            Some(b'[') => {
+                self.at += 1;
+                self.elements(&mut |reader| reader.skip(depth + 1).map(drop))?;
+            }
+            Some(b'"') => self.skip_string()?,
+            Some(_) => drop(self.word()?),
+            None => return Err(self.error("expected a value, found the end of the text")),
+        }
+        Ok(Value::null(span(self.source, start, self.at)))
+    }
+
+    fn skip_members(&mut self, depth: usize) -> Result<(), Diagnostic> {
+        loop {
+            self.skip_space();
+            if self.peek() != Some(b'"') {
+                return Err(self.error("expected a quoted key"));
+            }
+            self.skip_string()?;
+            self.skip_space();
+            if !self.eat(b':') {
+                return Err(self.error("expected `:` behind the key"));
+            }
+            self.skip(depth + 1)?;
+            self.skip_space();
+            if self.eat(b'}') {
+                return Ok(());
+            }
+            if !self.eat(b',') {
+                return Err(self.error("expected `,` or `}`"));
+            }
+        }
+    }
+
+    /// A string without escapes is passed by; any other is read as usual.
+    fn skip_string(&mut self) -> Result<(), Diagnostic> {
+        let rest = &self.text.as_bytes()[self.at + 1..];
+        match rest.iter().position(|b| *b == b'"' || *b == b'\\' || *b < 0x20) {
+            Some(stop) if rest[stop] == b'"' => {
+                self.at += stop + 2;
+                Ok(())
+            }
+            _ => self.string().map(drop),
+        }
     }
 
     /// The members of an object behind its `{`, with the `}`.

@@ -23,7 +23,6 @@ pub mod tree;
 pub mod types;
 pub mod yaml;
 
-pub use features::not_implemented;
 pub use load::{LoadOptions, Loaded, ScenarioFile, read_text};
 pub use read::{FEATURE_GATES, MAX_NODES, VERBS};
 pub use reader::{Assumption, parse_share, quantity_hint};

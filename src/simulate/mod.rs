@@ -9,9 +9,11 @@ pub mod not_modelled;
 pub mod planning;
 pub mod populate;
 pub mod replay;
+mod trace_notes;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
 use crate::engine::time::{SimDuration, SimTime};
+use crate::manifest::export::{self, Exported};
 use crate::manifest::{self, Located, Object, ScenarioObjects};
 use crate::model::cluster::Cluster;
 use crate::model::ids::PodId;
@@ -67,6 +69,66 @@ pub struct Prepared {
     pub reads: Vec<Read>,
 }
 
+/// Manifests that were read for one variant and serve the next one too: a snapshot may be a gigabyte, and standard input can be
+/// read only once.
+#[derive(Debug, Default)]
+pub struct ReadManifests {
+    last: Option<(ManifestKey, ScenarioObjects)>,
+}
+
+/// The files that were read, and how many texts were there before them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ManifestKey {
+    files: Vec<std::path::PathBuf>,
+    in_cluster: usize,
+    applied: Vec<(usize, Vec<std::path::PathBuf>)>,
+    texts: usize,
+    replay: bool,
+}
+
+impl ReadManifests {
+    fn get(&mut self, loaded: &Loaded, replay: bool) -> Result<&ScenarioObjects, Diagnostics> {
+        let scenario = &loaded.scenario;
+        let paths =
+            |files: &[scenario::ManifestFile]| files.iter().map(|f| f.path.clone()).collect::<Vec<_>>();
+        let applied =
+            scenario.timeline.iter().enumerate().filter_map(|(index, entry)| match &entry.action.value {
+                scenario::Action::Apply(files) => Some((index, paths(files))),
+                _ => None,
+            });
+        let mut files = paths(&scenario.cluster.manifests);
+        let in_cluster = files.len();
+        files.extend(paths(&scenario.workload.manifests));
+        let texts = loaded.sources.texts().len();
+        let key = ManifestKey { files, in_cluster, applied: applied.collect(), texts, replay };
+        if self.last.as_ref().is_none_or(|(last, _)| *last != key) {
+            let mut objects = manifest::read_objects(loaded, manifest::LoadOptions::default())?;
+            if replay {
+                strip(&mut objects);
+            }
+            self.last = Some((key.clone(), objects));
+        }
+        let (_, objects) = self.last.get_or_insert_with(|| (key, ScenarioObjects::default()));
+        Ok(objects)
+    }
+}
+
+/// Takes away what the control plane has written.
+fn strip(objects: &mut ScenarioObjects) {
+    let mut stripped = replay::strip(&mut objects.cluster);
+    let more = replay::strip(&mut objects.workload);
+    stripped.pods += more.pods;
+    stripped.claims += more.claims;
+    objects.assumptions.push(scenario::Assumption {
+        path: "--replay".to_owned(),
+        value: format!("{} pods and {} claims arrive again", stripped.pods, stripped.claims),
+        source: "conversion",
+        note: "nodeName, volumeName, claimRef and the controllers' annotations and status were taken away; \
+               pods of DaemonSets, static pods and pods that have ended stay"
+            .to_owned(),
+    });
+}
+
 /// Makes the plan of one variant, or of one point of a sweep. `mode` replaces every class's `volumeBindingMode`.
 ///
 /// # Errors
@@ -76,35 +138,30 @@ pub fn prepare(
     mode: Option<BindingMode>,
     options: Options,
 ) -> Result<Prepared, Diagnostics> {
-    let missing = scenario::not_implemented(&loaded.scenario);
-    if !missing.is_empty() {
-        return Err(Diagnostics::new(missing, loaded.sources.clone()));
-    }
-    let mut objects = manifest::for_scenario(loaded, manifest::LoadOptions::default())?;
-    let mut assumptions: Vec<Assumption> = Vec::new();
-    assumptions.extend(loaded.assumptions.iter().chain(&objects.assumptions).map(assumption));
-    if options.replay {
-        let mut stripped = replay::strip(&mut objects.cluster);
-        let more = replay::strip(&mut objects.workload);
-        stripped.pods += more.pods;
-        stripped.claims += more.claims;
-        assumptions.push(Assumption {
-            path: "--replay".into(),
-            value: format!("{} pods and {} claims arrive again", stripped.pods, stripped.claims),
-            source: AssumptionSource::Conversion,
-            note:
-                "nodeName, volumeName, claimRef and the controllers' annotations and status were taken away; \
-                   pods of DaemonSets, static pods and pods that have ended stay"
-                    .into(),
-        });
-    }
+    prepare_with(loaded, mode, options, &mut ReadManifests::default())
+}
+
+/// As [`prepare`], with manifests that may have been read before.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_with(
+    loaded: &Loaded,
+    mode: Option<BindingMode>,
+    options: Options,
+    read: &mut ReadManifests,
+) -> Result<Prepared, Diagnostics> {
+    let objects = read.get(loaded, options.replay)?;
+    let mut found = manifest::check_objects(&loaded.scenario, objects)?;
+    let mut assumptions: Vec<Assumption> =
+        loaded.assumptions.iter().chain(&objects.assumptions).map(assumption).collect();
     let sources = objects.sources.clone();
-    let (found, counted) = not_modelled::find(&loaded.scenario, &objects, options.strict);
-    if options.strict && !found.is_empty() {
-        return Err(Diagnostics::new(found, sources));
+    let (missing, counted) = not_modelled::find(&loaded.scenario, objects, options.strict);
+    if options.strict && !missing.is_empty() {
+        return Err(Diagnostics::new(missing, sources));
     }
     assumptions.extend(counted);
-    objects.warnings.extend(found);
+    found.extend(missing);
     let fail = |diagnostic: Diagnostic| Diagnostics::new(vec![diagnostic], sources.clone());
     let refused = RefCell::new(None);
     let fill = |cluster: &mut Cluster, list: &[Located<Object>]| {
@@ -124,16 +181,19 @@ pub fn prepare(
     let mut plan = match (plan, refused.take()) {
         (Ok(plan), _) => plan,
         (Err(_), Some(diagnostic)) => return Err(fail(diagnostic)),
+        (Err(PlanError::Trace(error)), None) => return Err(fail(Diagnostic::from(&*error))),
         (Err(error), None) => return Err(fail(Diagnostic::error(Code::Other, error.to_string()))),
     };
     plan.paranoid |= options.paranoid;
     assumptions.extend(lowered_classes(&loaded.scenario, &plan));
     plan.engine = if options.plain { Engine::Plain } else { Engine::Fast };
-    add_applied(&mut plan, loaded, &mut objects, mode).map_err(fail)?;
+    add_applied(&mut plan, loaded, objects, mode).map_err(fail)?;
+    assumptions.extend(trace_notes::rules(&plan));
     assumptions.sort();
     assumptions.dedup();
     let mut warnings = loaded.warnings.clone();
-    warnings.append(&mut objects.warnings);
+    warnings.extend(objects.warnings.iter().cloned());
+    warnings.extend(found);
     let sample = loaded.scenario.report.sample;
     Ok(Prepared { plan, assumptions, warnings, sources, sample, reads: loaded.reads.clone() })
 }
@@ -167,10 +227,10 @@ fn lowered_classes(scenario: &Scenario, plan: &Plan) -> Vec<Assumption> {
 fn add_applied(
     plan: &mut Plan,
     loaded: &Loaded,
-    objects: &mut ScenarioObjects,
+    objects: &ScenarioObjects,
     mode: Option<BindingMode>,
 ) -> Result<(), Diagnostic> {
-    for (index, list) in std::mem::take(&mut objects.applied) {
+    for (index, list) in objects.applied.iter().cloned() {
         let Some(entry) = loaded.scenario.timeline.get(index) else { continue };
         populate::populate(&mut Cluster::default(), &list, SimTime::ZERO)?;
         let list: Arc<[Located<Object>]> = list.into();
@@ -264,7 +324,17 @@ pub fn run_observed<O: Observer>(
         cached: work.fast.cached,
     };
     output.events_jsonl = log.map(EventLog::into_bytes);
+    output.notes = end.trace.iter().flat_map(trace_notes::outcome).collect();
     Ok(output)
+}
+
+/// Runs a plan to its end: when that was, and the objects that are there then.
+///
+/// # Errors
+/// As [`run`].
+pub fn state(plan: &Plan) -> Result<(SimDuration, Exported), SimError> {
+    let end = world::run(plan, ())?;
+    Ok((end.at.since(SimTime::ZERO), export::objects(&end.cluster)))
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 use crate::diagnostic::{Code, Diagnostic, Span, escape};
 use crate::engine::time::SimTime;
-use crate::manifest::local_storage;
 use crate::manifest::lower::{self, LowerError};
 use crate::manifest::{Located, Object};
+use crate::manifest::{local_storage, volume_groups};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, NodeId, PodId, VolumeId};
 use crate::model::names::{Name, Sym};
 use k8s_openapi::api::core::v1::{Node, Taint};
+use crate::model::workload::ReplicaSetKind;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use std::collections::BTreeMap;
 
@@ -26,7 +27,11 @@ pub fn populate(cluster: &mut Cluster, objects: &[Located<Object>], at: SimTime)
             .map_err(|error| refused(&object.value, object.span, &error))?;
     }
     local_storage::add(cluster, objects);
-    Ok(())
+    volume_groups::add(cluster, objects).map_err(|(index, why)| {
+        let object = &objects[index];
+        let name = escape(object.value.name()).to_string();
+        Diagnostic::error(Code::InvalidValue, format!("Node `{name}`: {why}")).at(object.span)
+    })
 }
 
 fn refused(object: &Object, span: Span, error: &LowerError) -> Diagnostic {
@@ -177,9 +182,17 @@ fn add(
             let owner = controller(&o.metadata)
                 .filter(|c| c.kind == "ReplicaSet")
                 .and_then(|c| deployments.owner_of(object.namespace(), &c.name, hash.map(String::as_str)));
-            let added: PodId = match owner {
-                None => lower::add_pod(cluster, o)?,
-                Some(deployment) => {
+            let adopted = if controller(&o.metadata).is_none() { adopter(cluster, o) } else { None };
+            let added: PodId = match (owner, adopted) {
+                (None, None) => lower::add_pod(cluster, o)?,
+                (None, Some((kind, name))) => {
+                    let mut adopted = (**o).clone();
+                    let owners = adopted.metadata.owner_references.get_or_insert_default();
+                    let (kind, controller) = (kind.to_owned(), Some(true));
+                    owners.push(OwnerReference { kind, name, controller, ..OwnerReference::default() });
+                    lower::add_pod(cluster, &adopted)?
+                }
+                (Some(deployment), _) => {
                     let mut adopted = (**o).clone();
                     for reference in adopted.metadata.owner_references.iter_mut().flatten() {
                         if reference.controller == Some(true) {
@@ -219,6 +232,39 @@ fn registers(node: &mut Node) {
 
 /// The taint of nodes that are not Ready.
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
+
+/// Sets adopt pods without a controller that their selectors match: StatefulSets those of their names, ReplicaSets any.
+fn adopter(cluster: &mut Cluster, pod: &k8s_openapi::api::core::v1::Pod) -> Option<(&'static str, String)> {
+    if cluster.stateful_sets().is_empty() && cluster.replica_sets().is_empty() {
+        return None;
+    }
+    let metadata = &pod.metadata;
+    metadata.labels.as_ref().filter(|labels| !labels.is_empty())?;
+    let ended = pod.status.as_ref().and_then(|s| s.phase.as_deref());
+    if matches!(ended, Some("Succeeded" | "Failed")) || metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let labels = lower::label_set(cluster, metadata.labels.as_ref());
+    let namespace = cluster.names.get(metadata.namespace.as_deref().unwrap_or("default"))?;
+    let parent = metadata.name.as_deref().and_then(|name| name.rsplit_once('-'));
+    let parent = parent.filter(|(_, ordinal)| ordinal.bytes().all(|b| b.is_ascii_digit()));
+    let set =
+        parent.and_then(|(set, _)| cluster.stateful_set_by_name(namespace, cluster.names.get_name(set)?));
+    if let (Some(set), Some((name, _))) = (set, parent)
+        && cluster.stateful_sets()[set].selector.matches(&labels)
+    {
+        return Some(("StatefulSet", name.to_owned()));
+    }
+    let sets = cluster.replica_sets().iter().filter(|(_, set)| set.exists && set.namespace == namespace);
+    let mut matching = sets.filter(|(_, set)| set.selector.matches(&labels));
+    let (_, set) = matching.next()?;
+    let kind = match set.kind {
+        ReplicaSetKind::ReplicaSet => "ReplicaSet",
+        ReplicaSetKind::Deployment => "Deployment",
+        ReplicaSetKind::ReplicationController => "ReplicationController",
+    };
+    Some((kind, cluster.names.show(set.name).to_string()))
+}
 
 /// Changes an object that is there already; `false`: there is none. Of workloads the number of replicas is taken over, of nodes
 /// everything but their identity, of claims what binds them by hand; volumes and pods cannot be changed in ways that matter here.

@@ -106,6 +106,9 @@ impl Table for Jobs {
     fn rank(&self) -> u8 {
         0
     }
+    fn has_machines(&self) -> bool {
+        false
+    }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {
         row.expect_columns(JOB.len())?;
@@ -147,6 +150,9 @@ impl Table for Tasks {
     }
     fn columns(&self) -> Vec<String> {
         owned(&TASK)
+    }
+    fn has_machines(&self) -> bool {
+        false
     }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {
@@ -211,6 +217,9 @@ impl Table for Instances {
     }
     fn rank(&self) -> u8 {
         2
+    }
+    fn has_machines(&self) -> bool {
+        false
     }
 
     /// The table has no requests: without the tasks its pods ask for nothing.

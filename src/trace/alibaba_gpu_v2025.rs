@@ -89,6 +89,9 @@ impl Table for Instances {
     fn columns(&self) -> Vec<String> {
         self.columns.clone()
     }
+    fn has_machines(&self) -> bool {
+        false
+    }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {
         row.expect_columns(self.columns.len())?;

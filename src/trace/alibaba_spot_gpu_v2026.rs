@@ -75,6 +75,9 @@ impl Table for Jobs {
     fn columns(&self) -> Vec<String> {
         self.columns.clone()
     }
+    fn has_machines(&self) -> bool {
+        false
+    }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {
         row.expect_columns(self.columns.len())?;

@@ -99,6 +99,9 @@ impl Table for Containers {
     fn columns(&self) -> Vec<String> {
         owned(&CONTAINER)
     }
+    fn has_machines(&self) -> bool {
+        false
+    }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {
         row.expect_columns(CONTAINER.len())?;
@@ -172,6 +175,9 @@ impl Table for Tasks {
     fn columns(&self) -> Vec<String> {
         owned(&TASK)
     }
+    fn has_machines(&self) -> bool {
+        false
+    }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {
         row.expect_columns(TASK.len())?;
@@ -219,6 +225,9 @@ impl Table for Instances {
     }
     fn rank(&self) -> u8 {
         2
+    }
+    fn has_machines(&self) -> bool {
+        false
     }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {

@@ -6,8 +6,11 @@ use super::record::{
     NodeChange, NodeEvent, PodDetails, PodEvent, PodRequest, PodVerb, TraceId, TraceNode, TracePod,
 };
 use super::table::{
-    BatchLife, Context, Moment, Parsed, Recognized, Sample, Table, ends_after, moment, owned,
+    BatchLife, Context, Figures, Moment, Parsed, Recognized, Sample, Table, ends_after, moment, owned,
 };
+
+use compact_str::CompactString;
+use std::collections::BTreeSet;
 
 const MACHINE: [&str; 7] =
     ["machine_id", "time_stamp", "failure_domain_1", "failure_domain_2", "cpu_num", "mem_size", "status"];
@@ -51,7 +54,7 @@ pub fn recognize(sample: &Sample<'_>) -> Option<Recognized> {
     if let Some(header) =
         sample.positional(&MACHINE, |r| r[0].starts_with("m_") && integer(&r[1]) && integer(&r[4]))
     {
-        return Recognized::positional(Machines, header);
+        return Recognized::positional(Machines::default(), header);
     }
     if let Some(header) = sample.positional(&CONTAINER, |r| r[0].starts_with("c_") && integer(&r[2])) {
         return Recognized::positional(Containers, header);
@@ -64,7 +67,22 @@ pub fn recognize(sample: &Sample<'_>) -> Option<Recognized> {
     Recognized::positional(Instances, header)
 }
 
-struct Machines;
+/// A share of 100, where -1 and 101 stand for "invalid": counted, and taken as nothing.
+fn share(row: &Row<'_>, field: usize, cx: &mut Context) -> Result<Option<u64>, Box<RowError>> {
+    if matches!(row.get(field), b"-1" | b"101" | b"-1.0" | b"101.0") {
+        cx.tally.leave_out("memory of -1 or 101 (invalid), taken as nothing", 1);
+        return Ok(None);
+    }
+    row.optional_share(field, cx.memory_scale(), 100)
+}
+
+#[derive(Default)]
+struct Machines {
+    installing: u64,
+    machines: BTreeSet<CompactString>,
+    present_at_start: BTreeSet<CompactString>,
+    domains: [BTreeSet<CompactString>; 2],
+}
 
 impl Table for Machines {
     fn name(&self) -> &'static str {
@@ -77,7 +95,8 @@ impl Table for Machines {
         0
     }
 
-    /// Each row is a sighting; the first one of a machine is its arrival and later ones may change it.
+    /// Each row is a sighting; the first one of a machine is its arrival and later ones may change it. A machine that is being
+    /// installed is there and takes no pods.
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {
         row.expect_columns(MACHINE.len())?;
         let node = TraceId::from(row.required(0)?);
@@ -85,15 +104,45 @@ impl Table for Machines {
         let machine = TraceNode {
             name: node.clone(),
             cpu_milli: row.scaled(4, 1000, limits::CPU_MILLI)?,
-            memory_bytes: row.optional_share(5, cx.memory_scale(), 100)?,
+            memory_bytes: share(row, 5, cx)?,
             zone: row.optional(2)?,
             rack: row.optional(3)?,
+            cordoned: row.required(6)? != "USING",
             ..TraceNode::default()
         };
-        if row.required(6)? != "USING" {
-            return cx.left_out("machine is being installed");
+        if cx.options.figures {
+            self.count(row, at.is_none(), machine.cordoned);
         }
         Ok(Some(NodeEvent { at, node, change: NodeChange::Appears(machine) }.into()))
+    }
+
+    fn figures(&self, into: &mut Figures) {
+        let [first, second] = &self.domains;
+        for (key, value) in [
+            ("machines", self.machines.len()),
+            ("machines_at_start", self.present_at_start.len()),
+            ("failure_domain_1", first.len()),
+            ("failure_domain_2", second.len()),
+        ] {
+            into.insert(key.into(), value.into());
+        }
+        into.insert("import_installing".into(), self.installing.into());
+    }
+}
+
+impl Machines {
+    fn count(&mut self, row: &Row<'_>, at_start: bool, installing: bool) {
+        let text = |field| CompactString::from_utf8_lossy(row.get(field));
+        self.installing += u64::from(installing);
+        if at_start {
+            self.present_at_start.insert(text(0));
+        }
+        self.machines.insert(text(0));
+        for (domain, field) in self.domains.iter_mut().zip([2, 3]) {
+            if !row.get(field).is_empty() {
+                domain.insert(text(field));
+            }
+        }
     }
 }
 
@@ -105,6 +154,9 @@ impl Table for Containers {
     }
     fn columns(&self) -> Vec<String> {
         owned(&CONTAINER)
+    }
+    fn has_machines(&self) -> bool {
+        false
     }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {
@@ -118,7 +170,7 @@ impl Table for Containers {
         };
         let request = PodRequest {
             cpu_milli: row.scaled_or_zero(5, 10, limits::CPU_MILLI)?,
-            memory_bytes: row.optional_share(7, cx.memory_scale(), 100)?.unwrap_or(0),
+            memory_bytes: share(row, 7, cx)?.unwrap_or(0),
             disk_bytes: None,
         };
         row.scaled_or_zero(6, 10, limits::CPU_MILLI)?;
@@ -163,13 +215,16 @@ impl Table for Tasks {
     fn columns(&self) -> Vec<String> {
         owned(&TASK)
     }
+    fn has_machines(&self) -> bool {
+        false
+    }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {
         row.expect_columns(TASK.len())?;
         let (task, job) = (row.required(0)?, row.required(2)?);
         let copies = row.integer(1, 10_000_000)? as u32;
         let cpu_milli = row.scaled_or_zero(7, 10, limits::CPU_MILLI)?;
-        let memory_bytes = row.optional_share(8, cx.memory_scale(), 100)?.unwrap_or(0);
+        let memory_bytes = share(row, 8, cx)?.unwrap_or(0);
         let (arrival, end) = match life(row)? {
             Ok(times) => times,
             Err(rule) => return cx.left_out(rule),
@@ -206,6 +261,9 @@ impl Table for Instances {
     }
     fn rank(&self) -> u8 {
         2
+    }
+    fn has_machines(&self) -> bool {
+        false
     }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {

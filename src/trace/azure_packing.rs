@@ -171,6 +171,9 @@ impl Table for Types {
     fn rank(&self) -> u8 {
         0
     }
+    fn has_machines(&self) -> bool {
+        false
+    }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {
         row.expect_columns(self.columns.len())?;
@@ -198,6 +201,9 @@ impl Table for Vms {
     }
     fn columns(&self) -> Vec<String> {
         self.columns.clone()
+    }
+    fn has_machines(&self) -> bool {
+        false
     }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {

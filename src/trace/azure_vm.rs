@@ -95,6 +95,9 @@ impl Table for Vms {
     fn columns(&self) -> Vec<String> {
         owned(&VM)
     }
+    fn has_machines(&self) -> bool {
+        false
+    }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {
         row.expect_columns(VM.len())?;
@@ -149,6 +152,9 @@ impl Table for Deployments {
     }
     fn columns(&self) -> Vec<String> {
         owned(&DEPLOYMENT)
+    }
+    fn has_machines(&self) -> bool {
+        false
     }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {

@@ -189,6 +189,13 @@ pub fn node_cells(event: &NodeEvent) -> Vec<Cell> {
     ]
 }
 
+/// The row behind that of a machine that takes no pods (yet): it is cordoned.
+fn cordoned_too(event: &NodeEvent) -> Option<NodeEvent> {
+    let (NodeChange::Appears(machine) | NodeChange::Capacity(machine)) = &event.change else { return None };
+    let cause = "not in use".into();
+    machine.cordoned.then(|| NodeEvent { change: NodeChange::Cordoned { cause }, ..event.clone() })
+}
+
 /// What was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Converted {
@@ -237,6 +244,9 @@ pub fn convert(
         let mut part = Part::create(&file, &NODE_COLUMNS, encoding)?;
         for event in &nodes {
             part.row(node_cells(event))?;
+            if let Some(cordoned) = cordoned_too(event) {
+                part.row(node_cells(&cordoned))?;
+            }
         }
         part.finish()?;
         converted.node_events = nodes.len() as u64;
@@ -363,6 +373,7 @@ mod tests {
         }
         std::fs::write(&file, table.writer.into_inner().expect("memory")).expect("disk");
         let node = TraceNode {
+            cordoned: false,
             name: "m".into(),
             cpu_milli: 96_000,
             memory_bytes: Some(1 << 39),

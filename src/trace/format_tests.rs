@@ -128,7 +128,13 @@ fn alibaba_v2017_tasks_are_pods_and_instances_only_without_them() {
 fn alibaba_v2018() {
     let found = look(&["alibaba-v2018/machine_meta.sample.csv"]);
     assert_eq!((found.nodes, found.node_resources[1].sum), (8, 768_000));
-    assert_eq!(left_out(&found), [("machine is being installed", 1), ("machine seen again, unchanged", 1)]);
+    assert_eq!(left_out(&found), [("machine seen again, unchanged", 1)]);
+    // m_5 is being installed at 22313 and in use from 30313.
+    assert_eq!(found.node_events, BTreeMap::from([("appears", 8), ("capacity", 1)]));
+    let json = found.to_json();
+    let figures =
+        ["machines", "machines_at_start", "failure_domain_1", "failure_domain_2", "import_installing"];
+    assert_eq!(figures.map(|key| json[key].as_u64()), [Some(8), Some(6), Some(4), Some(4), Some(1)]);
 
     let found = look(&["alibaba-v2018/container_meta.sample.csv"]);
     assert_eq!((found.pods, found.alive_at_end, sums(&found)), (8, 8, (49_000, 175_800, None, 0)));
@@ -366,5 +372,99 @@ fn real_simkube_traces() {
             assert_eq!(found.pod_resources[1].sum, u128::from(found.pods) * 1000);
             assert_eq!(found.pod_resources[2].sum, u128::from(found.pods) << 30);
         }
+    }
+}
+
+/// Rows of tables of which there are no samples here, as their descriptions have them, with the traps that they name.
+#[test]
+fn tables_described_but_not_shipped() {
+    let bytes = |name: &str, text: &str| TraceInput::Bytes(name.into(), text.as_bytes().into());
+    let look = |name: &str, text: &str| {
+        let inputs = vec![bytes(name, text)];
+        let request = TraceRequest { inputs, ..request(None, &[]) };
+        inspect(&request).unwrap_or_else(|error| panic!("{name}: {error}"))
+    };
+    // PAI's machines, without a header: GB are GiB, cores are whole.
+    let spec = "0a1b,P100,64,512,2\n1c2d,T4,96,512,2\n2e3f,MISC,96,512,8\n3a4b,V100M32,96,384,8\n4c5d,CPU,96,512,0\n";
+    let found = look("pai_machine_spec.csv", spec);
+    assert_eq!((found.format.as_str(), found.nodes), ("alibaba-gpu-v2020", 5));
+    let [_, cpu, memory, _, gpus, _] = found.node_resources;
+    assert_eq!((cpu.sum, memory.sum, gpus.sum), (448_000, 2432 << 30, 20));
+    // openb's lists: five columns, and a model named twice; a byte-order mark and CRLF; columns in another order.
+    let five = "name,cpu_milli,memory_mib,num_gpu,gpu_milli\nopenb-pod-0000,12000,16384,1,1000\nopenb-pod-0001,6000,12288,8,1000\n";
+    let found = look("openb_pod_list_multigpu99.csv", five);
+    let json = found.to_json();
+    assert_eq!(
+        (json["num_gpu"].as_u64(), json["gpu_milli_total"].as_u64(), json["columns"].as_u64()),
+        (Some(9), Some(9000), Some(5))
+    );
+    assert_eq!(json.get("creation_min"), None, "no times");
+    let spec = "\u{feff}name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,creation_time,deletion_time,scheduled_time\r\n\
+                openb-pod-1523,1000,0,1,500,V100M16|V100M32|V100M32,LS,Pending,0,12902960,\r\n";
+    let json = look("openb_pod_list_gpuspec50.csv", spec).to_json();
+    assert_eq!((json["gpu_spec_filled"].as_u64(), json["scheduled_missing"].as_u64()), (Some(1), Some(1)));
+    // Spot nodes in the order of the file and in that of its description.
+    for (header, row) in [
+        ("gpu_model,gpu_capacity_num,cpu_num,node_name", "A10,1,128,0"),
+        ("node_name,gpu_model,gpu_capacity_num,cpu_num", "0,A10,1,128"),
+    ] {
+        let found = look("node_info_df.csv", &format!("{header}\n{row}\n"));
+        assert_eq!(
+            (found.nodes, found.node_resources[1].sum, found.node_resources[2].count),
+            (1, 128_000, 0)
+        );
+    }
+    // Borg's first rows: all at 0, some without any request, disk requests with exponents.
+    let tasks = "0,2,3418309,0,4155527081,0,70s3v5qRyCO/1PCdI6fVXnrW8FU/w+5CKRSa72xgcIo=,3,9,,,,\n\
+                 0,,3418314,0,3938719206,0,70s3v5qRyCO/1PCdI6fVXnrW8FU/w+5CKRSa72xgcIo=,3,9,0.125,0.07446,0.0004244,0\n\
+                 0,,3418314,1,351618647,0,70s3v5qRyCO/1PCdI6fVXnrW8FU/w+5CKRSa72xgcIo=,3,9,0.0625,0.01553,1.907e-06,1\n";
+    let found = look("part-00000-of-00500.csv", tasks);
+    assert_eq!(
+        (found.format.as_str(), found.pods, found.already_there, found.alive_at_end),
+        ("google-2011", 3, 3, 3)
+    );
+    let [_, cpu, memory, disk, ..] = found.pod_resources;
+    assert_eq!((cpu.sum, memory.sum, disk.count), (12_000, 74_460 + 15_530, 2));
+    assert_eq!((disk.min, disk.max), (1907, 424_400), "of a disk of 10^9 bytes");
+    // v2017's servers: not in order, errors without capacities, a machine that reports again and again.
+    let servers = "82706,372,softerror,agent_check,0,0,0\n0,1,add,,64,0.6899697150104833,1\n0,372,add,,64,0.9999585846297208,0.09572460286727773\n\
+                   4000,372,softerror,agent_check,0,0,0\n";
+    let found = look("server_event.csv", servers);
+    assert_eq!((found.nodes, &found.node_events["cordoned"]), (2, &2));
+    assert_eq!((found.node_resources[1].sum, found.node_resources[3].min), (128_000, 95_724_603));
+    // v2018: -1 and 101 are no memory.
+    let machines = "m_1,0,1,a,96,100,USING\nm_2,0,1,a,96,-1,USING\nm_3,0,2,,96,101,USING\n";
+    let found = look("machine_meta.csv", machines);
+    assert_eq!((found.nodes, found.node_resources[2].sum), (3, 1_000_000));
+    assert_eq!(left_out(&found), [("memory of -1 or 101 (invalid), taken as nothing", 2)]);
+}
+
+#[test]
+fn damaged_input_is_a_fault_with_its_place() {
+    use crate::trace::SkipReason;
+    let header = "vmid,cpu,memory,time,type\n";
+    for (rows, reason, line, column) in [
+        ("0,1,1,0,0\n1,2", SkipReason::TornLine, 3, 1),
+        ("0,1,1,0,0\n1,2\n", SkipReason::WrongColumns, 3, 1),
+        ("0,1,1,0,0,9\n", SkipReason::WrongColumns, 2, 1),
+        ("0,-1,1,0,0\n", SkipReason::Negative, 2, 3),
+        ("0,1e12,1,0,0\n", SkipReason::Absurd, 2, 3),
+        ("0,x,1,0,0\n", SkipReason::NotANumber, 2, 3),
+        ("0,,1,0,0\n", SkipReason::MissingValue, 2, 3),
+        ("0,1,1,0,7\n", SkipReason::UnknownValue, 2, 9),
+        ("0,1,1,0,0\n0,1,1,5,0\n", SkipReason::DuplicateId, 3, 1),
+        ("0,1,1,5,1\n", SkipReason::EndWithoutStart, 2, 1),
+    ] {
+        let input = TraceInput::Bytes("h.csv".into(), format!("{header}{rows}").into_bytes().into());
+        let strict = TraceRequest { inputs: vec![input], ..request(Some(Format::HuaweiEast1), &[]) };
+        let error = inspect(&strict).expect_err(rows);
+        assert_eq!((error.reason, error.line, error.column), (reason, line, column), "{rows}: {error}");
+        assert_eq!(error.file, "h.csv");
+        let mut counted = strict.clone();
+        counted.options.skip_bad_rows = Some(1);
+        let found = inspect(&counted).unwrap_or_else(|e| panic!("{rows}: {e}"));
+        assert_eq!(found.skipped, BTreeMap::from([(reason.name(), 1)]), "{rows}");
+        counted.options.skip_bad_rows = Some(0);
+        assert_eq!(inspect(&counted).expect_err(rows).reason, SkipReason::TooManyBadRows);
     }
 }

@@ -28,7 +28,19 @@ fn samples() -> Vec<(String, Vec<u8>)> {
     let simkube = r#"{"version":2,"config":{"trackedObjects":{}},"events":[{"ts":1,"applied_objs":[{"kind":"Deployment",
         "apiVersion":"apps/v1","metadata":{"name":"a","namespace":"b"},"spec":{"replicas":3,"template":{"spec":{"containers":[{"resources":
         {"requests":{"cpu":"1"}}}]}}}}],"deleted_objs":[]}]}"#;
-    for (name, text) in [("openb.csv", openb), ("own.csv", own), ("t.json", simkube)] {
+    let openb_nodes = "sn,cpu_milli,memory_mib,gpu,model\nn-0,96000,393216,8,G2\nn-1,32000,262144,0,\n";
+    let dlrm = "instance_sn,role,app_name,cpu_request,cpu_limit,gpu_request,gpu_limit,rdma_request,rdma_limit,memory_request,memory_limit,disk_request,disk_limit,max_instance_per_node,creation_time,scheduled_time,deletion_time\n\
+                i_0,CN,app_0,12,12,0,0,25,25,120.0,120.0,255.0,300.0,-1,,,2000.0\ni_1,HN,app_0,8,8,1,1,50,50,60.0,60.0,80.0,100.0,2,475.00000000000006,480.0,\n";
+    let machines =
+        "node,at_seconds,change,cpu_milli,memory_bytes\nm,,,4000,17179869184\nm,9.5,disappears,0,0\n";
+    for (name, text) in [
+        ("openb.csv", openb),
+        ("openb_nodes.csv", openb_nodes),
+        ("dlrm.csv", dlrm),
+        ("own.csv", own),
+        ("machines.csv", machines),
+        ("t.json", simkube),
+    ] {
         found.push((name.to_owned(), text.as_bytes().to_vec()));
     }
     let value: serde_json::Value = serde_json::from_str(simkube).expect("JSON");
@@ -173,4 +185,108 @@ proptest! {
             read(None, name, &bytes, skip);
         }
     }
+}
+
+/// One reader's campaign: its samples, damaged anywhere or only behind their head (so that the table is recognized and the damage
+/// meets its parser), read strictly or skipping. `STOWPLAN_FUZZ_CASES` says how often.
+fn campaign(format: Format) {
+    let known = |(name, bytes): &(String, Vec<u8>)| {
+        let sample = super::table::Sample::new(name.clone(), bytes);
+        format.recognize(&sample).is_some()
+    };
+    let samples: Vec<(String, Vec<u8>)> = samples().into_iter().filter(known).collect();
+    assert!(!samples.is_empty(), "{format} has no sample");
+    let config = ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() };
+    let strategy = (
+        any::<prop::sample::Index>(),
+        prop::collection::vec(damage(), 1..5),
+        any::<bool>(),
+        prop::option::of(0..2000u64),
+    );
+    let mut runner = proptest::test_runner::TestRunner::new(config);
+    let outcome = runner.run(&strategy, |(which, damages, whole, skip)| {
+        let (name, good) = which.get(&samples);
+        let head = if whole { 0 } else { good.len() / 2 };
+        let mut tail = good[head..].to_vec();
+        for damage in &damages {
+            apply(&mut tail, damage);
+        }
+        let bytes = [&good[..head], &tail].concat();
+        read(Some(format), name, &bytes, skip);
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{format}: {error}");
+    }
+    println!("{format}: {} damaged files of {} samples", cases(), samples.len());
+}
+
+#[test]
+fn openb() {
+    campaign(Format::Openb);
+}
+
+#[test]
+fn alibaba_gpu_v2025() {
+    campaign(Format::AlibabaGpuV2025);
+}
+
+#[test]
+fn alibaba_spot_gpu_v2026() {
+    campaign(Format::AlibabaSpotGpuV2026);
+}
+
+#[test]
+fn huawei_east_1() {
+    campaign(Format::HuaweiEast1);
+}
+
+#[test]
+fn google_2019() {
+    campaign(Format::Google2019);
+}
+
+#[test]
+fn azure_packing_2020() {
+    campaign(Format::AzurePacking2020);
+}
+
+#[test]
+fn simkube() {
+    campaign(Format::Simkube);
+}
+
+#[test]
+fn alibaba_v2017() {
+    campaign(Format::AlibabaV2017);
+}
+
+#[test]
+fn alibaba_v2018() {
+    campaign(Format::AlibabaV2018);
+}
+
+#[test]
+fn alibaba_gpu_v2020() {
+    campaign(Format::AlibabaGpuV2020);
+}
+
+#[test]
+fn google_2011() {
+    campaign(Format::Google2011);
+}
+
+#[test]
+fn azure_v1() {
+    campaign(Format::AzureV1);
+}
+
+#[test]
+fn azure_v2() {
+    campaign(Format::AzureV2);
+}
+
+#[test]
+fn stowplan() {
+    campaign(Format::Stowplan);
 }

@@ -151,6 +151,9 @@ impl Table for Tasks {
     fn columns(&self) -> Vec<String> {
         owned(&TASKS)
     }
+    fn has_machines(&self) -> bool {
+        false
+    }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {
         row.expect_columns(TASKS.len())?;
@@ -204,6 +207,9 @@ impl Table for Unused {
     }
     fn rank(&self) -> u8 {
         3
+    }
+    fn has_machines(&self) -> bool {
+        false
     }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {

@@ -312,6 +312,9 @@ impl Table for Csv {
     fn rank(&self) -> u8 {
         self.kind.rank()
     }
+    fn has_machines(&self) -> bool {
+        self.kind == Kind::Machines
+    }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {
         row.expect_columns(self.columns.len())?;
@@ -407,6 +410,9 @@ impl Table for Json {
     }
     fn rank(&self) -> u8 {
         self.kind.rank()
+    }
+    fn has_machines(&self) -> bool {
+        self.kind == Kind::Machines
     }
     fn is_json(&self) -> bool {
         true

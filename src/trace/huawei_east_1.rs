@@ -28,6 +28,9 @@ impl Table for Events {
     fn columns(&self) -> Vec<String> {
         self.columns.clone()
     }
+    fn has_machines(&self) -> bool {
+        false
+    }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {
         row.expect_columns(self.columns.len())?;

@@ -1,13 +1,13 @@
 //! From what a trace says to what the simulation is given: order, times, claims, names. Every rule is explicit, and
-//! [`ArrivalRules::assumptions`] puts the ones in force into words for the report.
+//! [`super::assumptions`] puts the ones in force into words for the report.
 
 use super::error::{TraceError, TraceResult};
-use super::format::Format;
 use super::record::{TraceId, TracePod};
 use super::source::TraceSource;
 use crate::engine::rng::Streams;
 use crate::engine::samplers;
 use crate::engine::time::{SimDuration, SimTime};
+use compact_str::CompactString;
 use rand_chacha::ChaCha8Rng;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
@@ -64,6 +64,8 @@ pub type SizeRule = Arc<dyn Fn(&mut ChaCha8Rng) -> u64 + Send + Sync>;
 pub enum ClaimRule {
     /// One claim of the trace's own disk request; none where the trace has no disk.
     Trace,
+    /// The same for this share (0 to 1) of the pods, chosen by name; the others have no claims.
+    TraceShare(f64),
     /// One claim of the trace's disk limit, where it has one: nothing is overcommitted.
     TraceLimit,
     /// Invented: this share (0 to 1) of the pods gets one claim of a drawn size. Marked synthetic in every report.
@@ -81,6 +83,7 @@ impl std::fmt::Debug for ClaimRule {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             ClaimRule::Trace => f.write_str("Trace"),
+            ClaimRule::TraceShare(share) => write!(f, "TraceShare({share})"),
             ClaimRule::TraceLimit => f.write_str("TraceLimit"),
             ClaimRule::Synthetic { share, .. } => write!(f, "Synthetic({share})"),
             ClaimRule::None => f.write_str("None"),
@@ -101,6 +104,8 @@ pub struct ArrivalRules {
     pub every_nth_job: u64,
     /// Claims.
     pub claims: ClaimRule,
+    /// Pods of one group, role and shape become replicas of one set.
+    pub sets: bool,
 }
 
 impl Default for ArrivalRules {
@@ -111,6 +116,7 @@ impl Default for ArrivalRules {
             window: None,
             every_nth_job: 1,
             claims: ClaimRule::Trace,
+            sets: false,
         }
     }
 }
@@ -139,6 +145,8 @@ pub struct Arrival {
     pub leaves: Option<SimTime>,
     /// Pod name, a DNS label, unique.
     pub name: String,
+    /// The set that it is a replica of. Its claims were drawn by the set's name then: replicas of a set are equal.
+    pub set: Option<String>,
     /// Its claims.
     pub claims: Vec<ArrivalClaim>,
     /// What the trace says.
@@ -151,6 +159,8 @@ pub struct Arrivals {
     rules: ArrivalRules,
     streams: Streams,
     names: Names,
+    set_names: Names,
+    sets: FxHashMap<SetKey, String>,
     groups: FxHashMap<u128, bool>,
     next: u64,
     /// All pods, kept when they may have to be drawn again.
@@ -184,6 +194,8 @@ impl Arrivals {
             rules,
             streams,
             names: Names::default(),
+            set_names: Names::default(),
+            sets: FxHashMap::default(),
             groups: FxHashMap::default(),
             next: 0,
             list: Vec::new(),
@@ -211,12 +223,37 @@ impl Arrivals {
         let index = self.next;
         self.next += 1;
         let (at, leaves) = self.times(index, &pod);
+        let set = if self.rules.sets { self.set_of(&pod) } else { None };
         let name = self.names.unique(&pod.name);
-        let claims = self.claims(&name, &pod);
+        let claims = self.claims(set.as_deref().unwrap_or(&name), &pod);
         if let Some(until) = self.rules.until {
             self.demand += demand(until.of, &pod, &claims);
         }
-        Ok(Some(Arrival { index, at, leaves, name, claims, pod }))
+        Ok(Some(Arrival { index, at, leaves, name, set, claims, pod }))
+    }
+
+    /// The set of a pod's group, role and shape: `<group>-<role>`, further shapes of the same get `-x2`, `-x3` ... A pod without
+    /// a group is in no set.
+    fn set_of(&mut self, pod: &TracePod) -> Option<String> {
+        let group = pod.group.as_ref()?;
+        let key = SetKey {
+            group: group.clone(),
+            role: pod.role.clone(),
+            amounts: (pod.cpu_milli, pod.memory_bytes, pod.disk_bytes),
+            gpus: (pod.gpu_count, pod.gpu_milli, pod.gpu_models.clone()),
+            rules: (pod.priority, pod.max_per_node),
+            claims: pod.claims.iter().map(|claim| (claim.name.clone(), claim.bytes)).collect(),
+        };
+        if let Some(name) = self.sets.get(&key) {
+            return Some(name.clone());
+        }
+        let wanted = match &pod.role {
+            Some(role) => TraceId::Text(format!("{group}-{role}").into()),
+            None => group.clone(),
+        };
+        let name = self.set_names.unique(&wanted);
+        self.sets.insert(key, name.clone());
+        Some(name)
     }
 
     fn next_pod(&mut self) -> TraceResult<Option<TracePod>> {
@@ -284,6 +321,13 @@ impl Arrivals {
         let own = match &self.rules.claims {
             ClaimRule::None => return Vec::new(),
             ClaimRule::Trace => pod.disk_bytes,
+            ClaimRule::TraceShare(share) => {
+                let mut stream = self.streams.stream("trace-claim", name);
+                if samplers::unit(&mut stream) >= *share {
+                    return Vec::new();
+                }
+                pod.disk_bytes
+            }
             ClaimRule::TraceLimit => pod.disk_limit_bytes.or(pod.disk_bytes),
             ClaimRule::Synthetic { share, size } => {
                 let mut stream = self.streams.stream("trace-claim", name);
@@ -320,7 +364,18 @@ impl Iterator for Arrivals {
     }
 }
 
-/// Makes pod names: DNS labels, each once.
+/// What pods of one set have in common.
+#[derive(PartialEq, Eq, Hash)]
+struct SetKey {
+    group: TraceId,
+    role: Option<CompactString>,
+    amounts: (u64, u64, Option<u64>),
+    gpus: (u32, u32, Vec<CompactString>),
+    rules: (Option<i64>, Option<u32>),
+    claims: Vec<(Box<str>, u64)>,
+}
+
+/// Makes names: DNS labels, each once.
 #[derive(Default)]
 struct Names {
     used: FxHashSet<u128>,
@@ -357,65 +412,6 @@ pub fn dns_label(name: &str) -> String {
     }
     let label = label.trim_matches('-');
     if label.is_empty() { "pod".to_owned() } else { label.to_owned() }
-}
-
-/// A rule in force, for reports.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TraceAssumption {
-    /// Where in the scenario.
-    pub path: &'static str,
-    /// Its value.
-    pub value: String,
-    /// What it means.
-    pub note: &'static str,
-}
-
-impl ArrivalRules {
-    /// The rules in words, the synthetic ones marked.
-    pub fn assumptions(&self, format: Format) -> Vec<TraceAssumption> {
-        let mut list = Vec::new();
-        let mut add = |path, value: String, note| list.push(TraceAssumption { path, value, note });
-        add("workload.trace.format", format.name().to_owned(), "each record is one pod");
-        match self.mode {
-            TraceMode::Fill { interval } => add(
-                "workload.trace.mode",
-                format!("fill, one pod every {interval}"),
-                "the trace's order only: times are replaced and nobody leaves",
-            ),
-            TraceMode::Clock => add("workload.trace.mode", "clock".into(), "times as the trace has them"),
-            TraceMode::Compress { factor_milli } => add(
-                "workload.trace.mode",
-                format!("compress {}", factor_milli as f64 / 1000.0),
-                "starts are divided by the factor, lifetimes stay",
-            ),
-        }
-        if let Some(until) = self.until {
-            let value = format!("{:?} demand of {}", until.of, until.demand);
-            add(
-                "workload.trace.until",
-                value,
-                "pods are drawn again with the seed when the list is exhausted",
-            );
-        }
-        if self.every_nth_job > 1 {
-            add("workload.trace.everyNthJob", self.every_nth_job.to_string(), "the other jobs are left out");
-        }
-        match &self.claims {
-            ClaimRule::Trace => {
-                add("workload.trace.claims", "trace".into(), "claims are the trace's disk requests")
-            }
-            ClaimRule::TraceLimit => {
-                add("workload.trace.claims", "trace limit".into(), "claims are the trace's disk limits");
-            }
-            ClaimRule::Synthetic { share, .. } => add(
-                "workload.trace.claims.share",
-                format!("{share}"),
-                "synthetic: the trace has no such claims, a rule makes them",
-            ),
-            ClaimRule::None => add("workload.trace.claims", "none".into(), "pods have no claims"),
-        }
-        list
-    }
 }
 
 #[cfg(test)]

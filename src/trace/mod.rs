@@ -8,6 +8,7 @@
 //! ```
 //! Nothing here knows the simulator's model. [`mod@inspect`] and [`mod@convert`] are other ends of the same pipe.
 
+pub mod assumptions;
 pub mod convert;
 pub mod error;
 pub mod input;

@@ -157,6 +157,9 @@ impl Table for Pods {
     fn ids_per_file(&self) -> bool {
         true
     }
+    fn has_machines(&self) -> bool {
+        false
+    }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {
         row.expect_columns(self.columns.len())?;

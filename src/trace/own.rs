@@ -196,6 +196,9 @@ impl Table for Pods {
     fn columns(&self) -> Vec<String> {
         self.columns.clone()
     }
+    fn has_machines(&self) -> bool {
+        false
+    }
 
     fn parse(&mut self, row: &Row<'_>, _cx: &mut Context) -> Parsed {
         let c = &self.at;
@@ -290,6 +293,7 @@ impl Table for Nodes {
         c.check(row, self.columns.len())?;
         let node = TraceId::from(row.required(c.at[0].0)?);
         let machine = TraceNode {
+            cordoned: false,
             name: node.clone(),
             cpu_milli: c.amount(row, 3, limits::CPU_MILLI)?.unwrap_or(0),
             memory_bytes: c.amount(row, 4, limits::BYTES)?,

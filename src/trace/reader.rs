@@ -88,6 +88,9 @@ impl TraceReader {
             let order = (table.rank(), first_time, head.input.name());
             pending.push((order, Pending { input: head.input, opened: head.opened, table }));
         }
+        if cx.options.machines_only {
+            pending.retain(|(_, pending)| pending.table.has_machines());
+        }
         pending.sort_by(|a, b| a.0.cmp(&b.0));
         let pending: Vec<Pending> = pending.into_iter().map(|(_, pending)| pending).collect();
         let names = pending.iter().map(|p| p.input.name()).collect();

@@ -179,6 +179,8 @@ pub struct TraceNode {
     pub zone: Option<Box<str>>,
     /// Failure domain that becomes label `rack`.
     pub rack: Option<Box<str>>,
+    /// It takes no pods (yet).
+    pub cordoned: bool,
 }
 
 /// What happens to a machine.

@@ -30,6 +30,8 @@ pub struct TraceOptions {
     pub figures: bool,
     /// The machine generation (`machineId`) of azure-packing-2020 that nodes are; default: the one most VM types can run on.
     pub azure_machine: Option<u64>,
+    /// Only tables that have machines are read.
+    pub machines_only: bool,
     /// Google 2019: pods are the tasks, also those inside alloc sets, and not the alloc sets themselves.
     pub inner_tasks: bool,
 }
@@ -133,6 +135,10 @@ pub trait Table: Send {
     fn lists_machines(&self) -> bool {
         false
     }
+    /// The table may hold machines; a table of which it is known that it holds none need not be read for them.
+    fn has_machines(&self) -> bool {
+        true
+    }
     /// Ids are unique in one file only (openb renumbers its pods in every list).
     fn ids_per_file(&self) -> bool {
         false
@@ -185,6 +191,13 @@ impl Recognized {
         match self {
             Recognized::Rows { table, .. } => table.name(),
             Recognized::Records { name, .. } => name,
+        }
+    }
+    /// See [`Table::has_machines`].
+    pub fn has_machines(&self) -> bool {
+        match self {
+            Recognized::Rows { table, .. } => table.has_machines(),
+            Recognized::Records { .. } => true,
         }
     }
     /// See [`Table::rank`].

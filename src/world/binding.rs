@@ -288,6 +288,7 @@ impl<O: Observer> World<'_, O> {
             let uid = row.uid;
             self.cluster.set_pod_preempted(pod);
             self.tell_preempted(pod, node, by);
+            self.trace_pod_preempted(uid);
             let _ = self.write(Write::DeletePod { pod, uid, grace: Grace::Default });
         }
     }

@@ -3,6 +3,7 @@
 use super::plan::{Action, ClaimPlan, DiskRef, GeneratorPlan, Kind, Plan, WipedVolume};
 use super::{arrivals, failures, lower_trace};
 use crate::control::provisioner::local::Wipe;
+use crate::engine::rng::Streams;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{NodeId, NodeSelectorId};
@@ -64,17 +65,20 @@ pub fn plan(
     for group in &scenario.cluster.nodes {
         add_nodes(&mut cluster, group, &mut wiped, &mut uncarved);
     }
-    if let Some(trace) = &scenario.workload.trace {
-        lower_trace::add_nodes(&mut cluster, trace, &mut wiped, &mut uncarved)?;
-    }
+    let trace = scenario.workload.trace.as_ref();
+    let machines = trace.map(|t| lower_trace::add_nodes(&mut cluster, t, &mut wiped, &mut uncarved));
+    let machines = machines.transpose()?;
     let timing = scenario.control_plane;
     workload_manifests(&mut cluster)?;
     if let Some(mode) = mode {
         override_binding_mode(&mut cluster, mode);
     }
     let tolerated = timing.node.toleration;
-    let trace = scenario.workload.trace.as_ref();
-    let trace = trace.map(|trace| lower_trace::arrivals(&mut cluster, trace, tolerated)).transpose()?;
+    let streams = Streams::new(scenario.seed, replication);
+    let trace = trace
+        .zip(machines)
+        .map(|(trace, machines)| lower_trace::arrivals(&mut cluster, trace, machines, tolerated, &streams));
+    let trace = trace.transpose()?;
     let generators = scenario.workload.generate.iter();
     let generators = generators.map(|g| generator(&mut cluster, g, tolerated)).collect();
     let timeline = scenario.timeline.iter();

@@ -22,6 +22,7 @@ mod recovery;
 mod settle;
 mod timeline;
 pub mod trace;
+pub mod trace_machines;
 mod watch;
 
 #[cfg(test)]
@@ -49,6 +50,7 @@ use crate::observe::{Observation, Observer};
 use crate::scheduler::cycle::Scheduler;
 use crate::scheduler::profile::ConfigError;
 use crate::scheduler::queue::{QueueTimers, SchedulingQueue};
+use crate::trace::TraceError;
 use arrivals::Sources;
 use binding::{Bindings, Verdict};
 use children::Children;
@@ -74,7 +76,7 @@ pub enum SimError {
     Endless,
     /// A trace cannot be read.
     #[error("{0}")]
-    Trace(String),
+    Trace(Box<TraceError>),
 }
 
 impl From<ConfigError> for SimError {
@@ -121,6 +123,10 @@ enum Event {
     StatefulSetLeaves(StatefulSetId),
     /// A ReplicaSet's life is over.
     ReplicaSetLeaves(ReplicaSetId),
+    /// A pod of a trace comes again, for it lost its node before its time.
+    Resubmitted(u32),
+    /// The time of one replica of a trace's set is over.
+    ReplicaLeaves(StatefulSetId),
     /// Backoffs end, or old pods leave the unschedulable pool.
     QueueTick,
     /// The PV controller's resync.
@@ -326,6 +332,8 @@ pub struct RunEnd {
     pub events: u64,
     /// What was exempt from the invariants, the most of each kind in any state; `None`: nothing was checked.
     pub exempt: Option<Exemptions>,
+    /// What became of the trace, if there is one.
+    pub trace: Option<trace::TraceOutcome>,
     pods: Vec<PodState>,
 }
 
@@ -361,6 +369,7 @@ pub fn run<O: Observer>(plan: &Plan, observer: O) -> Result<RunEnd, SimError> {
         counted: world.counted,
         events: world.events,
         exempt: world.checks.as_ref().map(check::Checks::exempt),
+        trace: world.trace.outcome(),
         pods: world.pods,
     })
 }
@@ -530,7 +539,9 @@ impl<'p, O: Observer> World<'p, O> {
     }
     /// The earliest work that is not in the agenda.
     fn due_at(&self) -> Option<(SimTime, Rank)> {
-        let timeline = self.plan.timeline.get(self.next_timeline).map(|(at, _)| (*at, RANK_TIMELINE));
+        let timeline = self.plan.timeline.get(self.next_timeline).map(|(at, _)| *at);
+        let timeline = [timeline, self.trace.next_machine_at(self.plan)].into_iter().flatten().min();
+        let timeline = timeline.map(|at| (at, RANK_TIMELINE));
         let arrivals = [self.sources.next_at(), self.trace.next_at()].into_iter().flatten().min();
         let arrivals = arrivals.map(|at| (at, RANK_ARRIVALS));
         let watch = self.watch.front().map(|(at, _)| (*at, RANK_CONTROLLERS));
@@ -624,6 +635,8 @@ impl<O: Observer> World<'_, O> {
             Event::PodLeaves(pod, epoch) => self.pod_leaves(pod, epoch),
             Event::StatefulSetLeaves(set) => self.delete_stateful_set(set),
             Event::ReplicaSetLeaves(set) => self.delete_replica_set(set),
+            Event::Resubmitted(slot) => self.trace_pod_again(slot),
+            Event::ReplicaLeaves(set) => self.replica_leaves(set),
             Event::QueueTick => {
                 self.queue_tick = None;
                 self.queue.tick(self.now);

@@ -14,6 +14,12 @@ impl<O: Observer> World<'_, O> {
     /// Does the next entry of the timeline.
     pub(super) fn timeline_step(&mut self) -> Result<(), SimError> {
         let plan = self.plan;
+        // What the trace's machines do comes before what is done by hand at the same time.
+        let by_hand = plan.timeline.get(self.next_timeline).map(|(at, _)| *at);
+        if self.trace.next_machine_at(plan).is_some_and(|at| by_hand.is_none_or(|by_hand| at <= by_hand)) {
+            self.machine_step();
+            return Ok(());
+        }
         let Some((_, action)) = plan.timeline.get(self.next_timeline) else { return Ok(()) };
         self.next_timeline += 1;
         self.events += 1;

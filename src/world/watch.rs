@@ -152,7 +152,8 @@ impl<O: Observer> World<'_, O> {
                     self.note_ordinals(set, ordinal.saturating_add(1));
                 }
             }
-            Change::PodRemoved { pod, uid, name, owner, spec, .. } => {
+            Change::PodRemoved { pod, uid, name, owner, spec, node } => {
+                self.trace_pod_removed(uid, node);
                 // Its row is empty from now on, so the queue must not hold it until the watch tells.
                 self.queue.remove_pod(pod, uid);
                 self.children.remove(owner, pod);

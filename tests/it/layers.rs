@@ -31,6 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "scenario",
             "scheduler",
             "sweep",
+            "trace",
             "world",
         ],
     ),

@@ -9,4 +9,6 @@ mod golden;
 mod layers;
 mod plan;
 mod recordings;
+mod snapshot;
 mod trace;
+mod trace_runs;

@@ -144,6 +144,24 @@ impl LvmProvisioner {
         }
         driver
     }
+    /// A node came during the run: the driver starts on it if it has volume groups.
+    pub fn node_added(&mut self, cluster: &mut Cluster, node: Sym, now: SimTime) {
+        let groups = cluster.volume_groups_on(node).to_vec();
+        let classes: BTreeSet<Sym> =
+            groups.iter().flat_map(|id| cluster.volume_groups()[*id].classes.clone()).collect();
+        for class in classes {
+            let first = self.classes.insert(class);
+            register(cluster, node, class);
+            publish(cluster, node, class);
+            let claims: Vec<ClaimId> = if first { cluster.claims().ids().collect() } else { Vec::new() };
+            for claim in claims {
+                self.look_at_claim(cluster, claim, now);
+            }
+        }
+        if !groups.is_empty() {
+            self.wake(now);
+        }
+    }
     /// No volume groups: nothing will ever happen.
     pub fn is_idle(&self) -> bool {
         self.classes.is_empty()

@@ -240,6 +240,10 @@ impl Cluster {
         self.csi_nodes.get(&node)
     }
     /// A CSIDriver.
+    pub fn csi_drivers(&self) -> impl Iterator<Item = &CsiDriver> {
+        self.csi_drivers.values()
+    }
+    /// A CSIDriver.
     pub fn csi_driver(&self, name: Sym) -> Option<&CsiDriver> {
         self.csi_drivers.get(&name)
     }

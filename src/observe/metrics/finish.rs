@@ -77,6 +77,7 @@ impl Metrics {
             events_jsonl: None,
             exempt: None,
             work: crate::results::tables::Work::default(),
+            notes: Vec::new(),
             pending_p99_seconds,
             sets_stuck_ever: self.replicas.counts().sets_stuck_ever,
             summary,

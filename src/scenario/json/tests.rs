@@ -68,3 +68,28 @@ fn many_keys_are_still_unique() {
     assert!(read(&text("new")).is_ok());
     assert!(read(&text("k17")).is_err());
 }
+
+#[test]
+fn a_dropped_key_is_read_over_and_checked() {
+    let read = |text: &str| {
+        let mut sources = Sources::new();
+        let source = sources.add("t.json", text);
+        Reader::new(&sources, source, &Limits::SCENARIO).dropping("big").value(0)
+    };
+    let value =
+        read(r#"{"a": {"big": {"x": [1, "two\n", {}], "y": null}, "b": 1}, "big": "s"}"#).expect("JSON");
+    let inner = value.get("a").expect("a");
+    assert!(inner.get("big").is_some_and(Value::is_null) && value.get("big").is_some_and(Value::is_null));
+    assert_eq!(inner.get("b").and_then(Value::as_text), Some("1"));
+    for torn in [
+        r#"{"big": {"x": [1,]}}"#,
+        r#"{"big": {"x" 1}}"#,
+        r#"{"big": "a"#,
+        r#"{"big": {1: 2}}"#,
+        r#"{"big": [1"#,
+    ] {
+        assert_eq!(read(torn).expect_err(torn).code, Code::Syntax, "{torn}");
+    }
+    let deep = format!("{{\"big\": {}1{}}}", "[".repeat(200), "]".repeat(200));
+    assert!(read(&deep).is_err());
+}

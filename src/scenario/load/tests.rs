@@ -3,7 +3,6 @@ use std::fs;
 use super::*;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::quantity::Quantity;
-use crate::scenario::not_implemented;
 use crate::scenario::types::*;
 
 /// The documented example, with every part of the format.
@@ -342,17 +341,6 @@ fn all_errors_are_reported_at_once() {
         .replace("name: small", "name: a/b");
     let shown = errors(&text, &[]);
     assert_eq!(shown.matches("error[").count(), 3, "{shown}");
-}
-
-#[test]
-fn unready_parts_are_named_by_path() {
-    let dir = folder();
-    let loaded = ok(load_in(dir.path(), EXAMPLE, &[]));
-    let messages: Vec<String> = not_implemented(&loaded.scenario).into_iter().map(|d| d.message).collect();
-    for message in &messages {
-        assert!(message.starts_with("not implemented yet: "), "{message}");
-    }
-    assert!(not_implemented(&ok(load(SMALL, &[])).scenario).is_empty());
 }
 
 #[test]

@@ -42,9 +42,30 @@ pub fn variants(ctx: &mut Ctx, map: &mut Map<'_>) -> Vec<Variant> {
         };
         all.push(default("immediate", BindingMode::Immediate));
         all.push(default("wait-for-first-consumer", BindingMode::WaitForFirstConsumer));
+        if let Some(variant) = own_scheduler(map) {
+            let note = "the trace's placement is compared with that of the simulated scheduler";
+            ctx.default(map, "variants", "own-scheduler", note);
+            all.push(variant);
+        }
     }
     check_unique(ctx, "variants", all.iter().map(|v| &v.name));
     all
+}
+
+/// With `placement: trace` the simulated scheduler's placement joins the variants by default.
+fn own_scheduler(map: &mut Map<'_>) -> Option<Variant> {
+    let trace = map.get("workload")?.get("trace")?;
+    trace.get("placement").filter(|p| p.as_text() == Some("trace"))?;
+    let span = trace.span;
+    Some(Variant {
+        name: Spanned { value: "own-scheduler".to_owned(), span },
+        binding_mode: Some(BindingMode::WaitForFirstConsumer),
+        set: vec![Override {
+            path: "workload.trace.placement".to_owned(),
+            value: Value::plain(span, "scheduler"),
+            path_span: span,
+        }],
+    })
 }
 
 fn variant(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Variant> {

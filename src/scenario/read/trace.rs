@@ -59,6 +59,9 @@ pub fn trace(
     let value = map.read(ctx, "placement", choice(&placements)).unwrap_or(TracePlacement::Scheduler);
     let placement = Spanned { value, span: map.key_span("placement").unwrap_or(map.span) };
     let skip_bad_rows = map.read(ctx, "skipBadRows", |c, v, p| integer(c, v, p, 0..=u64::MAX)).unwrap_or(0);
+    let sort_memory = map.read(ctx, "sortMemory", quantity);
+    let azure_machine = map.read(ctx, "azureMachine", |c, v, p| integer(c, v, p, 0..=u64::MAX));
+    let inner_tasks = map.read(ctx, "innerTasks", boolean).unwrap_or(false);
     if until.is_some() && mode.is_some_and(|m| m != TraceMode::Fill) {
         let message = format!("`{path}`: `until` belongs to mode fill");
         ctx.error(Diagnostic::error(Code::Conflict, message).at(map.key_span("until").unwrap_or(map.span)));
@@ -81,6 +84,9 @@ pub fn trace(
         group,
         placement,
         skip_bad_rows,
+        sort_memory,
+        azure_machine,
+        inner_tasks,
     })
 }
 

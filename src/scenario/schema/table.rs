@@ -427,6 +427,9 @@ const TRACE: &[Key] = &[
     key("group", Choice(&["pods", "sets"]), "pods", "make sets of the trace's jobs"),
     key("placement", Choice(&["scheduler", "trace"]), "scheduler", "who decides where pods go"),
     key("skipBadRows", Int(0, u64::MAX), "0", "bad rows that are skipped and counted"),
+    key("sortMemory", Quantity, "256Mi", "memory for sorting a trace that is not in time order"),
+    key("azureMachine", Int(0, u64::MAX), "", "azure-packing-2020: the machine generation that nodes are"),
+    key("innerTasks", Bool, "false", "google-2019: tasks inside alloc sets are pods, not the sets"),
 ];
 
 const TRACE_NODES: &[Key] = &[

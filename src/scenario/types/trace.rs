@@ -60,6 +60,12 @@ pub struct TraceSpec {
     pub placement: Spanned<TracePlacement>,
     /// Rows that may be bad: skipped and counted.
     pub skip_bad_rows: u64,
+    /// Memory for sorting a trace that is not in time order, bytes.
+    pub sort_memory: Option<Quantity>,
+    /// azure-packing-2020: the machine generation that nodes are.
+    pub azure_machine: Option<u64>,
+    /// google-2019: the tasks inside alloc sets are pods, not the sets.
+    pub inner_tasks: bool,
 }
 
 /// `workload.trace.nodes`.
