@@ -163,7 +163,8 @@ impl Request {
     /// Every variant with its plan; all that is wrong is found before anything runs.
     fn prepare(&self) -> Result<Vec<Job>, Diagnostics> {
         let mut read = ReadManifests::default();
-        let mut job = |variant| Ok(Job { name: variant_name(variant), prepared: self.plan(variant, &mut read)? });
+        let mut job =
+            |variant| Ok(Job { name: variant_name(variant), prepared: self.plan(variant, &mut read)? });
         self.variants.iter().map(&mut job).collect()
     }
 
@@ -191,7 +192,10 @@ impl Request {
             let hint = format!("choose one with --variant: {}", names.join(", "));
             return Err(Diagnostic::error(Code::Conflict, "there are several variants").help(hint).into());
         };
-        let jobs = [Job { name: variant_name(variant), prepared: self.plan(variant, &mut ReadManifests::default())? }];
+        let jobs = [Job {
+            name: variant_name(variant),
+            prepared: self.plan(variant, &mut ReadManifests::default())?,
+        }];
         warn(&jobs);
         let [job] = jobs;
         Ok((job.name, job.prepared))

@@ -1,5 +1,6 @@
 //! What a run has read, so that it can be run again when the files are gone: `stowplan explain` answers from it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,17 +53,26 @@ pub struct Read {
     pub streamed: bool,
 }
 
+/// As [`Recorded`], of texts that are in memory already: a snapshot is not copied.
+#[derive(Debug, Default)]
+pub struct Gathered<'a> {
+    /// See [`Recorded::texts`].
+    pub texts: BTreeMap<String, Cow<'a, str>>,
+    /// See [`Recorded::reads`].
+    pub reads: BTreeMap<String, Vec<PathBuf>>,
+}
+
 /// Everything that was read: `reads` of all variants and the texts that `sources` holds. Texts of files that are not among them
 /// are the caller's business.
-pub fn gather<'a>(reads: impl IntoIterator<Item = &'a Read>, sources: &[&Sources]) -> Recorded {
-    let mut recorded = Recorded::default();
+pub fn gather<'a>(reads: impl IntoIterator<Item = &'a Read>, sources: &[&'a Sources]) -> Gathered<'a> {
+    let mut recorded = Gathered::default();
     for read in reads {
         recorded.reads.insert(read.written.clone(), read.files.clone());
     }
     for text in sources.iter().flat_map(|s| s.texts()) {
         let made_up = COMMAND_LINE_SOURCES.contains(&text.name.as_str());
         if !made_up && !recorded.texts.contains_key(&text.name) {
-            recorded.texts.insert(text.name.clone(), Arc::from(text.text.as_str()));
+            recorded.texts.insert(text.name.clone(), Cow::Borrowed(text.text.as_str()));
         }
     }
     recorded

@@ -20,6 +20,8 @@ pub const INPUTS_FOLDER: &str = "inputs";
 const INDEX_FILE: &str = "inputs/index.json";
 /// Texts above this are compressed.
 const COMPRESSED_FROM: usize = 64 << 10;
+/// Texts above this are compressed for speed, not for size.
+const PACKED_FAST_FROM: usize = 16 << 20;
 /// Bytes of all texts together, unpacked, that are read back.
 const MOST_BYTES: u64 = 4 << 30;
 
@@ -77,14 +79,14 @@ pub fn files<'p>(
     let mut seen: BTreeSet<PathBuf> = BTreeSet::new();
     for read in reads() {
         for file in read.files.iter().filter(|f| f.as_path() != Path::new("-")) {
-            if !seen.insert(file.clone()) || recorded.text(file).is_some() {
+            if !seen.insert(file.clone()) || recorded.texts.contains_key(&shown(file)) {
                 continue;
             }
             if read.streamed {
                 index.traces.push(trace(file)?);
             } else {
                 // Read, but not kept in memory: lists of numbers, descriptions beside manifests.
-                recorded.texts.insert(shown(file), Arc::from(std::fs::read_to_string(file)?.as_str()));
+                recorded.texts.insert(shown(file), std::fs::read_to_string(file)?.into());
             }
         }
     }
@@ -94,8 +96,11 @@ pub fn files<'p>(
             Path::new(name).file_name().map_or_else(|| name.clone(), |n| n.to_string_lossy().into_owned());
         let mut stored = format!("{INPUTS_FOLDER}/{number}-{}", safe_name(&short));
         let content = if text.len() > COMPRESSED_FROM {
+            // Large texts are packed fast: a snapshot may be a gigabyte.
+            let level =
+                if text.len() > PACKED_FAST_FROM { Compression::fast() } else { Compression::default() };
             stored.push_str(".gz");
-            let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+            let mut packed = GzEncoder::new(Vec::new(), level);
             packed.write_all(text.as_bytes())?;
             packed.finish()?
         } else {

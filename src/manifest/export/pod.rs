@@ -168,13 +168,19 @@ fn volumes(cluster: &Cluster, spec: &PodSpec, pod: Option<Name>, templates: &[Sy
                     None => continue,
                 }
             }
-            PodVolume::Ephemeral { suffix } => match pod {
-                Some(pod) => {
-                    let suffix = cluster.names.text(*suffix);
-                    claim(format!("{}-{suffix}", cluster.names.show(pod)), false)
+            PodVolume::Ephemeral { suffix, claim: template } => {
+                let suffix = cluster.names.text(*suffix);
+                match (pod, template) {
+                    // The claim is there, and without uids it is known by its name only.
+                    (Some(pod), _) => claim(format!("{}-{suffix}", cluster.names.show(pod)), false),
+                    (None, Some(template)) => {
+                        let spec = super::storage::claim_spec(cluster, cluster.claim_spec(*template), None);
+                        name = suffix.to_owned();
+                        ("ephemeral", json!({ "volumeClaimTemplate": { "spec": spec } }))
+                    }
+                    (None, None) => continue,
                 }
-                None => continue,
-            },
+            }
             PodVolume::Exclusive { disk, monitors, read_only } => {
                 let monitors = texts(cluster, monitors);
                 exclusive(cluster.names.text(*disk), monitors, *read_only)
