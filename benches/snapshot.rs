@@ -3,6 +3,8 @@
 //!
 //! `cargo bench --bench snapshot` measures; `STOWPLAN_SNAPSHOT_FILE=big.json` keeps the file for `stowplan run -f big.json --stats`.
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark looks at the clock")]
+
 #[path = "../tests/support/snapshot.rs"]
 mod snapshot;
 

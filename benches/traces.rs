@@ -4,6 +4,8 @@
 //! `STOWPLAN_BENCH_BYTES` is the size of the generated Google 2011 task events (1 GB unless set), `STOWPLAN_BENCH_ROUNDS` how often
 //! each is done (3 times; the fastest counts, in CPU time where the system tells it, so that a busy machine matters little).
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark looks at the clock")]
+
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Instant;
