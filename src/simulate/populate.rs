@@ -8,8 +8,8 @@ use crate::manifest::{local_storage, volume_groups};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, NodeId, PodId, VolumeId};
 use crate::model::names::{Name, Sym};
-use k8s_openapi::api::core::v1::{Node, Taint};
 use crate::model::workload::ReplicaSetKind;
+use k8s_openapi::api::core::v1::{Node, Taint};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use std::collections::BTreeMap;
 
