@@ -365,7 +365,8 @@ pub fn add_disks(
                     source: VolumeSource::Local,
                     claim_ref: None,
                     bound_by_controller: false,
-                    phase: VolumePhase::Pending,
+                    // The cluster stands before the run begins: its disks were discovered and their volumes announced long ago.
+                    phase: VolumePhase::Available,
                     deletion: None,
                     protected: true,
                     provisioned_by: None,

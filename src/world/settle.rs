@@ -133,6 +133,10 @@ impl<O: Observer> World<'_, O> {
         }
     }
     fn tell_pv_events(&mut self, events: &mut Vec<PvEvent>) {
+        // They are sent in the background, but with the controller's own client: they use up its tokens.
+        for _ in events.iter() {
+            self.pv_clients.limiter.take(self.now);
+        }
         if self.observer.wants_events() {
             for event in events.iter() {
                 let message = event.message(&self.cluster);
@@ -240,6 +244,10 @@ impl<O: Observer> World<'_, O> {
                 } else if refused {
                     self.retry(actor, key, None);
                 } else {
+                    if matches!(write, Write::CreateSetClaim { .. } | Write::CreateSetPod { .. }) {
+                        // Its event is sent in the background with the same client.
+                        self.actors[actor as usize].limiter.take(self.now);
+                    }
                     self.tell_set_write(&write);
                 }
                 if refused {
