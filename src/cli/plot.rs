@@ -34,7 +34,7 @@ pub struct Args {
     /// Say which kinds there are, and draw nothing.
     #[arg(long)]
     list: bool,
-    /// PNG instead of SVG.
+    /// PNG instead of SVG; a FILE that ends in .png means it too.
     #[arg(long)]
     png: bool,
     /// Pixels of a PNG per pixel of the SVG.
@@ -46,6 +46,13 @@ pub struct Args {
     /// File for a single picture, or `-` for standard output; default: into the results folder.
     #[arg(short = 'o', long = "output", value_name = "FILE")]
     output: Option<PathBuf>,
+}
+
+impl Args {
+    fn wants_png(&self) -> bool {
+        let ends_in_png = |file: &PathBuf| file.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"));
+        self.png || self.output.as_ref().is_some_and(ends_in_png)
+    }
 }
 
 /// A picture or page: its kind, its place in the folder, its content.
@@ -80,7 +87,7 @@ pub fn run(args: &Args) -> Answer {
     }
     let wanted = |kind: &str| args.kinds.is_empty() || args.kinds.iter().any(|k| k == kind);
     let mut drawn = source.draw(args, &wanted)?;
-    if args.png {
+    if args.wants_png() {
         drawn.retain(|d| d.file != REPORT_FILE);
         for picture in &mut drawn {
             rasterize(picture, args.scale)?;
@@ -120,7 +127,7 @@ impl Source {
                     let file = format!("{PLOTS_FOLDER}/{}.svg", kind.name());
                     drawn.push(Drawn { kind: kind.name().to_owned(), file, content });
                 }
-                if wanted(REPORT) && !args.png {
+                if wanted(REPORT) && !args.wants_png() {
                     let origin = Origin { command: provenance(&args.results).command, warnings: Vec::new() };
                     drawn.push(page(html::page(run, &origin).map_err(cannot_draw)?));
                 }
@@ -137,7 +144,7 @@ impl Source {
                 }
                 let metrics: &[&str] = if chosen.is_empty() { &DEFAULT_METRICS } else { &chosen };
                 drawn = draw_sweep(&args.results, table, metrics)?;
-                drawn.retain(|d| wanted(&d.kind) && !(args.png && d.kind == REPORT));
+                drawn.retain(|d| wanted(&d.kind) && !(args.wants_png() && d.kind == REPORT));
             }
         }
         Ok(drawn)

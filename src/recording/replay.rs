@@ -116,7 +116,13 @@ impl Replay {
     pub fn failures(&self) -> BTreeMap<(String, String), u64> {
         let mut all = BTreeMap::new();
         for event in self.events.iter().filter(|e| text(e, "reason") == "FailedScheduling") {
-            *all.entry((text(event, "pod").to_owned(), text(event, "message").to_owned())).or_insert(0) += 1;
+            // An event is written when its message is new, and once more with its count when it was repeated.
+            let count = match text(event, "what") {
+                "EventRepeated" => event["count"].as_u64().map_or(0, |n| n.saturating_sub(1)),
+                _ => 1,
+            };
+            *all.entry((text(event, "pod").to_owned(), text(event, "message").to_owned())).or_insert(0) +=
+                count;
         }
         all
     }
