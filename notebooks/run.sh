@@ -4,12 +4,13 @@
 # With --save the outputs are written back into the notebooks. STOWPLAN names the program, VENV a virtual environment that has
 # requirements.txt already.
 set -euo pipefail
-cd "$(dirname "$0")"
 save=; [ "${1:-}" = --save ] && { save=1; shift; }
+# What the caller names is relative to the caller's directory, so resolve it before leaving that.
 scratch=$(realpath "${1:-$(mktemp -d)}")
-stowplan=$(realpath "${STOWPLAN:-${CARGO_TARGET_DIR:-../target}/release/stowplan}")
+top=$(realpath "$(dirname "$0")/..")
+stowplan=$(realpath "${STOWPLAN:-${CARGO_TARGET_DIR:-$top/target}/release/stowplan}")
 
-cd ..
+cd "$top"
 run() { "$stowplan" "$@" > /dev/null; }
 run run scenarios/mysql-local-pv.yaml --no-plots -o results/mysql-local-pv
 run sweep scenarios/carve-one-ssd.yaml --quiet --no-plots --resume -o results/carve-one-ssd-sweep
