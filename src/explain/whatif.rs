@@ -6,8 +6,8 @@ use crate::engine::rng::TieBreak;
 use crate::engine::time::SimTime;
 use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, NodeId, PodId, Uid};
-use crate::model::labels::{NodeOperator, NodeRequirement, NodeSelector, NodeSelectorTerm};
-use crate::model::names::{Sym, sym};
+use crate::model::labels::NodeSelector;
+use crate::model::names::sym;
 use crate::model::quantity::Quantity;
 use crate::model::volume::*;
 use crate::observe::causes;
@@ -16,9 +16,7 @@ use crate::report::human;
 use crate::scheduler::cycle_state::CycleState;
 use crate::scheduler::framework::{Code, FitError, PluginNames, Reason, Rejection, View};
 use crate::scheduler::message;
-use crate::scheduler::plugins::{
-    node_resources_fit, node_volume_limits, volume_binding, volume_restrictions, volume_zone,
-};
+use crate::scheduler::plugins::node_resources_fit;
 use crate::scheduler::profile::{PreFiltered, Profile};
 use serde::Serialize;
 
@@ -26,10 +24,6 @@ use serde::Serialize;
 const MOST_NAMED: usize = 5;
 /// Name of hypothetical volumes.
 const HYPOTHETICAL: &str = "stowplan.hypothetical";
-
-/// Filters about storage.
-const VOLUME_FILTERS: [&str; 4] =
-    [volume_restrictions::NAME, node_volume_limits::NAME, volume_binding::NAME, volume_zone::NAME];
 
 /// A question and its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -359,7 +353,7 @@ impl Asker<'_> {
         let spec = cluster.claim_spec_of(claim).clone();
         let row = cluster.claim(claim).clone();
         let host = node.and_then(|node| cluster.node_labels(node).get(sym::HOSTNAME));
-        let node_affinity = host.map(|host| cluster.intern_node_selector(one_host(host)));
+        let node_affinity = host.map(|host| cluster.intern_node_selector(NodeSelector::of_host(host)));
         let labels = cluster.intern_labels(crate::model::labels::LabelSet::default());
         let uid: Uid = cluster.new_uid();
         let volume = Volume {
@@ -439,11 +433,6 @@ impl Asker<'_> {
         }
         if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) }
     }
-
-    /// Nodes where only storage is in the way.
-    pub fn only_storage(&self, cluster: &Cluster) -> Vec<String> {
-        names_of(cluster, &self.ask(cluster, &VOLUME_FILTERS).feasible)
-    }
 }
 
 /// A node's allocatable grows.
@@ -454,14 +443,6 @@ fn grow(cluster: &mut Cluster, node: NodeId, cpu_milli: i64, memory_bytes: i64) 
     amounts.memory_bytes = amounts.memory_bytes.saturating_add(memory_bytes);
     let pods = row.allocatable_pods;
     cluster.set_node_allocatable(node, amounts, pods);
-}
-
-/// The affinity of a local volume on a host, by the label that static provisioners use.
-fn one_host(host: Sym) -> NodeSelector {
-    let requirement =
-        NodeRequirement { key: sym::HOSTNAME, operator: NodeOperator::In, values: Box::new([host]) };
-    let term = NodeSelectorTerm { expressions: Box::new([requirement]), fields: Box::default() };
-    NodeSelector { terms: Box::new([term]) }
 }
 
 /// A question that does not arise.

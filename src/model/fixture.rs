@@ -189,13 +189,7 @@ impl Fixture {
                 volume.labels = self.cluster.intern_labels(labels);
             }
             ("host", host) => {
-                let requirement = NodeRequirement {
-                    key: sym::HOSTNAME,
-                    operator: NodeOperator::In,
-                    values: Box::new([self.sym(host)]),
-                };
-                let term = NodeSelectorTerm { expressions: Box::new([requirement]), fields: Box::default() };
-                let selector = NodeSelector { terms: Box::new([term]) };
+                let selector = NodeSelector::of_host(self.sym(host));
                 volume.node_affinity = Some(self.cluster.intern_node_selector(selector));
             }
             ("ref", claim) => {

@@ -205,6 +205,13 @@ impl NodeSelectorTerm {
 }
 
 impl NodeSelector {
+    /// `kubernetes.io/hostname In [host]`: what ties a local volume to its node.
+    pub fn of_host(host: Sym) -> NodeSelector {
+        let requirement =
+            NodeRequirement { key: sym::HOSTNAME, operator: NodeOperator::In, values: Box::new([host]) };
+        let term = NodeSelectorTerm { expressions: Box::new([requirement]), fields: Box::default() };
+        NodeSelector { terms: Box::new([term]) }
+    }
     /// Does any term match a node of which only the labels are known?
     pub fn matches_labels(&self, labels: &LabelSet, names: &Names) -> bool {
         self.terms.iter().any(|term| term.matches_labels(labels, names))

@@ -62,6 +62,17 @@ pub enum ReclaimPolicy {
     Recycle,
 }
 
+impl ReclaimPolicy {
+    /// As Kubernetes writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ReclaimPolicy::Retain => "Retain",
+            ReclaimPolicy::Delete => "Delete",
+            ReclaimPolicy::Recycle => "Recycle",
+        }
+    }
+}
+
 /// `status.phase` of a PersistentVolume.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum VolumePhase {

@@ -10,7 +10,6 @@ use super::replicas::Replicas;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, Id, NodeId, PodId, StatefulSetId, VolumeGroupId, VolumeId};
-use crate::model::labels::NodeOperator;
 use crate::model::names::{Sym, sym};
 use crate::model::quantity::Quantity;
 use crate::model::volume::{AccessModes, ReclaimPolicy, Volume, VolumeMode, VolumePhase};
@@ -357,11 +356,7 @@ impl Storage {
 
     /// The existing node that the volume's affinity names, if it names one by its hostname.
     pub fn node_of(&self, cluster: &Cluster, volume: &Volume) -> Option<NodeId> {
-        let [term] = &*cluster.node_selector(volume.node_affinity?).terms else { return None };
-        let host = term.expressions.iter().find_map(|r| match (r.key, r.operator, &*r.values) {
-            (sym::HOSTNAME, NodeOperator::In, [host]) => Some(*host),
-            _ => None,
-        })?;
+        let host = cluster.pinned_host(volume.node_affinity)?;
         self.hosts.get(&host).copied()
     }
 

@@ -224,9 +224,20 @@ impl<O: Observer> World<'_, O> {
     }
 }
 
-fn selector(key: Sym, value: Sym) -> LabelSelector {
+/// Pods with this label.
+pub(super) fn selector(key: Sym, value: Sym) -> LabelSelector {
     let requirement = LabelRequirement { key, operator: LabelOperator::In, values: Box::new([value]) };
     LabelSelector::Requirements(Box::new([requirement]))
+}
+
+/// On a host with pods of the namespace that the selector names.
+pub(super) fn same_host(selector: LabelSelector, namespace: Sym) -> PodAffinityTerm {
+    PodAffinityTerm {
+        selector,
+        namespaces: vec![namespace],
+        namespace_selector: LabelSelector::Nothing,
+        topology_key: sym::HOSTNAME,
+    }
 }
 
 fn affinity(
@@ -235,12 +246,7 @@ fn affinity(
     namespace: Sym,
     base: Option<Box<Affinity>>,
 ) -> Option<Box<Affinity>> {
-    let term = PodAffinityTerm {
-        selector: selector.clone(),
-        namespaces: vec![namespace],
-        namespace_selector: LabelSelector::Nothing,
-        topology_key: sym::HOSTNAME,
-    };
+    let term = same_host(selector.clone(), namespace);
     match rule {
         AntiAffinity::None => base,
         AntiAffinity::Required => {

@@ -7,7 +7,7 @@ use crate::engine::rng::Streams;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{NodeId, NodeSelectorId};
-use crate::model::labels::{LabelSet, NodeOperator, NodeRequirement, NodeSelector, NodeSelectorTerm};
+use crate::model::labels::{LabelSet, NodeSelector};
 use crate::model::names::{Name, Sym, sym};
 use crate::model::node::{Node, NodeInfo};
 use crate::model::quantity::Quantity;
@@ -415,10 +415,7 @@ fn add_group(
 /// Node affinity of a local volume: the host of this name.
 fn pin_to(cluster: &mut Cluster, host: &str) -> NodeSelectorId {
     let host = cluster.names.intern(host);
-    let requirement =
-        NodeRequirement { key: sym::HOSTNAME, operator: NodeOperator::In, values: Box::new([host]) };
-    let term = NodeSelectorTerm { expressions: Box::new([requirement]), fields: Box::default() };
-    cluster.intern_node_selector(NodeSelector { terms: Box::new([term]) })
+    cluster.intern_node_selector(NodeSelector::of_host(host))
 }
 
 fn resources(cluster: &mut Cluster, amounts: &BTreeMap<String, Quantity>) -> Resources {

@@ -1,18 +1,16 @@
 //! A trace as workload: its pods arrive as bare pods with their claims, or as replicas of sets.
 
+use super::arrivals::{same_host, selector};
 use super::plan::Plan;
 use super::trace_machines::MachineRules;
 use super::*;
 use crate::control::api;
 use crate::model::ids::{LabelSetId, SpecId};
-use crate::model::labels::{
-    LabelOperator, LabelRequirement, LabelSelector, LabelSet, NodeOperator, NodeRequirement, NodeSelector,
-    NodeSelectorTerm,
-};
+use crate::model::labels::{LabelSet, NodeOperator, NodeRequirement, NodeSelector, NodeSelectorTerm};
 use crate::model::names::{Sym, sym};
 use crate::model::quantity::Quantity;
 use crate::model::resources::Resources;
-use crate::model::spec::{Affinity, OwnerKind, PodAffinityTerm, PodSpec, PodVolume, Toleration};
+use crate::model::spec::{Affinity, OwnerKind, PodSpec, PodVolume, Toleration};
 use crate::model::volume::{AccessModes, ClaimOwner, ClaimSpec, VolumeMode};
 use crate::model::workload::{ClaimRetention, ClaimTemplate, PodManagement, StatefulSet};
 use crate::trace::assumptions::TraceAssumption;
@@ -290,7 +288,7 @@ impl<O: Observer> World<'_, O> {
             claims,
             management: PodManagement::Parallel,
             retention: ClaimRetention { delete_when_deleted: true, delete_when_scaled: true },
-            selector: has_label(key, value),
+            selector: selector(key, value),
             exists: true,
             deletion: false,
             group: false,
@@ -404,12 +402,7 @@ impl<O: Observer> World<'_, O> {
             affinity.node_required = Some(NodeSelector { terms: Box::new([term]) });
         }
         if let Some((key, value)) = apart {
-            affinity.anti_required.push(PodAffinityTerm {
-                selector: has_label(key, value),
-                namespaces: vec![sym::DEFAULT],
-                namespace_selector: LabelSelector::Nothing,
-                topology_key: sym::HOSTNAME,
-            });
+            affinity.anti_required.push(same_host(selector(key, value), sym::DEFAULT));
         }
         (affinity.node_required.is_some() || affinity.concerns_pods()).then(|| Box::new(affinity))
     }
@@ -427,11 +420,6 @@ fn group_label(group: &TraceId, pod: &TracePod) -> String {
         Some(role) => dns_label(&format!("{group}-{role}")),
         None => dns_label(&group.to_string()),
     }
-}
-
-fn has_label(key: Sym, value: Sym) -> LabelSelector {
-    let requirement = LabelRequirement { key, operator: LabelOperator::In, values: Box::new([value]) };
-    LabelSelector::Requirements(Box::new([requirement]))
 }
 
 #[cfg(test)]

@@ -310,14 +310,8 @@ impl<O: Observer> World<'_, O> {
                 }
                 self.enqueue(Actor::StatefulSets, id.0);
             }
-            Change::ReplicaSetChanged(id) => {
-                let gone = !self.cluster.replica_sets()[id].exists;
-                self.enqueue(if gone { Actor::OrphanReplicas } else { Actor::ReplicaSets }, id.0);
-            }
-            Change::JobChanged(id) => {
-                let gone = !self.cluster.jobs()[id].exists;
-                self.enqueue(if gone { Actor::OrphanJobPods } else { Actor::Jobs }, id.0);
-            }
+            Change::ReplicaSetChanged(id) => self.enqueue_owner(PodOwner::ReplicaSet(id)),
+            Change::JobChanged(id) => self.enqueue_owner(PodOwner::Job(id)),
         }
     }
     fn orphan_claims(&mut self, set: StatefulSetId) {

@@ -10,14 +10,6 @@ fn text_or_null(cluster: &Cluster, symbol: Option<Sym>) -> Value {
     symbol.map_or(Value::Null, |s| cluster.names.text(s).into())
 }
 
-fn reclaim(policy: ReclaimPolicy) -> &'static str {
-    match policy {
-        ReclaimPolicy::Retain => "Retain",
-        ReclaimPolicy::Delete => "Delete",
-        ReclaimPolicy::Recycle => "Recycle",
-    }
-}
-
 fn modes(modes: AccessModes) -> Value {
     let all = [
         (AccessModes::RWO, "ReadWriteOnce"),
@@ -61,7 +53,7 @@ pub fn classes(cluster: &Cluster, out: &mut Exported) {
             ("kind", "StorageClass".into()),
             ("metadata", object([("annotations", Value::Object(annotations)), ("name", name.into())])),
             ("provisioner", cluster.names.text(class.provisioner).into()),
-            ("reclaimPolicy", reclaim(class.reclaim).into()),
+            ("reclaimPolicy", class.reclaim.name().into()),
             ("volumeBindingMode", mode.into()),
         ]));
     }
@@ -166,7 +158,7 @@ fn volume_object(cluster: &Cluster, volume: &Volume) -> Value {
         ("capacity", json!({ "storage": volume.capacity.ceil().to_string() })),
         ("claimRef", volume.claim_ref.map_or(Value::Null, |r| claim_ref(cluster, volume, r))),
         ("nodeAffinity", affinity.map_or(Value::Null, |required| json!({ "required": required }))),
-        ("persistentVolumeReclaimPolicy", reclaim(volume.reclaim).into()),
+        ("persistentVolumeReclaimPolicy", volume.reclaim.name().into()),
         (source, value),
         (
             "storageClassName",

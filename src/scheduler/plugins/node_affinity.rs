@@ -276,31 +276,22 @@ mod tests {
         }
     }
 
+    fn generation(names: &mut Names, operator: NodeOperator, value: &str) -> NodeSelectorTerm {
+        let (key, value) = (names.intern("gen"), names.intern(value));
+        let requirement = NodeRequirement { key, operator, values: Box::new([value]) };
+        NodeSelectorTerm { expressions: Box::new([requirement]), fields: Box::default() }
+    }
+
     #[test]
     fn malformed_preferences_are_worded() {
         let names = &mut Names::default();
-        let mut term = |operator, value: &str| NodeSelectorTerm {
-            expressions: Box::new([NodeRequirement {
-                key: names.intern("gen"),
-                operator,
-                values: Box::new([names.intern(value)]),
-            }]),
-            fields: Box::default(),
-        };
-        let bad = term(NodeOperator::Gt, "1.5");
-        let good = term(NodeOperator::Lt, "7");
+        let bad = generation(names, NodeOperator::Gt, "1.5");
+        let good = generation(names, NodeOperator::Lt, "7");
         let words = "[1].matchExpressions[0].values[0]: Invalid value: \"1.5\": for 'Gt', 'Lt' operators, the value must be an integer";
         assert_eq!(selector_errors(&[(1, good.clone()), (5, bad.clone())], names), Some(words.into()));
         assert_eq!(selector_errors(&[(1, good.clone()), (0, bad)], names), None, "weight 0 is not looked at");
-        let mut term = |operator, value: &str| NodeSelectorTerm {
-            expressions: Box::new([NodeRequirement {
-                key: names.intern("gen"),
-                operator,
-                values: Box::new([names.intern(value)]),
-            }]),
-            fields: Box::default(),
-        };
-        let (negative, present) = (term(NodeOperator::Gt, "-1"), term(NodeOperator::Exists, "x"));
+        let (negative, present) =
+            (generation(names, NodeOperator::Gt, "-1"), generation(names, NodeOperator::Exists, "x"));
         let words = format!(
             "[[0].matchExpressions[0].values[0][gen]: Invalid value: \"-1\": {LABEL_VALUE_RULE}, \
              [1].matchExpressions[0].values: Invalid value: [\"x\"]: values set must be empty for exists and does not exist]"

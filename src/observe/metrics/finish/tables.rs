@@ -6,7 +6,7 @@ use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, ClaimSpecId, Id, NodeId, PodId, SpecId};
 use crate::model::names::{Name, Sym, sym};
 use crate::model::spec::{OwnerKind, PodVolume};
-use crate::model::volume::{BindingMode, ClaimPhase, ReclaimPolicy, VolumePhase};
+use crate::model::volume::{BindingMode, ClaimPhase, VolumePhase};
 use crate::model::workload::ReplicaSetKind;
 use crate::observe::metrics::Metrics;
 use crate::observe::metrics::rows::{GoneClaim, GonePod};
@@ -300,7 +300,7 @@ pub fn volumes(m: &Metrics, cluster: &Cluster) -> Vec<VolumeRow> {
                 row.node = last.node.map(|n| node_name(cluster, n)).unwrap_or_default();
                 row.class = cluster.names.text(last.class).to_owned();
                 row.capacity_bytes = last.capacity;
-                row.reclaim_policy = reclaim_text(last.reclaim).to_owned();
+                row.reclaim_policy = last.reclaim.name().to_owned();
             }
             if let Some(id) = cluster.volume_by_name(name) {
                 let volume = cluster.volume(id);
@@ -321,14 +321,6 @@ pub fn volumes(m: &Metrics, cluster: &Cluster) -> Vec<VolumeRow> {
             row
         })
         .collect()
-}
-
-fn reclaim_text(policy: ReclaimPolicy) -> &'static str {
-    match policy {
-        ReclaimPolicy::Retain => "Retain",
-        ReclaimPolicy::Delete => "Delete",
-        ReclaimPolicy::Recycle => "Recycle",
-    }
 }
 
 fn node_name(cluster: &Cluster, node: NodeId) -> String {
