@@ -3,7 +3,7 @@
 use super::runner::{self, Job};
 use super::{Answer, Failure};
 use super::{output, signals};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean, escape};
 use crate::report::html::{self, Origin};
 use crate::report::human::one_line;
 use crate::report::table::{self, Next};
@@ -281,6 +281,7 @@ pub fn run(args: Args) -> Answer {
     let finished = runner::run_all(&jobs, request.options)?;
     signals::stop_at_once();
     let simulated = begun.elapsed();
+    warn_of_the_timeline(&finished);
     let mut summary = summary(&request, &jobs, &finished)?;
     let stopped = interrupted(&jobs, &finished, &mut summary);
     let mut outputs: Vec<VariantOutput> = finished.into_iter().flatten().collect();
@@ -363,6 +364,13 @@ fn warn(jobs: &[Job]) {
         let found = Diagnostics::new(list, variant.sources.clone());
         output::note(&found.render(output::colour_on_stderr()));
         seen.extend(new);
+    }
+}
+
+/// Says which entries of the timeline did nothing: somebody meant something by them.
+fn warn_of_the_timeline(finished: &[Option<VariantOutput>]) {
+    for note in finished.iter().flatten().flat_map(|output| &output.notes).filter(|n| n.path == "timeline") {
+        output::note(&format!("warning: timeline: {} {}\n", escape(&note.value), escape(&note.note)));
     }
 }
 

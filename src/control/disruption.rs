@@ -78,9 +78,9 @@ impl Disruptions {
             [] => Eviction::Allowed,
             [index] => {
                 let allowed = cluster.budgets()[index].disruptions_allowed;
-                // Pods that are not Ready do not count; they may go while the budget is met (`IfHealthyBudget`).
-                let unready = !ready && allowed >= 0 && is_met(cluster, index, &self.members[index]);
-                if unready {
+                // Pods that are not Ready do not count; they may go while the budget is met (`IfHealthyBudget`), or always.
+                let always = cluster.budgets()[index].unready_may_go;
+                if !ready && (always || is_met(cluster, index, &self.members[index])) {
                     return Eviction::Allowed;
                 }
                 if allowed <= 0 {

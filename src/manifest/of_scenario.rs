@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::load::{LoadOptions, Loader, Skipped};
 use super::objects::{Located, Object};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, Sources, did_you_mean, escape};
-use crate::scenario::{Action, Assumption, Loaded, Scenario, Spanned};
+use crate::scenario::{Action, Assumption, Domain, Loaded, Scenario, Spanned};
 
 /// Everything that a scenario's manifests hold.
 #[derive(Clone, Debug, Default)]
@@ -220,6 +220,18 @@ fn references(scenario: &Scenario, objects: &ScenarioObjects, found: &mut Vec<Di
                     missing(found, &entry.action, &message, hint);
                 }
             }
+            Action::DomainDown { domain, name, .. } => {
+                let known = domains(scenario, objects, *domain);
+                if !known.contains(name) && scenario.workload.trace.is_none() {
+                    let kind = if *domain == Domain::Zone { "zone" } else { "rack" };
+                    let list: Vec<&str> = known.iter().map(String::as_str).collect();
+                    let hint = did_you_mean(name, list.iter().copied()).unwrap_or_else(|| match &*list {
+                        [] => format!("give the nodes {kind}s: cluster.nodes[].{kind}s"),
+                        some => format!("there are: {}", escape(&some[..some.len().min(10)].join(", "))),
+                    });
+                    missing(found, &entry.action, &format!("there is no {kind} `{}`", escape(name)), hint);
+                }
+            }
             Action::Scale { kind, name, .. } => {
                 let generated = name.namespace == "default"
                     && scenario
@@ -242,6 +254,34 @@ fn references(scenario: &Scenario, objects: &ScenarioObjects, found: &mut Vec<Di
             _ => {}
         }
     }
+}
+
+/// Zones or racks of the nodes that are known beforehand.
+fn domains(scenario: &Scenario, objects: &ScenarioObjects, domain: Domain) -> BTreeSet<String> {
+    let label = match domain {
+        Domain::Zone => "topology.kubernetes.io/zone",
+        Domain::Rack => "rack",
+    };
+    let mut known = BTreeSet::new();
+    for group in &scenario.cluster.nodes {
+        known.extend(group.labels.get(label).cloned());
+        let racks = group.racks.unwrap_or(0).min(group.count);
+        match (domain, &*group.zones) {
+            (Domain::Zone, zones) => known.extend(zones.iter().take(group.count as usize).cloned()),
+            (Domain::Rack, []) => known.extend((0..racks).map(|k| format!("r{k}"))),
+            (Domain::Rack, zones) => {
+                known.extend(zones.iter().flat_map(|zone| (0..racks).map(move |k| format!("{zone}-r{k}"))));
+            }
+        }
+    }
+    for object in objects.every() {
+        let labels = match &object.value {
+            Object::Node(node) => node.metadata.labels.as_ref(),
+            _ => None,
+        };
+        known.extend(labels.and_then(|l| l.get(label)).cloned());
+    }
+    known
 }
 
 fn missing(found: &mut Vec<Diagnostic>, action: &Spanned<Action>, message: &str, hint: String) {

@@ -159,6 +159,8 @@ pub struct DisruptionBudget {
     pub selector: LabelSelector,
     /// What it asks for; `None`: only its status counts.
     pub rule: Option<BudgetRule>,
+    /// `unhealthyPodEvictionPolicy: AlwaysAllow`: pods that are not Ready may be evicted whatever the budget says.
+    pub unready_may_go: bool,
     /// `status.disruptionsAllowed`.
     pub disruptions_allowed: i32,
     /// `status.disruptedPods`.

@@ -180,6 +180,8 @@ pub struct StorageClassSpec {
     pub volume_binding_mode: BindingMode,
     /// Reclaim policy of volumes provisioned for the class.
     pub reclaim_policy: ReclaimPolicy,
+    /// Claims may ask for more later; `None`: only where volume groups serve the class.
+    pub allow_volume_expansion: Option<bool>,
     /// The class of claims that name none.
     pub is_default: bool,
 }

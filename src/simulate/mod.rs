@@ -31,6 +31,7 @@ use crate::scheduler::cycle::Engine;
 use crate::scheduler::profile::Profile;
 use crate::world::lower::{self, LVM_PROVISIONER, PlanError};
 use crate::world::plan::{Action, Applier, Plan};
+use crate::world::timeline::Missed;
 use crate::world::{self, SimError};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
@@ -325,7 +326,31 @@ pub fn run_observed<O: Observer>(
     };
     output.events_jsonl = log.map(EventLog::into_bytes);
     output.notes = end.trace.iter().flat_map(trace_notes::outcome).collect();
+    output.notes.extend(timeline_notes(name, &end.missed));
     Ok(output)
+}
+
+/// Entries of the timeline named one by one; the rest is counted.
+const MOST_MISSED: usize = 20;
+
+/// Entries of the timeline that did nothing in a variant.
+fn timeline_notes(variant: &str, missed: &[Missed]) -> Vec<Assumption> {
+    let note = |value: String, note: String| Assumption {
+        path: "timeline".to_owned(),
+        value,
+        source: AssumptionSource::Default,
+        note,
+    };
+    let one = |m: &Missed| {
+        let at = m.at.since(SimTime::ZERO);
+        note(format!("{} at {at}", m.action), format!("did nothing in {variant}: {}", m.why))
+    };
+    let mut notes: Vec<Assumption> = missed.iter().take(MOST_MISSED).map(one).collect();
+    if missed.len() > MOST_MISSED {
+        let more = missed.len() - MOST_MISSED;
+        notes.push(note(format!("{more} more entries"), format!("did nothing in {variant}")));
+    }
+    notes
 }
 
 /// Runs a plan to its end: when that was, and the objects that are there then.

@@ -68,6 +68,14 @@ pub fn plan(
     let trace = scenario.workload.trace.as_ref();
     let machines = trace.map(|t| lower_trace::add_nodes(&mut cluster, t, &mut wiped, &mut uncarved));
     let machines = machines.transpose()?;
+    for class in &scenario.cluster.storage_classes {
+        // Volume groups made the classes that they serve expandable; what is written is stronger.
+        let Some(allow_expansion) = class.allow_volume_expansion else { continue };
+        let name = cluster.names.intern(&class.name);
+        if let Some(row) = cluster.class(name).cloned() {
+            cluster.set_class(StorageClass { allow_expansion, ..row });
+        }
+    }
     let timing = scenario.control_plane;
     workload_manifests(&mut cluster)?;
     if let Some(mode) = mode {
@@ -141,6 +149,13 @@ fn action(cluster: &mut Cluster, from: &written::Action) -> Option<Action> {
         written::Action::ClearClaimRef(name) => Action::ClearClaimRef(cluster.names.intern(name)),
         written::Action::NodeDown(name) => Action::NodeDown(cluster.names.intern(name)),
         written::Action::NodeUp(name) => Action::NodeUp(cluster.names.intern(name)),
+        written::Action::DomainDown { domain, name, down } => {
+            let label = match domain {
+                written::Domain::Zone => sym::ZONE,
+                written::Domain::Rack => sym::RACK,
+            };
+            Action::DomainDown { label, value: cluster.names.intern(name), down: *down }
+        }
         written::Action::Cordon(name) => Action::Cordon(cluster.names.intern(name), true),
         written::Action::Uncordon(name) => Action::Cordon(cluster.names.intern(name), false),
         written::Action::Drain(name) => Action::Drain(cluster.names.intern(name)),
@@ -229,14 +244,15 @@ fn volume_mode(mode: written::VolumeMode) -> VolumeMode {
 }
 
 fn add_class(cluster: &mut Cluster, class: &written::StorageClassSpec) {
+    let provisioner = cluster.names.intern(&class.provisioner);
     let class = StorageClass {
         name: cluster.names.intern(&class.name),
-        provisioner: cluster.names.intern(&class.provisioner),
+        provisioner,
         binding_mode: binding_mode(class.volume_binding_mode),
         reclaim: reclaim(class.reclaim_policy),
         allowed_topologies: Vec::new(),
         is_default: class.is_default,
-        allow_expansion: false,
+        allow_expansion: provisioner != sym::NO_PROVISIONER,
         created: SimTime::ZERO,
     };
     cluster.set_class(class);

@@ -20,7 +20,7 @@ mod node_life;
 pub mod plan;
 mod recovery;
 mod settle;
-mod timeline;
+pub mod timeline;
 pub mod trace;
 pub mod trace_machines;
 mod watch;
@@ -303,6 +303,8 @@ struct World<'p, O> {
     drains: drains::Drains,
     /// What must hold, if that is to be checked.
     checks: Option<check::Checks>,
+    /// Entries of the timeline that did nothing.
+    missed: Vec<timeline::Missed>,
     kcm_down_until: Option<SimTime>,
     scheduler_busy: bool,
     last_change: SimTime,
@@ -332,6 +334,8 @@ pub struct RunEnd {
     pub events: u64,
     /// What was exempt from the invariants, the most of each kind in any state; `None`: nothing was checked.
     pub exempt: Option<Exemptions>,
+    /// Entries of the timeline that did nothing, in order of time.
+    pub missed: Vec<timeline::Missed>,
     /// What became of the trace, if there is one.
     pub trace: Option<trace::TraceOutcome>,
     pods: Vec<PodState>,
@@ -369,6 +373,7 @@ pub fn run<O: Observer>(plan: &Plan, observer: O) -> Result<RunEnd, SimError> {
         counted: world.counted,
         events: world.events,
         exempt: world.checks.as_ref().map(check::Checks::exempt),
+        missed: world.missed,
         trace: world.trace.outcome(),
         pods: world.pods,
     })
@@ -446,6 +451,7 @@ impl<'p, O: Observer> World<'p, O> {
             disruptions: Disruptions::default(),
             drains: drains::Drains::default(),
             checks,
+            missed: Vec::new(),
             kcm_down_until: None,
             scheduler_busy: false,
             last_change: SimTime::ZERO,

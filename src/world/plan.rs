@@ -6,7 +6,7 @@ use crate::control::timing::Timing;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{LabelSetId, NodeId, SpecId, VolumeGroupId, VolumeId};
-use crate::model::names::{Name, Sym};
+use crate::model::names::{Name, Names, Sym, sym};
 use crate::model::spec::{PodSpec, Taint};
 use crate::model::volume::{AccessModes, VolumeMode};
 use crate::model::workload::{ClaimRetention, PodManagement};
@@ -179,6 +179,15 @@ pub enum Action {
     NodeDown(Sym),
     /// It reports again.
     NodeUp(Sym),
+    /// All nodes with a label go silent, or report again.
+    DomainDown {
+        /// The label's key.
+        label: Sym,
+        /// Its value.
+        value: Sym,
+        /// Silent; else they report again.
+        down: bool,
+    },
     /// A node is cordoned (`true`) or uncordoned.
     Cordon(Sym, bool),
     /// A node is drained.
@@ -231,6 +240,44 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// The entry as a scenario writes it, for notes.
+    pub fn in_words(&self, names: &Names) -> String {
+        let object = |namespace: Sym, name: Name| {
+            let name = names.show(name).to_string();
+            if namespace == sym::EMPTY { name } else { format!("{}/{name}", names.text(namespace)) }
+        };
+        let text = |name: &Sym| names.text(*name).to_owned();
+        match self {
+            Action::Apply(_) => "apply".to_owned(),
+            Action::Delete(kind, namespace, name) => {
+                format!("delete {} {}", kind.name(), object(*namespace, *name))
+            }
+            Action::DeletePod { namespace, name, .. } => format!("deletePod {}", object(*namespace, *name)),
+            Action::NodeDown(name) => format!("nodeDown {}", text(name)),
+            Action::NodeUp(name) => format!("nodeUp {}", text(name)),
+            Action::DomainDown { label, value, down } => {
+                let kind = if *label == sym::ZONE { "zone" } else { "rack" };
+                format!("{kind}{} {}", if *down { "Down" } else { "Up" }, text(value))
+            }
+            Action::Cordon(name, true) => format!("cordon {}", text(name)),
+            Action::Cordon(name, false) => format!("uncordon {}", text(name)),
+            Action::Drain(name) => format!("drain {}", text(name)),
+            Action::Taint { node, .. } => format!("taint {}", text(node)),
+            Action::RemoveVolume(name) => format!("deletePv {}", text(name)),
+            Action::ClearClaimRef(name) => format!("clearClaimRef {}", text(name)),
+            Action::SetAllocatable { node, .. } => format!("setAllocatable {}", text(node)),
+            Action::DiskFail(_) => "diskFail".to_owned(),
+            Action::DiskRepair(_) => "diskRepair".to_owned(),
+            Action::Expand { namespace, name, .. } => format!("expand {}", object(*namespace, *name)),
+            Action::ControllerManagerDown(_) => "controllerManagerDown".to_owned(),
+            Action::Scale { kind, namespace, name, .. } => {
+                format!("scale {} {}", kind.name(), object(*namespace, *name))
+            }
+        }
+    }
+}
+
 /// A disk of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DiskRef {
@@ -257,6 +304,21 @@ pub enum Kind {
     ReplicaSet,
     /// A Job.
     Job,
+}
+
+impl Kind {
+    /// Kubernetes' name. A ReplicaSet stands for its Deployment too.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Node => "Node",
+            Kind::Pod => "Pod",
+            Kind::Claim => "PersistentVolumeClaim",
+            Kind::Volume => "PersistentVolume",
+            Kind::StatefulSet => "StatefulSet",
+            Kind::ReplicaSet => "ReplicaSet",
+            Kind::Job => "Job",
+        }
+    }
 }
 
 /// What `apply` does to the cluster: creates objects, changes those that exist. Lowering is the business of whoever made the plan.

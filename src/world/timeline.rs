@@ -10,6 +10,22 @@ use crate::model::pod::PodPhase;
 use crate::model::quantity::Quantity;
 use crate::model::spec::Taint;
 
+/// Done, or why there was nothing to do.
+type Done = Result<(), &'static str>;
+
+const NO_OBJECT: &str = "there is no such object then";
+
+/// An entry of the timeline that did nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missed {
+    /// When.
+    pub at: SimTime,
+    /// What was to be done.
+    pub action: String,
+    /// Why it was not.
+    pub why: &'static str,
+}
+
 impl<O: Observer> World<'_, O> {
     /// Does the next entry of the timeline.
     pub(super) fn timeline_step(&mut self) -> Result<(), SimError> {
@@ -23,6 +39,13 @@ impl<O: Observer> World<'_, O> {
         let Some((_, action)) = plan.timeline.get(self.next_timeline) else { return Ok(()) };
         self.next_timeline += 1;
         self.events += 1;
+        if let Err(why) = self.act(action) {
+            self.missed.push(Missed { at: self.now, action: action.in_words(&self.cluster.names), why });
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, action: &Action) -> Done {
         match action {
             Action::Apply(apply) => {
                 (apply.0)(&mut self.cluster, self.now);
@@ -30,41 +53,64 @@ impl<O: Observer> World<'_, O> {
                     checks.objects_applied(&self.cluster);
                 }
                 self.publish();
+                Ok(())
             }
             Action::Delete(kind, namespace, name) => self.delete(*kind, *namespace, *name, false),
             Action::DeletePod { namespace, name, force } => self.delete(Kind::Pod, *namespace, *name, *force),
             Action::NodeDown(name) => self.with_node(*name, Self::node_down),
             Action::NodeUp(name) => self.with_node(*name, Self::node_up),
+            Action::DomainDown { label, value, down } => self.domain(*label, *value, *down),
             Action::Cordon(name, cordoned) => self.with_node(*name, |w, node| w.cordon(node, *cordoned)),
             Action::Drain(name) => self.with_node(*name, Self::drain),
             Action::Taint { node, taint, remove } => {
-                self.with_node(*node, |w, node| w.set_taint(node, *taint, *remove));
+                self.with_node(*node, |w, node| w.set_taint(node, *taint, *remove))
             }
             Action::RemoveVolume(name) => {
-                if let Some(volume) = self.cluster.volume_by_name(*name) {
-                    self.cluster.remove_volume(volume);
-                    self.publish();
-                }
+                let volume = self.cluster.volume_by_name(*name).ok_or(NO_OBJECT)?;
+                self.cluster.remove_volume(volume);
+                self.publish();
+                Ok(())
             }
             Action::ClearClaimRef(name) => self.clear_claim_ref(*name),
             Action::SetAllocatable { node, amounts } => {
-                self.with_node(*node, |w, node| w.set_allocatable(node, amounts));
+                self.with_node(*node, |w, node| w.set_allocatable(node, amounts))
             }
-            Action::DiskFail(disk) => self.disk_fails(disk),
-            Action::DiskRepair(disk) => self.disk_repaired(disk),
+            Action::DiskFail(disk) => {
+                self.disk_fails(disk);
+                Ok(())
+            }
+            Action::DiskRepair(disk) => {
+                self.disk_repaired(disk);
+                Ok(())
+            }
             Action::Expand { namespace, name, bytes } => self.expand(*namespace, *name, *bytes),
-            Action::ControllerManagerDown(span) => self.controller_manager_down(*span),
+            Action::ControllerManagerDown(span) => {
+                self.controller_manager_down(*span);
+                Ok(())
+            }
             Action::Scale { kind, namespace, name, replicas } => {
-                self.scale(*kind, *namespace, *name, *replicas);
+                self.scale(*kind, *namespace, *name, *replicas)
             }
         }
-        Ok(())
     }
 
-    fn with_node(&mut self, name: Sym, act: impl FnOnce(&mut Self, NodeId)) {
-        if let Some(node) = self.cluster.node_by_name(name) {
-            act(self, node);
+    fn with_node(&mut self, name: Sym, act: impl FnOnce(&mut Self, NodeId)) -> Done {
+        let node = self.cluster.node_by_name(name).ok_or(NO_OBJECT)?;
+        act(self, node);
+        Ok(())
+    }
+    /// All nodes of a zone or rack fail together, or come back.
+    fn domain(&mut self, label: Sym, value: Sym, down: bool) -> Done {
+        let nodes = self.cluster.nodes().iter().filter(|(_, node)| node.exists).map(|(id, _)| id);
+        let members: Vec<NodeId> =
+            nodes.filter(|id| self.cluster.node_labels(*id).get(label) == Some(value)).collect();
+        if members.is_empty() {
+            return Err("no node has that label then");
         }
+        for node in members {
+            if down { self.node_down(node) } else { self.node_up(node) }
+        }
+        Ok(())
     }
     fn set_taint(&mut self, node: NodeId, taint: Taint, remove: bool) {
         let same = |t: &Taint| t.key == taint.key && t.effect == taint.effect;
@@ -76,14 +122,14 @@ impl<O: Observer> World<'_, O> {
         self.cluster.set_node_taints(node, taints);
         self.publish();
     }
-    fn clear_claim_ref(&mut self, name: Sym) {
-        if let Some(volume) = self.cluster.volume_by_name(name) {
-            self.cluster.update_volume(volume, |v| v.claim_ref = None);
-            if let Some(checks) = &mut self.checks {
-                checks.volume_edited(name);
-            }
-            self.publish();
+    fn clear_claim_ref(&mut self, name: Sym) -> Done {
+        let volume = self.cluster.volume_by_name(name).ok_or(NO_OBJECT)?;
+        self.cluster.update_volume(volume, |v| v.claim_ref = None);
+        if let Some(checks) = &mut self.checks {
+            checks.volume_edited(name);
         }
+        self.publish();
+        Ok(())
     }
     fn set_allocatable(&mut self, node: NodeId, amounts: &[(Sym, i64)]) {
         let row = self.cluster.node(node);
@@ -150,91 +196,76 @@ impl<O: Observer> World<'_, O> {
         }
     }
     /// A claim's request grows, if it is bound and its class allows that; the API refuses anything else.
-    fn expand(&mut self, namespace: Sym, name: Name, bytes: u64) {
-        if let Some(claim) = self.cluster.claim_by_name(namespace, name) {
-            self.cluster.expand_claim(claim, Quantity::from_bytes(u128::from(bytes)));
-            self.publish();
+    fn expand(&mut self, namespace: Sym, name: Name, bytes: u64) -> Done {
+        let claim = self.cluster.claim_by_name(namespace, name).ok_or(NO_OBJECT)?;
+        if !self.cluster.expand_claim(claim, Quantity::from_bytes(u128::from(bytes))) {
+            return Err(
+                "the API refuses it: the claim is not Bound, has as much, or its class lacks allowVolumeExpansion",
+            );
         }
+        self.publish();
+        Ok(())
     }
 
-    /// Deletes the object of this name, if there is one.
-    fn delete(&mut self, kind: Kind, namespace: Sym, name: Name, force: bool) {
+    /// Deletes the object of this name.
+    fn delete(&mut self, kind: Kind, namespace: Sym, name: Name, force: bool) -> Done {
+        // Objects without a namespace are found by interned names.
+        let interned = |w: &Self| w.cluster.names.get(&w.cluster.names.show(name).to_string()).ok_or(NO_OBJECT);
         match kind {
             Kind::Pod => {
-                if let Some(pod) = self.cluster.pod_by_name(namespace, name) {
-                    self.delete_pod(pod, if force { Grace::Force } else { Grace::Default });
-                }
+                let pod = self.cluster.pod_by_name(namespace, name).ok_or(NO_OBJECT)?;
+                self.delete_pod(pod, if force { Grace::Force } else { Grace::Default });
             }
             Kind::Claim => {
-                if let Some(claim) = self.cluster.claim_by_name(namespace, name) {
-                    let uid = self.cluster.claim(claim).uid;
-                    let _ = self.write(Write::DeleteClaim { claim, uid });
-                }
+                let claim = self.cluster.claim_by_name(namespace, name).ok_or(NO_OBJECT)?;
+                let uid = self.cluster.claim(claim).uid;
+                let _ = self.write(Write::DeleteClaim { claim, uid });
             }
             Kind::Volume => {
-                let name = self.cluster.names.show(name).to_string();
-                let volume = self.cluster.names.get(&name).and_then(|n| self.cluster.volume_by_name(n));
-                if let Some(volume) = volume {
-                    let uid = self.cluster.volume(volume).uid;
-                    let _ = self.write(Write::DeleteVolume { volume, uid });
-                }
+                let volume = self.cluster.volume_by_name(interned(self)?).ok_or(NO_OBJECT)?;
+                let uid = self.cluster.volume(volume).uid;
+                let _ = self.write(Write::DeleteVolume { volume, uid });
             }
             Kind::Node => {
-                let name = self.cluster.names.show(name).to_string();
-                let node = self.cluster.names.get(&name).and_then(|n| self.cluster.node_by_name(n));
-                if let Some(node) = node {
-                    self.cluster.remove_node(node);
-                    self.publish();
-                }
+                let node = self.cluster.node_by_name(interned(self)?).ok_or(NO_OBJECT)?;
+                self.cluster.remove_node(node);
+                self.publish();
             }
             Kind::StatefulSet => {
-                if let Some(id) = self.cluster.stateful_set_by_name(namespace, name) {
-                    self.delete_stateful_set(id);
-                }
+                let id = self.cluster.stateful_set_by_name(namespace, name).ok_or(NO_OBJECT)?;
+                self.delete_stateful_set(id);
             }
             Kind::ReplicaSet => {
-                let found = self
-                    .cluster
-                    .replica_sets()
-                    .iter()
-                    .find(|(_, s)| s.exists && s.namespace == namespace && s.name == name);
-                if let Some((id, _)) = found {
-                    self.delete_replica_set(id);
-                }
+                let id = self.replica_set_by_name(namespace, name)?;
+                self.delete_replica_set(id);
             }
             Kind::Job => {
-                if let Some(id) = self.cluster.job_by_name(namespace, name) {
-                    self.delete_job(id);
-                }
+                let id = self.cluster.job_by_name(namespace, name).ok_or(NO_OBJECT)?;
+                self.delete_job(id);
             }
         }
+        Ok(())
+    }
+    fn replica_set_by_name(&self, namespace: Sym, name: Name) -> Result<ReplicaSetId, &'static str> {
+        let mut sets = self.cluster.replica_sets().iter();
+        let found = sets.find(|(_, s)| s.exists && s.namespace == namespace && s.name == name);
+        found.map(|(id, _)| id).ok_or(NO_OBJECT)
     }
     pub(super) fn delete_pod(&mut self, pod: PodId, grace: Grace) {
         let uid = self.cluster.pod(pod).uid;
         let _ = self.write(Write::DeletePod { pod, uid, grace });
     }
 
-    fn scale(&mut self, kind: Kind, namespace: Sym, name: Name, replicas: u32) {
+    fn scale(&mut self, kind: Kind, namespace: Sym, name: Name, replicas: u32) -> Done {
         if kind == Kind::StatefulSet {
-            let found = self
-                .cluster
-                .stateful_sets()
-                .iter()
-                .find(|(_, s)| s.exists && s.namespace == namespace && s.name == name);
-            if let Some((id, _)) = found {
-                self.cluster.update_stateful_set(id, |s| s.replicas = replicas);
-            }
+            let id = self.cluster.stateful_set_by_name(namespace, name).ok_or(NO_OBJECT)?;
+            self.cluster.update_stateful_set(id, |s| s.replicas = replicas);
         } else {
-            let found = self
-                .cluster
-                .replica_sets()
-                .iter()
-                .find(|(_, s)| s.exists && s.namespace == namespace && s.name == name);
-            if let Some((id, _)) = found {
-                self.cluster.update_replica_set(id, |s| s.replicas = replicas);
-            }
+            let id = self.replica_set_by_name(namespace, name)?;
+            self.cluster.update_replica_set(id, |s| s.replicas = replicas);
         }
         self.publish();
+        Ok(())
     }
 
     // ---- ends of lives ----

@@ -34,6 +34,22 @@ fn what_the_scenario_names_must_exist() {
             Err("there is no node `db-2`"),
         ),
         (
+            with("count: 2", "count: 2, zones: [a, b], racks: 1")
+                + "timeline: [{at: 1d, zoneDown: b}, {at: 1d, rackDown: a-r0}, {at: 2d, rackUp: a-r0}]\n",
+            String::new(),
+            Ok(()),
+        ),
+        (
+            with("count: 2", "count: 2, zones: [east, west]") + "timeline: [{at: 1d, zoneDown: eats}]\n",
+            String::new(),
+            Err("did you mean `east`?"),
+        ),
+        (
+            format!("{BASE}timeline: [{{at: 1d, rackDown: r0}}]\n"),
+            String::new(),
+            Err("give the nodes racks: cluster.nodes[].racks"),
+        ),
+        (
             format!("{BASE}timeline: [{{at: 1d, diskFail: {{node: db-1, disk: 9}}}}]\n"),
             String::new(),
             Err("the node `db-1` has no disk 9"),

@@ -90,11 +90,19 @@ fn storage_class(ctx: &mut Ctx, value: &Value, path: &str) -> Option<StorageClas
         }
     };
     let reclaim_policy = map.read(ctx, "reclaimPolicy", choice(RECLAIM)).unwrap_or(ReclaimPolicy::Delete);
+    let allow_volume_expansion = map.read(ctx, "allowVolumeExpansion", boolean);
     let is_default = map.read(ctx, "default", boolean).unwrap_or(false);
     map.finish(ctx);
     let name = name?;
     check_name(ctx, &name, &join(path, "name"), 253, true);
-    Some(StorageClassSpec { name, provisioner, volume_binding_mode, reclaim_policy, is_default })
+    Some(StorageClassSpec {
+        name,
+        provisioner,
+        volume_binding_mode,
+        reclaim_policy,
+        allow_volume_expansion,
+        is_default,
+    })
 }
 
 /// The shape's part of a node group.

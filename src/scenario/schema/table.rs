@@ -216,6 +216,7 @@ const STORAGE_CLASS: &[Key] = &[
         "when claims are bound",
     ),
     key("reclaimPolicy", Choice(&["Delete", "Retain"]), "Delete", "of provisioned volumes"),
+    key("allowVolumeExpansion", Bool, "true where volumes are provisioned, else false", "claims may ask for more later"),
     key("default", Bool, "false", "the class of claims that name none"),
 ];
 
@@ -447,6 +448,10 @@ const TIMELINE: &[Key] = &[
     key("nodeDown", Text, "", "a node goes silent"),
     key("nodeUp", Text, "", "it reports again"),
     key("nodeDelete", Text, "", "its object is deleted"),
+    key("zoneDown", Text, "", "all nodes of a zone go silent"),
+    key("zoneUp", Text, "", "they report again"),
+    key("rackDown", Text, "", "all nodes of a rack (`<zone>-r<k>`, or `r<k>` without zones) go silent"),
+    key("rackUp", Text, "", "they report again"),
     key("cordon", Text, "", "kubectl cordon"),
     key("uncordon", Text, "", "kubectl uncordon"),
     key("drain", Text, "", "kubectl drain"),

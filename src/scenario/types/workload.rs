@@ -173,6 +173,15 @@ pub struct ObjectName {
     pub name: String,
 }
 
+/// Nodes that fail together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Domain {
+    /// Label `topology.kubernetes.io/zone`.
+    Zone,
+    /// Label `rack`.
+    Rack,
+}
+
 /// What a timeline entry does.
 #[derive(Clone, Debug)]
 pub enum Action {
@@ -180,6 +189,15 @@ pub enum Action {
     NodeDown(String),
     /// It reports again.
     NodeUp(String),
+    /// All nodes of a zone or rack go silent, or report again.
+    DomainDown {
+        /// Which label says who belongs to it.
+        domain: Domain,
+        /// Its name.
+        name: String,
+        /// Silent; else they report again.
+        down: bool,
+    },
     /// Its object is deleted.
     NodeDelete(String),
     /// `kubectl cordon`.

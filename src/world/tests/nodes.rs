@@ -153,6 +153,97 @@ fn all_nodes_gone_evicts_nobody() {
     assert_eq!(log.times("ready=false n-").len(), 4);
 }
 
+/// A timeline entry for a zone is the entries for its nodes.
+#[test]
+fn zones_and_racks_fail_as_a_whole() {
+    let run = |timeline: &str| {
+        let text = cluster(6, timeline).replace("count: 6", "count: 6, zones: [a, b], racks: 3");
+        Log::of(&plan(&text, BindingMode::WaitForFirstConsumer, 1)).0.lines
+    };
+    let of_zone_b = |verb: &str, at: u32| -> String {
+        [1, 3, 5].iter().map(|i| format!("  - {{at: {at}s, {verb}: n-{i}}}\n")).collect()
+    };
+    let one_by_one = run(&(of_zone_b("nodeDown", 60) + &of_zone_b("nodeUp", 400)));
+    let whole = run("  - {at: 60s, zoneDown: b}\n  - {at: 400s, zoneUp: b}\n");
+    assert!(one_by_one.iter().any(|(_, line)| line == "ready=false n-5"));
+    assert_eq!(whole, one_by_one);
+    // Nodes of a zone take turns on its racks: n-2 is the second of zone a.
+    let rack = run("  - {at: 60s, rackDown: a-r1}\n");
+    let silent: Vec<&str> =
+        rack.iter().filter_map(|(_, l)| l.strip_prefix("ready=false ")).filter(|n| n.starts_with('n')).collect();
+    assert_eq!(silent, ["n-2"]);
+}
+
+#[test]
+fn entries_of_the_timeline_that_do_nothing_are_told() {
+    let timeline = "  - {at: 10s, deletePod: default/db-7-0}
+  - {at: 20s, deletePvc: default/nosuch}
+  - {at: 30s, clearClaimRef: pv}
+  - {at: 40s, expand: {pvc: default/data-db-0-0, size: 6Gi}}
+  - {at: 50s, nodeDelete: n-1}
+  - {at: 60s, nodeUp: n-1}
+  - {at: 70s, cordon: n-2}
+  - {at: 80s, delete: {kind: Deployment, name: default/web}}
+";
+    let end = Log::of(&plan(&cluster(3, timeline), BindingMode::WaitForFirstConsumer, 1)).1;
+    let told: Vec<(f64, &str)> = end.missed.iter().map(|m| (m.at.as_secs_f64(), &*m.action)).collect();
+    let want = [
+        (10.0, "deletePod default/db-7-0"),
+        (20.0, "delete PersistentVolumeClaim default/nosuch"),
+        (30.0, "clearClaimRef pv"),
+        (40.0, "expand default/data-db-0-0"),
+        (60.0, "nodeUp n-1"),
+        (80.0, "delete ReplicaSet default/web"),
+    ];
+    assert_eq!(told, want);
+    assert!(end.missed[3].why.contains("allowVolumeExpansion"), "{:?}", end.missed[3]);
+}
+
+/// FACTS Q11: a pod of higher priority takes CPU from others, also with a local volume; no volume is freed by that.
+#[test]
+fn a_preemptor_runs_when_its_victim_is_gone() {
+    let text = "
+version: 1
+name: preemption
+controlPlane: {preset: kubernetes, kubelet: {start: 300ms, stop: 500ms}}
+cluster:
+  storageClasses:
+    - {name: local, provisioner: kubernetes.io/no-provisioner, volumeBindingMode: WaitForFirstConsumer}
+  nodes:
+    - {name: n, count: 1, cpu: 4, memory: 16Gi, disks: [{class: local, count: 2, size: 10Gi, split: whole}]}
+workload:
+  generate:
+    - {name: low, kind: StatefulSet, replicas: 1, cpu: 3, priority: 0, claims: [{name: data, class: local, size: 5Gi}]}
+    - {name: high, kind: StatefulSet, replicas: 1, cpu: 3, priority: 100, arrivals: {every: 1d, start: 60s}, sets: 1,
+       claims: [{name: data, class: local, size: 5Gi}]}
+";
+    let (log, end) = Log::of(&plan(text, BindingMode::WaitForFirstConsumer, 1));
+    within("the victim is marked", log.after(60.0, "terminating default/low-0-0") - 60.0, 0.0..=0.1);
+    let gone = log.after(60.0, "gone");
+    within("one more second for a free volume", log.at("assigned default/high-0-0") - gone, 1.0..=1.06);
+    let said = |text: &str| log.lines.iter().any(|(at, line)| *at >= 60.0 && line.contains(text));
+    assert!(said("event FailedScheduling: 0/1 nodes are available: 1 Insufficient cpu."), "no preemption suffix");
+    assert!(said("event Preempted: Preempted by pod"));
+    let bound = end.cluster.volumes().iter().filter(|(_, v)| v.claim_ref.is_some()).count();
+    assert_eq!(bound, 2, "the victim's claim keeps its volume");
+}
+
+/// FACTS N8: the Released volume of a dead node goes at once when it is deleted by hand.
+#[test]
+fn a_released_volume_of_a_dead_node_can_be_deleted() {
+    let node = node_of_first(4, 1);
+    let timeline = "  - {at: 60s, nodeDown: NODE}\n  - {at: 480s, deletePod: {name: default/db-0-0, force: true}}\n  - {at: 490s, deletePvc: default/data-db-0-0}\n".replace("NODE", &node);
+    let run = |more: &str| {
+        let text = cluster(4, &(timeline.clone() + more));
+        Log::of(&plan(&text, BindingMode::WaitForFirstConsumer, 1)).0
+    };
+    let quiet = run("");
+    let released = quiet.lines.iter().find_map(|(_, l)| l.strip_prefix("volume Released "));
+    let released = released.unwrap_or_else(|| panic!("{:#?}", quiet.lines));
+    let log = run(&format!("  - {{at: 500s, deletePv: {released}}}\n"));
+    within("gone", log.at(&format!("volume gone {released}")) - 500.0, 0.0..=0.02);
+}
+
 #[test]
 fn a_cordoned_node_takes_its_pod_back_after_uncordon() {
     let log = log(

@@ -101,26 +101,25 @@ fn the_last_holder_takes_its_writes_along() {
     assert_eq!(lost, ["lost 1800 s"]);
 }
 
-#[test]
-fn drains_ask_again_until_budgets_allow() {
-    let text = "
+/// Three members on three nodes; a budget allows one of them to be away.
+fn budgeted(timeline: &str, unready_may_go: bool) -> Plan {
+    let text = format!(
+        "
 version: 1
 name: drains
-duration: 10m
+duration: 5m
 cluster:
   storageClasses:
-    - {name: local, provisioner: kubernetes.io/no-provisioner, volumeBindingMode: WaitForFirstConsumer}
+    - {{name: local, provisioner: kubernetes.io/no-provisioner, volumeBindingMode: WaitForFirstConsumer}}
   nodes:
-    - {name: n, count: 3, cpu: 4, memory: 16Gi, disks: [{class: local, count: 1, size: 10Gi, split: whole}]}
+    - {{name: n, count: 3, cpu: 4, memory: 16Gi, disks: [{{class: local, count: 1, size: 10Gi, split: whole}}]}}
 workload:
   generate:
-    - {name: db, kind: StatefulSet, sets: 1, replicas: 3, cpu: 1, antiAffinity: required, claims: [{name: data, class: local, size: 5Gi}]}
+    - {{name: db, kind: StatefulSet, sets: 1, replicas: 3, cpu: 1, antiAffinity: required, claims: [{{name: data, class: local, size: 5Gi}}]}}
 timeline:
-  - {at: 61s, drain: n-0}
-  - {at: 61s, drain: n-1}
-  - {at: 100s, uncordon: n-0}
-";
-    let mut plan = plan(text, BindingMode::WaitForFirstConsumer, 1);
+{timeline}"
+    );
+    let mut plan = plan(&text, BindingMode::WaitForFirstConsumer, 1);
     let cluster = &mut plan.cluster;
     let (key, value) = (cluster.names.intern("app"), cluster.names.intern("db-0"));
     let requirement = LabelRequirement { key, operator: LabelOperator::In, values: Box::new([value]) };
@@ -129,10 +128,29 @@ timeline:
         name: cluster.names.intern("two"),
         selector: LabelSelector::Requirements(Box::new([requirement])),
         rule: Some(BudgetRule::MaxUnavailable(1)),
+        unready_may_go,
         disruptions_allowed: 0,
         disrupted_pods: Vec::new(),
     };
     cluster.add_budget(budget);
+    plan
+}
+
+/// Two of three are not Ready: `IfHealthyBudget` protects them, for the budget is not met, `AlwaysAllow` does not.
+#[test]
+fn pods_that_are_not_ready_go_as_the_budget_says() {
+    let timeline =
+        "  - {at: 61s, nodeDown: n-0}\n  - {at: 61s, nodeDown: n-1}\n  - {at: 200s, drain: n-0}\n";
+    for (always, evicted) in [(false, 0), (true, 1)] {
+        let (log, _) = Log::of(&budgeted(timeline, always));
+        assert_eq!(log.times("terminating").len(), evicted, "AlwaysAllow: {always}");
+    }
+}
+
+#[test]
+fn drains_ask_again_until_budgets_allow() {
+    let timeline = "  - {at: 61s, drain: n-0}\n  - {at: 61s, drain: n-1}\n  - {at: 100s, uncordon: n-0}\n";
+    let plan = budgeted(timeline, false);
     let (log, _) = Log::of(&plan);
     // The kubelet stops at once, so a pod is gone as it is evicted. The second has to wait until the first runs again, which it does
     // on its old node; then the drain asks at its next 5 s.
