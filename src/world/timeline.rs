@@ -210,7 +210,8 @@ impl<O: Observer> World<'_, O> {
     /// Deletes the object of this name.
     fn delete(&mut self, kind: Kind, namespace: Sym, name: Name, force: bool) -> Done {
         // Objects without a namespace are found by interned names.
-        let interned = |w: &Self| w.cluster.names.get(&w.cluster.names.show(name).to_string()).ok_or(NO_OBJECT);
+        let interned =
+            |w: &Self| w.cluster.names.get(&w.cluster.names.show(name).to_string()).ok_or(NO_OBJECT);
         match kind {
             Kind::Pod => {
                 let pod = self.cluster.pod_by_name(namespace, name).ok_or(NO_OBJECT)?;

@@ -221,9 +221,10 @@ pub fn add_budget(cluster: &mut Cluster, budget: &policy::PodDisruptionBudget) -
         disrupted_pods: disrupted.map(|(pod, _)| cluster.names.name(pod)).collect(),
         selector: label_selector(cluster, selector)?,
         rule: budget.spec.as_ref().and_then(budget_rule),
-        unready_may_go: budget.spec.as_ref().is_some_and(|s| {
-            s.unhealthy_pod_eviction_policy.as_deref() == Some("AlwaysAllow")
-        }),
+        unready_may_go: budget
+            .spec
+            .as_ref()
+            .is_some_and(|s| s.unhealthy_pod_eviction_policy.as_deref() == Some("AlwaysAllow")),
         disruptions_allowed: status.and_then(|s| s.disruptions_allowed).unwrap_or(0),
     };
     cluster.add_budget(row);

@@ -216,7 +216,12 @@ const STORAGE_CLASS: &[Key] = &[
         "when claims are bound",
     ),
     key("reclaimPolicy", Choice(&["Delete", "Retain"]), "Delete", "of provisioned volumes"),
-    key("allowVolumeExpansion", Bool, "true where volumes are provisioned, else false", "claims may ask for more later"),
+    key(
+        "allowVolumeExpansion",
+        Bool,
+        "true where volumes are provisioned, else false",
+        "claims may ask for more later",
+    ),
     key("default", Bool, "false", "the class of claims that name none"),
 ];
 

@@ -169,8 +169,11 @@ fn zones_and_racks_fail_as_a_whole() {
     assert_eq!(whole, one_by_one);
     // Nodes of a zone take turns on its racks: n-2 is the second of zone a.
     let rack = run("  - {at: 60s, rackDown: a-r1}\n");
-    let silent: Vec<&str> =
-        rack.iter().filter_map(|(_, l)| l.strip_prefix("ready=false ")).filter(|n| n.starts_with('n')).collect();
+    let silent: Vec<&str> = rack
+        .iter()
+        .filter_map(|(_, l)| l.strip_prefix("ready=false "))
+        .filter(|n| n.starts_with('n'))
+        .collect();
     assert_eq!(silent, ["n-2"]);
 }
 
@@ -222,7 +225,10 @@ workload:
     let gone = log.after(60.0, "gone");
     within("one more second for a free volume", log.at("assigned default/high-0-0") - gone, 1.0..=1.06);
     let said = |text: &str| log.lines.iter().any(|(at, line)| *at >= 60.0 && line.contains(text));
-    assert!(said("event FailedScheduling: 0/1 nodes are available: 1 Insufficient cpu."), "no preemption suffix");
+    assert!(
+        said("event FailedScheduling: 0/1 nodes are available: 1 Insufficient cpu."),
+        "no preemption suffix"
+    );
     assert!(said("event Preempted: Preempted by pod"));
     let bound = end.cluster.volumes().iter().filter(|(_, v)| v.claim_ref.is_some()).count();
     assert_eq!(bound, 2, "the victim's claim keeps its volume");

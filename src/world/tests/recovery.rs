@@ -139,8 +139,7 @@ timeline:
 /// Two of three are not Ready: `IfHealthyBudget` protects them, for the budget is not met, `AlwaysAllow` does not.
 #[test]
 fn pods_that_are_not_ready_go_as_the_budget_says() {
-    let timeline =
-        "  - {at: 61s, nodeDown: n-0}\n  - {at: 61s, nodeDown: n-1}\n  - {at: 200s, drain: n-0}\n";
+    let timeline = "  - {at: 61s, nodeDown: n-0}\n  - {at: 61s, nodeDown: n-1}\n  - {at: 200s, drain: n-0}\n";
     for (always, evicted) in [(false, 0), (true, 1)] {
         let (log, _) = Log::of(&budgeted(timeline, always));
         assert_eq!(log.times("terminating").len(), evicted, "AlwaysAllow: {always}");
