@@ -115,6 +115,7 @@ impl InputArgs {
             skip_bad_rows: self.skip_bad_rows,
             azure_machine: self.azure_machine,
             inner_tasks: self.inner_tasks,
+            read_ahead: true,
             ..TraceOptions::default()
         };
         let sort_memory = bytes(self.sort_memory).and_then(|b| usize::try_from(b).ok());
@@ -198,6 +199,10 @@ fn table(found: &Inspection) -> String {
         for (kind, count) in &found.node_events {
             let _ = writeln!(out, "  {kind:<13} {count}");
         }
+        for (cause, count) in &found.cordon_causes {
+            let _ = writeln!(out, "    because of  {cause}: {count}");
+        }
+        let _ = writeln!(out, "  {:<13} {}", "shapes", found.node_shapes.len());
     }
     for (reason, rows) in &found.skipped {
         let _ = writeln!(out, "skipped         {rows} as {reason}");

@@ -1,8 +1,8 @@
 //! Alibaba cluster-trace-gpu-v2020 ("PAI"): machines, jobs, tasks, instances of a GPU cluster.
 
 use super::error::RowError;
-use super::lines::{Row, limits};
 use super::record::{NodeChange, NodeEvent, TraceId, TraceNode, TracePod};
+use super::row::{Row, limits};
 use super::table::{
     BatchLife, Context, Moment, Parsed, Recognized, Sample, Table, ends_after, moment, owned,
 };

@@ -1,10 +1,10 @@
 //! Alibaba cluster-trace-gpu-v2025: instances of recommendation models with real disk requests over 31 days.
 
 use super::error::{RowError, SkipReason};
-use super::inspect::gib;
-use super::lines::{Row, limits};
+use super::figures::{Figure, Figures};
 use super::record::{TraceId, TracePod};
-use super::table::{Context, Figures, Parsed, Recognized, Sample, Table, whole_seconds};
+use super::row::{Row, limits};
+use super::table::{Context, Parsed, Recognized, Sample, Table, whole_seconds};
 use crate::engine::time::SimTime;
 use rustc_hash::FxHashSet;
 
@@ -129,34 +129,28 @@ impl Table for Instances {
         Ok(Some(pod.into()))
     }
 
-    fn figures(&self, into: &mut Figures) {
+    fn figures(&self) -> Figures {
         let f = &self.figures;
-        for (key, value) in [
-            ("pods", f.rows),
-            ("apps", f.apps.len() as u64),
-            ("cn", f.cn),
-            ("hn", f.hn),
-            ("alive_at_start", f.alive_at_start),
-            ("creations", f.creations),
-            ("deletions", f.deletions),
-            ("alive_at_end", f.alive_at_end),
-            ("last_event", f.last_event),
-        ] {
-            into.insert(key.into(), value.into());
-        }
-        into.insert("creation_min".into(), f.creation_min.into());
-        for (key, value) in [
-            ("vcpu", f.cpu_milli as f64 / 1000.0),
-            ("memory_gib", gib(f.memory_bytes)),
-            ("disk_request_gib", gib(f.disk_bytes)),
-            ("disk_limit_gib", gib(f.disk_limit_bytes)),
-            ("gpu", f.gpu as f64),
-            ("rdma", f.rdma as f64),
-            ("start_disk_gib", gib(f.start_disk_bytes)),
-            ("end_disk_gib", gib(f.end_disk_bytes)),
-        ] {
-            into.insert(key.into(), value.into());
-        }
+        Figures::from([
+            ("pods", Figure::Sum(f.rows)),
+            ("apps", Figure::Distinct(f.apps.clone())),
+            ("cn", Figure::Sum(f.cn)),
+            ("hn", Figure::Sum(f.hn)),
+            ("alive_at_start", Figure::Sum(f.alive_at_start)),
+            ("creations", Figure::Sum(f.creations)),
+            ("deletions", Figure::Sum(f.deletions)),
+            ("alive_at_end", Figure::Sum(f.alive_at_end)),
+            ("creation_min", Figure::Least(f.creation_min)),
+            ("last_event", Figure::Most(Some(f.last_event))),
+            ("vcpu", Figure::Amount { sum: f.cpu_milli.into(), per: 1000 }),
+            ("memory_gib", Figure::gib(f.memory_bytes)),
+            ("disk_request_gib", Figure::gib(f.disk_bytes)),
+            ("disk_limit_gib", Figure::gib(f.disk_limit_bytes)),
+            ("gpu", Figure::Amount { sum: f.gpu.into(), per: 1 }),
+            ("rdma", Figure::Amount { sum: f.rdma.into(), per: 1 }),
+            ("start_disk_gib", Figure::gib(f.start_disk_bytes)),
+            ("end_disk_gib", Figure::gib(f.end_disk_bytes)),
+        ])
     }
 }
 

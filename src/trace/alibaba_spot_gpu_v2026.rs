@@ -1,8 +1,8 @@
 //! Alibaba cluster-trace-v2026-spot-gpu: GPU nodes without memory, jobs of workers, high priority and spot.
 
 use super::alibaba_gpu_v2020::gpus;
-use super::lines::{Row, limits};
 use super::record::{NodeChange, NodeEvent, TraceId, TraceNode, TracePod};
+use super::row::{Row, limits};
 use super::table::{Context, Parsed, Recognized, Sample, Table};
 use crate::engine::time::{SimDuration, SimTime};
 

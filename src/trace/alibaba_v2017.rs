@@ -1,10 +1,10 @@
 //! Alibaba cluster-trace-v2017: machines with disks and errors, containers with disk requests, batch tasks.
 
 use super::error::RowError;
-use super::lines::{Row, limits};
 use super::record::{
     NodeChange, NodeEvent, PodDetails, PodEvent, PodRequest, PodVerb, TraceId, TraceNode, TracePod,
 };
+use super::row::{Row, limits};
 use super::table::{
     BatchLife, Context, Moment, Parsed, Recognized, Sample, Table, ends_after, moment, owned,
 };

@@ -1,12 +1,13 @@
 //! Alibaba cluster-trace-v2018: machines with failure domains, containers of applications, batch tasks.
 
 use super::error::RowError;
-use super::lines::{Row, limits};
+use super::figures::{Figure, Figures};
 use super::record::{
     NodeChange, NodeEvent, PodDetails, PodEvent, PodRequest, PodVerb, TraceId, TraceNode, TracePod,
 };
+use super::row::{Row, limits};
 use super::table::{
-    BatchLife, Context, Figures, Moment, Parsed, Recognized, Sample, Table, ends_after, moment, owned,
+    BatchLife, Context, Moment, Parsed, Recognized, Sample, Table, ends_after, moment, owned,
 };
 
 use compact_str::CompactString;
@@ -116,17 +117,15 @@ impl Table for Machines {
         Ok(Some(NodeEvent { at, node, change: NodeChange::Appears(machine) }.into()))
     }
 
-    fn figures(&self, into: &mut Figures) {
+    fn figures(&self) -> Figures {
         let [first, second] = &self.domains;
-        for (key, value) in [
-            ("machines", self.machines.len()),
-            ("machines_at_start", self.present_at_start.len()),
-            ("failure_domain_1", first.len()),
-            ("failure_domain_2", second.len()),
-        ] {
-            into.insert(key.into(), value.into());
-        }
-        into.insert("import_installing".into(), self.installing.into());
+        Figures::from([
+            ("machines", Figure::distinct(&self.machines)),
+            ("machines_at_start", Figure::distinct(&self.present_at_start)),
+            ("failure_domain_1", Figure::distinct(first)),
+            ("failure_domain_2", Figure::distinct(second)),
+            ("import_installing", Figure::Sum(self.installing)),
+        ])
     }
 }
 

@@ -1,8 +1,8 @@
 //! Azure Trace for Packing 2020: VMs whose types take fractions of a machine, SSD and HDD among them.
 
 use super::error::{RowError, SkipReason};
-use super::lines::{Row, limits};
 use super::record::{TraceClaim, TraceId, TracePod};
+use super::row::{Row, limits};
 use super::table::{Context, Parsed, Recognized, Sample, Table, ends_after};
 use crate::engine::time::SimTime;
 use std::collections::BTreeMap;

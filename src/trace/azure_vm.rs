@@ -1,9 +1,10 @@
 //! Azure VM traces V1 (2017) and V2 (2019): one row per virtual machine, 30 days.
 
 use super::error::RowError;
-use super::lines::{Row, limits};
+use super::figures::{Figure, Figures};
 use super::record::{TraceId, TracePod};
-use super::table::{Context, Figures, Moment, Parsed, Recognized, Sample, Table, ends_after, moment, owned};
+use super::row::{Row, limits};
+use super::table::{Context, Moment, Parsed, Recognized, Sample, Table, ends_after, moment, owned};
 use crate::engine::time::{SimDuration, SimTime};
 
 const GIB: u64 = 1 << 30;
@@ -58,10 +59,11 @@ pub fn recognize(sample: &Sample<'_>, version: Version, strict: bool) -> Option<
         }
         return Recognized::positional(Vms { version, hours: 0, core_hours: 0, totals: [0; 2] }, header);
     }
-    if !sample.stem.starts_with("deployments") {
-        return None;
-    }
-    let header = sample.positional(&DEPLOYMENT, |r| Sample::is_integer(&r[1]))?;
+    // Two columns say little: it is the file's name, or the 64 characters of the hash, that tell.
+    let named = sample.stem.starts_with("deployments");
+    let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_graphic());
+    let header =
+        sample.positional(&DEPLOYMENT, |r| (named || is_hash(&r[0])) && Sample::is_integer(&r[1]))?;
     Recognized::positional(Deployments, header)
 }
 
@@ -135,11 +137,14 @@ impl Table for Vms {
         ))
     }
 
-    fn figures(&self, into: &mut Figures) {
-        into.insert("vms".into(), self.totals[0].into());
-        into.insert("vm_hours".into(), (self.hours as f64 / 3600.0).into());
-        into.insert("core_hours".into(), (self.core_hours as f64 / 3_600_000.0).into());
-        into.insert("alive_at_the_end".into(), self.totals[1].into());
+    fn figures(&self) -> Figures {
+        let [vms, alive] = self.totals;
+        Figures::from([
+            ("vms", Figure::Sum(vms)),
+            ("vm_hours", Figure::Amount { sum: self.hours, per: 3600 }),
+            ("core_hours", Figure::Amount { sum: self.core_hours, per: 3_600_000 }),
+            ("alive_at_the_end", Figure::Sum(alive)),
+        ])
     }
 }
 

@@ -427,6 +427,33 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_that_takes_pods_again_does_so_after_conversion() {
+        let rows =
+            "m_5,0,13,13,96,100,USING\nm_5,100,13,13,96,100,IMPORT_INSTALLING\nm_5,200,13,13,96,100,USING\n";
+        let folder = tempfile::tempdir().expect("a folder");
+        let input = TraceInput::Bytes("machine_meta.csv".into(), rows.as_bytes().into());
+        let mut request = TraceRequest::new(None, vec![input]);
+        request.options.max_memory_bytes = Some(1 << 39);
+        let done =
+            convert(&request, folder.path(), Encoding::Csv, false).unwrap_or_else(|error| panic!("{error}"));
+        let inputs = done.files.iter().map(|f| TraceInput::Path(f.clone())).collect();
+        let mut source =
+            TraceSource::open(&TraceRequest::new(None, inputs)).unwrap_or_else(|error| panic!("{error}"));
+        // Whether it takes pods after each event.
+        let open: Vec<(u64, bool)> = source
+            .take_nodes()
+            .iter()
+            .map(|event| {
+                let seconds = event.at.map_or(0, |at| at.as_nanos() / 1_000_000_000);
+                (seconds, !matches!(event.change, NodeChange::Cordoned { .. }))
+            })
+            .collect();
+        assert_eq!(open.first(), Some(&(0, true)));
+        assert_eq!(open.iter().rfind(|(at, _)| *at == 100), Some(&(100, false)));
+        assert_eq!(open.last(), Some(&(200, true)));
+    }
+
+    #[test]
     fn people_may_write_quantities_and_few_columns() {
         let text = "name,cpu,memory,disk\na,500m,16Gi,1.5Ti\nb,2,1G,\n";
         let input = TraceInput::Bytes("mine.csv".into(), text.as_bytes().into());

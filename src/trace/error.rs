@@ -236,6 +236,18 @@ impl Tally {
         Ok(())
     }
 
+    /// Adds what was counted elsewhere.
+    pub fn merge(&mut self, other: &Tally) {
+        for (reason, rows) in &other.skipped {
+            *self.skipped.entry(*reason).or_default() += rows;
+        }
+        for (rule, rows) in &other.left_out {
+            self.leave_out(rule, *rows);
+        }
+        let room = Self::EXAMPLES.saturating_sub(self.examples.len());
+        self.examples.extend(other.examples.iter().take(room).cloned());
+    }
+
     /// All bad rows.
     pub fn skipped_rows(&self) -> u64 {
         self.skipped.values().sum()

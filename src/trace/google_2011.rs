@@ -1,8 +1,9 @@
 //! Google Borg 2011 (clusterdata-2011-2): machine and task events of 29 days, resources as shares of the largest machine.
 
 use super::error::RowError;
-use super::lines::{Row, limits, parse_digits};
+use super::number::parse_digits;
 use super::record::{NodeChange, NodeEvent, PodEvent, PodRequest, PodVerb, TraceId, TraceNode};
+use super::row::{Row, ShareMemo, limits};
 use super::table::{Context, Parsed, Recognized, Sample, Table, owned};
 use crate::engine::time::SimTime;
 use std::num::NonZeroU32;
@@ -52,7 +53,7 @@ pub fn recognize(sample: &Sample<'_>) -> Option<Recognized> {
     if let Some(header) =
         sample.positional(&TASKS, |r| digits(&r[0]) && digits(&r[2]) && digits(&r[3]) && small(&r[5]))
     {
-        return Recognized::positional(Tasks, header);
+        return Recognized::positional(Tasks::default(), header);
     }
     // An operator stands where machine events have their platform, whose hash is long.
     if let Some(header) =
@@ -142,7 +143,11 @@ impl Table for Machines {
     }
 }
 
-struct Tasks;
+#[derive(Default)]
+struct Tasks {
+    /// CPU, memory and disk: a job's tasks ask for the same.
+    memos: [ShareMemo; 3],
+}
 
 impl Table for Tasks {
     fn name(&self) -> &'static str {
@@ -168,9 +173,10 @@ impl Table for Tasks {
             b"7" | b"8" => PodVerb::Update,
             _ => return Err(row.unknown(5, "an event of 0 (submit) to 8 (update running)")),
         };
-        let cpu = row.optional_share(9, cx.cpu_scale(), 1)?;
-        let memory = row.optional_share(10, cx.memory_scale(), 1)?;
-        let disk_bytes = row.optional_share(11, cx.disk_scale(), 1)?;
+        let [cpu, memory, disk] = &mut self.memos;
+        let cpu = row.optional_share_again(9, cx.cpu_scale(), cpu)?;
+        let memory = row.optional_share_again(10, cx.memory_scale(), memory)?;
+        let disk_bytes = row.optional_share_again(11, cx.disk_scale(), disk)?;
         let spread = match row.get(12) {
             b"1" => Some(NonZeroU32::MIN),
             b"0" | b"" => None,

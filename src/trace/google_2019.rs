@@ -2,8 +2,8 @@
 
 use super::error::{RowError, SkipReason};
 use super::google_2011::{AFTER_END, BorgTime, borg_time};
-use super::lines::{Row, limits};
 use super::record::{NodeChange, NodeEvent, PodEvent, PodRequest, PodVerb, TraceId, TraceNode};
+use super::row::{Row, limits};
 use super::table::{Context, Parsed, Recognized, Sample, Table};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -166,9 +166,9 @@ impl Record<'_> {
         if text.is_empty() {
             return Err(self.fault(name, SkipReason::MissingValue, "a whole number"));
         }
-        let value: u64 = match super::lines::parse_digits(text.as_bytes()) {
+        let value: u64 = match super::number::parse_digits(text.as_bytes()) {
             Some(value) => value,
-            None => match super::lines::parse_number(text.as_bytes()) {
+            None => match super::number::parse_number(text.as_bytes()) {
                 Some(number) if number < 0.0 => {
                     return Err(self.fault(name, SkipReason::Negative, "0 or more"));
                 }
@@ -181,10 +181,10 @@ impl Record<'_> {
 
     fn share(&self, name: Name, scale: u64) -> Result<Option<u64>, Box<RowError>> {
         let text = self.value(name);
-        if super::lines::is_missing(text.as_bytes()) {
+        if super::number::is_missing(text.as_bytes()) {
             return Ok(None);
         }
-        let share = super::lines::parse_number(text.as_bytes())
+        let share = super::number::parse_number(text.as_bytes())
             .ok_or_else(|| self.fault(name, SkipReason::NotANumber, "a number"))?;
         if share < 0.0 {
             return Err(self.fault(name, SkipReason::Negative, "0 or more"));
@@ -192,7 +192,7 @@ impl Record<'_> {
         if share > 10.0 {
             return Err(self.fault(name, SkipReason::Absurd, "a share of the largest machine"));
         }
-        Ok(Some(super::lines::nearest(share * scale as f64)))
+        Ok(Some(super::number::nearest(share * scale as f64)))
     }
 
     fn time(&self) -> Result<BorgTime, Box<RowError>> {

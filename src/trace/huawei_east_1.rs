@@ -1,7 +1,7 @@
 //! Huawei-East-1: creations and deletions of virtual machines over 30 days.
 
-use super::lines::{Row, limits};
 use super::record::{PodEvent, PodRequest, PodVerb, TraceId};
+use super::row::{Row, limits};
 use super::table::{Context, Parsed, Recognized, Sample, Table};
 use crate::engine::time::SimTime;
 

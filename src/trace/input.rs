@@ -1,6 +1,8 @@
 //! Where the bytes come from: files, standard input or memory, plain, gzip or zstd.
 
+use super::ahead::BlocksAhead;
 use super::error::{SkipReason, TraceError, TraceResult};
+use super::table::TraceOptions;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -45,11 +47,25 @@ impl TraceInput {
         !matches!(self, TraceInput::Stdin)
     }
 
+    /// Opens the input and decompresses it, in a thread of its own if the options say so.
+    ///
+    /// # Errors
+    /// As [`TraceInput::open`].
+    pub fn open_for(&self, options: &TraceOptions) -> TraceResult<Box<dyn Read + Send>> {
+        let (unpacked, packed) = self.open_either()?;
+        Ok(if packed && options.read_ahead { Box::new(BlocksAhead::new(unpacked)) } else { unpacked })
+    }
+
     /// Opens the input and decompresses it.
     ///
     /// # Errors
     /// [`SkipReason::Unreadable`] if the file cannot be opened or its first bytes cannot be read.
     pub fn open(&self) -> TraceResult<Box<dyn Read + Send>> {
+        self.open_either().map(|(unpacked, _)| unpacked)
+    }
+
+    /// The content, and whether it is compressed.
+    fn open_either(&self) -> TraceResult<(Box<dyn Read + Send>, bool)> {
         let unreadable = |error: io::Error| {
             let missing = error.kind() == io::ErrorKind::NotFound;
             let reason = if missing { SkipReason::FileMissing } else { SkipReason::Unreadable };
@@ -80,10 +96,10 @@ impl TraceInput {
         Ok(match &magic[..have] {
             [0x1f, 0x8b, ..] => {
                 let buffered = io::BufReader::with_capacity(128 << 10, whole);
-                Box::new(flate2::bufread::MultiGzDecoder::new(buffered))
+                (Box::new(flate2::bufread::MultiGzDecoder::new(buffered)), true)
             }
-            [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::new(whole).map_err(unreadable)?),
-            _ => Box::new(whole),
+            [0x28, 0xb5, 0x2f, 0xfd] => (Box::new(zstd::Decoder::new(whole).map_err(unreadable)?), true),
+            _ => (Box::new(whole), false),
         })
     }
 }

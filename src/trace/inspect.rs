@@ -1,16 +1,20 @@
 //! `trace inspect`: what is in a trace, exactly.
 
 use super::error::{TraceError, TraceResult};
-use super::lives::{Lives, Outcome};
+use super::figures::{self, Figures, fraction};
+use super::lives::{Life, Lives, Outcome};
 use super::reader::FileReport;
-use super::record::{NodeChange, NodeEvent, PodEvent, TraceItem, TracePod};
+use super::record::{NodeChange, NodeEvent, PodEvent, PodRequest, TraceItem, TraceNode, TracePod};
 use super::sort::Sorter;
 use super::source::{TraceRequest, settle_nodes};
-use super::table::{Figures, NOMINAL_SCALE, Normalized};
+use super::table::{NOMINAL_SCALE, Normalized};
+use crate::engine::time::SimTime;
 use rustc_hash::FxHashSet;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
+/// Shapes of machines that are listed.
+const SHAPES_SHOWN: usize = 50;
 /// Resources of which sums, extremes and peaks are kept.
 const RESOURCES: usize = 6;
 /// Their order: pods, CPU, memory, disk, whole GPUs, GPU shares.
@@ -53,6 +57,24 @@ pub struct Peak {
     pub at_nanos: u64,
 }
 
+/// What machines of one kind have in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodeShape {
+    /// CPU, memory, disk, GPUs; memory and disk only where the trace says.
+    pub amounts: (u64, Option<u64>, Option<u64>, u32),
+    /// Model of the GPUs.
+    pub gpu_model: Option<Box<str>>,
+}
+
+impl NodeShape {
+    fn of(node: &TraceNode) -> NodeShape {
+        NodeShape {
+            amounts: (node.cpu_milli, node.memory_bytes, node.disk_bytes, node.gpus),
+            gpu_model: node.gpu_model.clone(),
+        }
+    }
+}
+
 /// Everything that `trace inspect` prints.
 #[derive(Clone, Debug, Default)]
 pub struct Inspection {
@@ -84,6 +106,10 @@ pub struct Inspection {
     pub node_resources: [Summary; RESOURCES],
     /// Machine events by kind.
     pub node_events: BTreeMap<&'static str, u64>,
+    /// Machines by shape when they first appear.
+    pub node_shapes: BTreeMap<NodeShape, u64>,
+    /// What the trace says about why machines took no more pods, with how often.
+    pub cordon_causes: BTreeMap<Box<str>, u64>,
     /// Bad rows skipped by reason.
     pub skipped: BTreeMap<&'static str, u64>,
     /// Good rows that the mapping does not use, by rule.
@@ -145,7 +171,7 @@ impl Inspector {
                     events.push(key, event).map_err(|e| TraceError::option(e.to_string()))?;
                 }
                 TraceItem::PodEvent(event) => {
-                    if !self.event(&event, &mut reader)? {
+                    if !self.event(event, &mut reader)? {
                         return Ok(None);
                     }
                 }
@@ -154,12 +180,12 @@ impl Inspector {
         self.result.sorted &= events.is_sorted();
         for event in events.finish().map_err(|e| TraceError::option(e.to_string()))? {
             let (_, event) = event.map_err(|e| TraceError::option(e.to_string()))?;
-            if !self.event(&event, &mut reader)? {
+            if !self.event(event, &mut reader)? {
                 return Ok(None);
             }
         }
         for life in self.lives.remaining() {
-            self.finished(&life.pod);
+            self.lived(&life);
         }
         self.sweep.settle();
         for event in settle_nodes(std::mem::take(&mut self.nodes), reader.tally_mut()) {
@@ -173,13 +199,17 @@ impl Inspector {
             NodeChange::Appears(node) => ("appears", Some(node)),
             NodeChange::Disappears => ("disappears", None),
             NodeChange::Capacity(_) => ("capacity", None),
-            NodeChange::Cordoned { .. } => ("cordoned", None),
+            NodeChange::Cordoned { cause } => {
+                *self.result.cordon_causes.entry(cause.clone()).or_default() += 1;
+                ("cordoned", None)
+            }
         };
         *self.result.node_events.entry(kind).or_default() += 1;
         if let Some(node) = capacity
             && self.names.insert(node.name.fingerprint())
         {
             self.result.nodes += 1;
+            *self.result.node_shapes.entry(NodeShape::of(node)).or_default() += 1;
             let resources = &mut self.result.node_resources;
             resources[1].add(node.cpu_milli, 1);
             for (slot, value) in [(2, node.memory_bytes), (3, node.disk_bytes)] {
@@ -195,40 +225,54 @@ impl Inspector {
         let start = pod.arrival_or_start().as_nanos();
         self.result.sorted &= start >= self.last_arrival;
         self.last_arrival = start;
-        self.finished(pod);
+        self.finished(&Shown {
+            values: amounts(pod),
+            copies: u64::from(pod.copies),
+            has_disk: pod.disk_bytes.is_some() || !pod.claims.is_empty(),
+            arrival: pod.arrival,
+            end: pod.end,
+        });
     }
 
     /// False: out of order.
-    fn event(&mut self, event: &PodEvent, reader: &mut super::TraceReader) -> TraceResult<bool> {
+    fn event(&mut self, event: PodEvent, reader: &mut super::TraceReader) -> TraceResult<bool> {
         let at = event.at_nanos;
         let (file, tally, skip) = reader.blame(event.origin.0);
         match self.lives.apply(event, tally, skip, file)? {
             Outcome::OutOfOrder => return Ok(false),
-            Outcome::Began(request) => {
-                let disk = request.disk_bytes.unwrap_or(0);
-                let amounts = [1, request.cpu_milli, request.memory_bytes, disk, 0, 0];
-                self.sweep.add(at, &amounts, true);
-            }
+            Outcome::Began(request) => self.sweep.add(at, &request_amounts(&request), true),
             Outcome::Ended(life) => {
-                self.sweep.add(at, &amounts(&life.pod), false);
-                self.finished(&life.pod);
+                self.sweep.add(at, &request_amounts(&life.request()), false);
+                self.lived(&life);
             }
             Outcome::Nothing => {}
         }
         Ok(true)
     }
 
-    fn finished(&mut self, pod: &TracePod) {
-        let (result, copies) = (&mut self.result, u64::from(pod.copies));
+    /// A pod whose life was put together from events.
+    fn lived(&mut self, life: &Life) {
+        let request = life.request();
+        let shown = Shown {
+            values: request_amounts(&request),
+            copies: 1,
+            has_disk: request.disk_bytes.is_some(),
+            arrival: life.arrival(),
+            end: life.end(),
+        };
+        self.finished(&shown);
+    }
+
+    fn finished(&mut self, pod: &Shown) {
+        let (result, copies) = (&mut self.result, pod.copies);
         result.pods += copies;
-        let values = amounts(pod);
         if !self.streams {
-            let start = pod.arrival_or_start().as_nanos();
-            let end = pod.end.map_or(u64::MAX, |t| t.as_nanos());
-            self.intervals.push(start, end, values.map(|v| v.saturating_mul(copies)));
+            let start = pod.arrival.map_or(0, SimTime::as_nanos);
+            let end = pod.end.map_or(u64::MAX, SimTime::as_nanos);
+            self.intervals.push(start, end, pod.values.map(|v| v.saturating_mul(copies)));
         }
-        for (slot, value) in values.into_iter().enumerate() {
-            if slot != 3 || pod.disk_bytes.is_some() || !pod.claims.is_empty() {
+        for (slot, value) in pod.values.into_iter().enumerate() {
+            if slot != 3 || pod.has_disk {
                 result.pod_resources[slot].add(value, copies);
             }
         }
@@ -243,7 +287,7 @@ impl Inspector {
         if pod.end.is_none() {
             result.alive_at_end += copies;
         }
-        let last = pod.arrival.max(pod.end).map(|t| t.as_nanos());
+        let last = pod.arrival.max(pod.end).map(SimTime::as_nanos);
         result.last_event = result.last_event.max(last);
     }
 
@@ -264,6 +308,19 @@ fn unscaled(normalized: Normalized, request: &TraceRequest) -> Normalized {
         memory: normalized.memory && request.options.max_memory_bytes.is_none(),
         disk: normalized.disk && request.options.max_disk_bytes.is_none(),
     }
+}
+
+/// What is counted of a pod.
+struct Shown {
+    values: Amounts,
+    copies: u64,
+    has_disk: bool,
+    arrival: Option<SimTime>,
+    end: Option<SimTime>,
+}
+
+fn request_amounts(request: &PodRequest) -> Amounts {
+    [1, request.cpu_milli, request.memory_bytes, request.disk_bytes.unwrap_or(0), 0, 0]
 }
 
 fn amounts(pod: &TracePod) -> Amounts {
@@ -382,7 +439,7 @@ impl Inspection {
 
     fn resources(&self, of: &[Summary; RESOURCES]) -> Value {
         let names = self.resource_names();
-        let mut shown = Figures::new();
+        let mut shown = Map::new();
         for slot in 1..RESOURCES {
             let summary = of[slot];
             if summary.count == 0 {
@@ -402,12 +459,32 @@ impl Inspection {
         Value::Object(shown)
     }
 
-    /// The figures as JSON: the general ones, and at the same level those under the format's own names when only one file
-    /// has them.
+    /// The most frequent shapes of machines, at most [`SHAPES_SHOWN`].
+    fn shapes(&self) -> Vec<Value> {
+        let names = self.resource_names();
+        let mut shapes: Vec<_> = self.node_shapes.iter().collect();
+        shapes.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let shown = |(shape, count): (&NodeShape, &u64)| {
+            let (cpu, memory, disk, gpus) = shape.amounts;
+            let mut fields = Map::from_iter([("nodes".to_owned(), json!(count))]);
+            for (slot, amount) in [(1, Some(cpu)), (2, memory), (3, disk), (4, Some(u64::from(gpus)))] {
+                if let Some(amount) = amount {
+                    fields.insert(names[slot].to_owned(), self.value(slot, u128::from(amount)));
+                }
+            }
+            if let Some(model) = &shape.gpu_model {
+                fields.insert("gpu_model".to_owned(), json!(model));
+            }
+            Value::Object(fields)
+        };
+        shapes.into_iter().take(SHAPES_SHOWN).map(shown).collect()
+    }
+
+    /// The figures as JSON: the general ones, and at the same level those under the format's own names, summed over shards.
     pub fn to_json(&self) -> Value {
         let seconds = |nanos: Option<u64>| nanos.map(|n| n as f64 / 1e9);
         let names = self.resource_names();
-        let peaks: Figures = (0..RESOURCES)
+        let peaks: Map<String, Value> = (0..RESOURCES)
             .map(|slot| {
                 let peak = self.peaks[slot];
                 let shown =
@@ -424,6 +501,9 @@ impl Inspection {
             "pod_resources": self.resources(&self.pod_resources),
             "node_resources": self.resources(&self.node_resources),
             "node_events": self.node_events,
+            "shapes": self.node_shapes.len(),
+            "node_shapes": self.shapes(),
+            "cordon_causes": self.cordon_causes,
             "already_there": self.already_there,
             "alive_at_end": self.alive_at_end,
             "first_arrival_s": seconds(self.first_arrival),
@@ -441,6 +521,7 @@ impl Inspection {
         if let Value::Object(top) = &mut out {
             if !(shares.cpu || shares.memory || shares.disk) {
                 let [pods, cpu, memory, disk, gpus, _] = self.peaks.map(|peak| peak.value);
+                let gib = |bytes| fraction(bytes, 1 << 30);
                 let peak = json!([pods as u64, cpu as f64 / 1000.0, gib(memory), gib(disk), gpus as f64]);
                 top.insert("peak_pods_vcpu_memgib_diskgib_gpu".into(), peak);
             }
@@ -449,34 +530,39 @@ impl Inspection {
         out
     }
 
-    /// Machines first, so that pods' figures win where both have a name; the machines' are kept under `node_list` then.
-    fn insert_own_figures(&self, top: &mut Figures) {
-        let single = |table: &str| self.files.iter().filter(|f| f.table == table).count() == 1;
-        let mut own = Figures::new();
-        for file in self.files.iter().filter(|f| single(&f.table)) {
-            if self.files.len() > 1 && file.table == "nodes" {
-                top.insert("node_list".into(), Value::Object(file.figures.clone()));
+    /// Shards of a table are summed. Machines come first, so that pods' figures win where both have a name; the machines' are
+    /// kept under `node_list` then.
+    fn insert_own_figures(&self, top: &mut Map<String, Value>) {
+        let mut tables: Vec<(&str, Figures)> = Vec::new();
+        for file in &self.files {
+            match tables.iter_mut().find(|(table, _)| *table == file.table) {
+                Some((_, figures)) => figures::merge(figures, &file.figures),
+                None => tables.push((&file.table, file.figures.clone())),
             }
-            own.extend(file.figures.clone());
         }
-        top.extend(own);
+        let several = tables.len() > 1;
+        for (table, figures) in tables {
+            let shown = figures_json(&figures);
+            if several && table == "nodes" && !shown.is_empty() {
+                top.insert("node_list".into(), Value::Object(shown.clone()));
+            }
+            top.extend(shown);
+        }
     }
 }
 
+fn figures_json(figures: &Figures) -> Map<String, Value> {
+    figures.iter().map(|(name, figure)| ((*name).to_owned(), figure.to_json())).collect()
+}
+
 fn file_json(file: &FileReport) -> Value {
-    let mut shown = Figures::new();
+    let mut shown = Map::new();
     shown.insert("file".into(), json!(file.file));
     shown.insert("table".into(), json!(file.table));
     shown.insert("rows".into(), json!(file.rows));
     shown.insert("missing".into(), json!(file.missing));
-    shown.extend(file.figures.clone());
+    shown.extend(figures_json(&file.figures));
     Value::Object(shown)
-}
-
-/// Bytes as GiB, for figures only; whole part and fraction are converted apart, so that whole GiB stay exact.
-pub fn gib(bytes: u128) -> f64 {
-    const GIB: u128 = 1 << 30;
-    (bytes / GIB) as f64 + (bytes % GIB) as f64 / GIB as f64
 }
 
 #[cfg(test)]

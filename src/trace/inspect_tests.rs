@@ -51,6 +51,47 @@ fn every_expected_figure_is_printed_under_its_name() {
     }
 }
 
+/// The lines of a file, unpacked, cut into shards that each have its header; the last shard first.
+fn shards(path: &Path, count: usize) -> Vec<TraceInput> {
+    let text = std::io::read_to_string(TraceInput::Path(path.to_owned()).open().expect("a file"));
+    let text = text.expect("text");
+    let (header, rows) = text.split_once('\n').expect("a header");
+    let rows: Vec<&str> = rows.lines().collect();
+    let parts = rows.chunks(rows.len().div_ceil(count)).enumerate();
+    let shard = |(i, part): (usize, &[&str])| {
+        memory(&format!("part-{i}.csv"), &format!("{header}\n{}\n", part.join("\n")))
+    };
+    let mut shards: Vec<TraceInput> = parts.map(shard).collect();
+    shards.reverse();
+    shards
+}
+
+#[test]
+fn shards_in_any_order_have_the_figures_of_the_whole() {
+    let Some(folder) = real_traces() else { return };
+    let text = std::fs::read_to_string(folder.join("expected.json")).expect("expected.json");
+    let expected: Value = serde_json::from_str(&text).expect("JSON");
+    for (path, key) in EXPECTED {
+        let request = TraceRequest::new(None, shards(&folder.join(path), 7));
+        let found = inspect(&request).unwrap_or_else(|error| panic!("{error}")).to_json();
+        for (name, want) in expected[key].as_object().expect("an object") {
+            assert_eq!(&found[name], want, "{key}: {name}");
+        }
+    }
+}
+
+#[test]
+fn machines_are_counted_by_shape_and_their_troubles_by_cause() {
+    let rows = "0,1,add,,64,0.69,1\n0,2,add,,64,0.69,1\n0,3,add,,64,1,1\n9,2,softerror,disk_full,0,0,0\n\
+                5,2,softerror,agent_check,0,0,0\n7,3,softerror,agent_check,0,0,0\n";
+    let request = TraceRequest::new(Some(Format::AlibabaV2017), vec![memory("server_event.csv", rows)]);
+    let found = inspect(&request).expect("a good trace").to_json();
+    assert_eq!(found["cordon_causes"], json!({"softerror agent_check": 2, "softerror disk_full": 1}));
+    assert_eq!(found["shapes"], 2);
+    let shape = |nodes: u64, memory: f64| json!({"nodes": nodes, "cpu_milli": 64_000, "memory_share": memory, "disk_share": 1.0, "gpus": 0});
+    assert_eq!(found["node_shapes"], json!([shape(2, 0.69), shape(1, 1.0)]));
+}
+
 #[test]
 fn openb_peaks_of_the_default_list() {
     // The figures of the format's description: computed there from the file with a plain script.

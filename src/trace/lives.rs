@@ -18,7 +18,7 @@ pub struct Lives {
     /// Slots of the pods that are alive, found by the hash of their names. The table holds nothing else, so that it stays in the
     /// caches; the names are in the slots.
     open: HashTable<u32>,
-    slots: Vec<OpenLife>,
+    slots: Vec<Option<OpenLife>>,
     free: Vec<u32>,
     /// How often an id ended, when names have to be told apart.
     ended: Option<FxHashMap<u128, u32>>,
@@ -26,22 +26,68 @@ pub struct Lives {
     last: SimTime,
 }
 
+#[derive(Debug)]
 struct OpenLife {
     order: u64,
     evicted: bool,
-    alive: bool,
     scheduled: Option<SimTime>,
     /// What its first event said, with the machine of its last placement.
     first: PodEvent,
 }
 
-/// A pod whose life is known, with its place in the order of submission.
-#[derive(Debug, PartialEq)]
+/// A life that is known.
+#[derive(Debug)]
 pub struct Life {
+    life: OpenLife,
+    end: Option<SimTime>,
+    /// How many pods of this id ended before it.
+    again: u32,
+}
+
+impl Life {
     /// Position among all submissions.
-    pub order: u64,
-    /// The pod.
-    pub pod: TracePod,
+    pub fn order(&self) -> u64 {
+        self.life.order
+    }
+    /// What it asked for.
+    pub fn request(&self) -> PodRequest {
+        self.life.first.request
+    }
+    /// When it was created; `None`: before the trace began.
+    pub fn arrival(&self) -> Option<SimTime> {
+        self.life.first.at()
+    }
+    /// When it ended; `None`: not during the trace.
+    pub fn end(&self) -> Option<SimTime> {
+        self.end
+    }
+
+    /// The pod that lived it.
+    pub fn into_pod(self) -> TracePod {
+        let OpenLife { scheduled, first, .. } = self.life;
+        let arrival = first.at();
+        let (group, role) = first.details.map_or((None, None), |d| (d.group, d.role));
+        let job = if let TraceId::Task(job, _) = first.name { Some(TraceId::Number(job)) } else { None };
+        let name = match self.again {
+            0 => first.name,
+            again => TraceId::Text(format!("{}-r{again}", first.name).into()),
+        };
+        TracePod {
+            name,
+            arrival,
+            end: self.end,
+            scheduled,
+            cpu_milli: first.request.cpu_milli,
+            memory_bytes: first.request.memory_bytes,
+            disk_bytes: first.request.disk_bytes,
+            group: group.or(job),
+            role,
+            priority: first.priority.map(i64::from),
+            max_per_node: first.max_per_node.map(NonZeroU32::get),
+            placement: first.placement,
+            ..TracePod::default()
+        }
+    }
 }
 
 /// What an event did.
@@ -49,7 +95,7 @@ pub enum Outcome {
     /// A pod began to be wanted.
     Began(PodRequest),
     /// A pod ended.
-    Ended(Box<Life>),
+    Ended(Life),
     /// Neither.
     Nothing,
     /// The event is earlier than one before: the events must be sorted first.
@@ -68,7 +114,7 @@ impl Lives {
     /// In strict reading: an id submitted twice, an end without a start. `file` is the name for the message.
     pub fn apply(
         &mut self,
-        event: &PodEvent,
+        event: PodEvent,
         tally: &mut Tally,
         skip: Option<u64>,
         file: &str,
@@ -78,41 +124,33 @@ impl Lives {
             return Ok(Outcome::OutOfOrder);
         }
         self.last = at;
-        let begins = matches!(event.verb, PodVerb::Submit | PodVerb::Seen | PodVerb::Schedule);
         let slots = &self.slots;
-        let same = |slot: &u32| slots.get(*slot as usize).is_some_and(|life| life.first.name == event.name);
-        let hash_of = |slot: &u32| slots.get(*slot as usize).map_or(0, |life| hash(&life.first.name));
+        let life_of = |slot: &u32| slots.get(*slot as usize).and_then(Option::as_ref);
+        let same = |slot: &u32| life_of(slot).is_some_and(|life| life.first.name == event.name);
+        let hash_of = |slot: &u32| life_of(slot).map_or(0, |life| hash(&life.first.name));
         match self.open.entry(hash(&event.name), same, hash_of) {
-            Entry::Vacant(entry) if begins => {
+            Entry::Vacant(entry)
+                if matches!(event.verb, PodVerb::Submit | PodVerb::Seen | PodVerb::Schedule) =>
+            {
                 let request = event.request;
                 let slot = self.free.pop().unwrap_or(self.slots.len() as u32);
                 entry.insert(slot);
-                self.begin(slot, event.clone());
+                self.begin(slot, event);
                 Ok(Outcome::Began(request))
             }
             Entry::Vacant(_) => {
-                if event.verb != PodVerb::End {
-                    tally.leave_out("event of an unknown pod", 1);
-                } else if event.strict {
-                    let message = format!("pod \"{}\" ends and never began", event.name);
-                    tally.skip(located(event, file, SkipReason::EndWithoutStart, message), skip)?;
-                } else {
-                    tally.leave_out("end of an unknown pod", 1);
-                }
+                unknown_pod(&event, tally, skip, file)?;
                 Ok(Outcome::Nothing)
             }
             Entry::Occupied(entry) if event.verb == PodVerb::End => {
                 let (slot, _) = entry.remove();
                 self.free.push(slot);
-                Ok(match self.finish(slot, Some(at)) {
-                    Some(life) => Outcome::Ended(Box::new(life)),
-                    None => Outcome::Nothing,
-                })
+                Ok(self.finish(slot, Some(at)).map_or(Outcome::Nothing, Outcome::Ended))
             }
             Entry::Occupied(entry) => {
                 let slot = *entry.get();
-                if let Some(life) = self.slots.get_mut(slot as usize) {
-                    life.go_on(event, at, tally, skip, file)?;
+                if let Some(Some(life)) = self.slots.get_mut(slot as usize) {
+                    life.go_on(&event, at, tally, skip, file)?;
                 }
                 Ok(Outcome::Nothing)
             }
@@ -121,7 +159,7 @@ impl Lives {
 
     fn begin(&mut self, slot: u32, event: PodEvent) {
         let scheduled = if event.verb == PodVerb::Schedule { event.at() } else { None };
-        let life = OpenLife { order: self.next_order, evicted: false, alive: true, scheduled, first: event };
+        let life = Some(OpenLife { order: self.next_order, evicted: false, scheduled, first: event });
         self.next_order += 1;
         match self.slots.get_mut(slot as usize) {
             Some(free) => *free = life,
@@ -130,42 +168,20 @@ impl Lives {
     }
 
     fn finish(&mut self, slot: u32, end: Option<SimTime>) -> Option<Life> {
-        let life = self.slots.get_mut(slot as usize).filter(|life| life.alive)?;
-        life.alive = false;
-        let first = &mut life.first;
-        let details = first.details.take();
-        let (group, role) = details.map_or((None, None), |d| (d.group, d.role));
-        let job = if let TraceId::Task(job, _) = first.name { Some(TraceId::Number(job)) } else { None };
-        let mut pod = TracePod {
-            name: std::mem::take(&mut first.name),
-            arrival: first.at(),
-            end,
-            scheduled: life.scheduled,
-            cpu_milli: first.request.cpu_milli,
-            memory_bytes: first.request.memory_bytes,
-            disk_bytes: first.request.disk_bytes,
-            group: group.or(job),
-            role,
-            priority: first.priority.map(i64::from),
-            max_per_node: first.max_per_node.map(NonZeroU32::get),
-            placement: first.placement.take(),
-            ..TracePod::default()
-        };
-        let order = life.order;
-        if let Some(ended) = &mut self.ended {
-            let before = ended.entry(pod.name.fingerprint()).or_default();
-            if *before > 0 {
-                pod.name = TraceId::Text(format!("{}-r{before}", pod.name).into());
-            }
+        let life = self.slots.get_mut(slot as usize)?.take()?;
+        let again = self.ended.as_mut().map_or(0, |ended| {
+            let before = ended.entry(life.first.name.fingerprint()).or_default();
             *before += 1;
-        }
-        Some(Life { order, pod })
+            *before - 1
+        });
+        Some(Life { life, end, again })
     }
 
     /// The pods that are alive when the trace ends, in order of submission.
     pub fn remaining(&mut self) -> Vec<Life> {
-        let alive = self.slots.iter().enumerate().filter(|(_, life)| life.alive);
-        let mut slots: Vec<(u64, u32)> = alive.map(|(slot, life)| (life.order, slot as u32)).collect();
+        let slots = self.slots.iter().enumerate();
+        let alive = slots.filter_map(|(slot, life)| Some((life.as_ref()?.order, slot as u32)));
+        let mut slots: Vec<(u64, u32)> = alive.collect();
         slots.sort_unstable();
         let lives: Vec<Life> = slots.into_iter().filter_map(|(_, slot)| self.finish(slot, None)).collect();
         *self = Lives { ended: self.ended.take(), ..Lives::default() };
@@ -210,6 +226,19 @@ impl OpenLife {
     }
 }
 
+/// An event that is not the first of a pod, and there was none before.
+fn unknown_pod(event: &PodEvent, tally: &mut Tally, skip: Option<u64>, file: &str) -> TraceResult<()> {
+    if event.verb != PodVerb::End {
+        tally.leave_out("event of an unknown pod", 1);
+    } else if event.strict {
+        let message = format!("pod \"{}\" ends and never began", event.name);
+        tally.skip(located(event, file, SkipReason::EndWithoutStart, message), skip)?;
+    } else {
+        tally.leave_out("end of an unknown pod", 1);
+    }
+    Ok(())
+}
+
 fn hash(name: &TraceId) -> u64 {
     FxBuildHasher.hash_one(name)
 }
@@ -239,17 +268,15 @@ mod tests {
     fn run(events: &[(u64, PodVerb, u64)]) -> TraceResult<Vec<Shown>> {
         let (mut lives, mut tally, mut done) = (Lives::with_names(), Tally::default(), Vec::new());
         for &(at, verb, task) in events {
-            if let Outcome::Ended(life) = lives.apply(&event(at, verb, task), &mut tally, None, "f")? {
-                done.push(*life);
+            if let Outcome::Ended(life) = lives.apply(event(at, verb, task), &mut tally, None, "f")? {
+                done.push(life);
             }
         }
         done.extend(lives.remaining());
-        done.sort_by_key(|life| life.order);
+        done.sort_by_key(Life::order);
         let secs = |t: Option<SimTime>| t.map(|t| t.as_nanos() / 1_000_000_000);
-        Ok(done
-            .iter()
-            .map(|l| (l.pod.name.to_string(), secs(l.pod.arrival), secs(l.pod.scheduled), secs(l.pod.end)))
-            .collect())
+        let pods = done.into_iter().map(Life::into_pod);
+        Ok(pods.map(|p| (p.name.to_string(), secs(p.arrival), secs(p.scheduled), secs(p.end))).collect())
     }
 
     #[test]
@@ -290,8 +317,8 @@ mod tests {
     #[test]
     fn going_back_in_time_is_told() {
         let (mut lives, mut tally) = (Lives::default(), Tally::default());
-        assert!(lives.apply(&event(5, Submit, 0), &mut tally, None, "f").is_ok());
-        let outcome = lives.apply(&event(4, Submit, 1), &mut tally, None, "f");
+        assert!(lives.apply(event(5, Submit, 0), &mut tally, None, "f").is_ok());
+        let outcome = lives.apply(event(4, Submit, 1), &mut tally, None, "f");
         assert!(matches!(outcome, Ok(Outcome::OutOfOrder)));
     }
 }

@@ -11,15 +11,19 @@
 pub mod assumptions;
 pub mod convert;
 pub mod error;
+pub mod figures;
 pub mod input;
 pub mod lines;
 pub mod mapping;
+pub mod number;
 pub mod record;
+pub mod row;
 pub mod table;
 
 pub mod inspect;
 pub mod sort;
 
+mod ahead;
 mod alibaba_gpu_v2020;
 mod alibaba_gpu_v2025;
 mod alibaba_spot_gpu_v2026;
@@ -36,6 +40,7 @@ mod openb;
 mod own;
 mod own_parquet;
 mod reader;
+mod row_file;
 mod simkube;
 mod source;
 mod sqlite;

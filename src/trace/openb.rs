@@ -1,9 +1,10 @@
 //! Alibaba cluster-trace-gpu-v2023, "openb": a node list and pod lists with GPU shares.
 
 use super::error::{RowError, SkipReason};
-use super::lines::{Row, limits};
+use super::figures::{Figure, Figures};
 use super::record::{NodeChange, NodeEvent, TraceId, TraceNode, TracePod};
-use super::table::{Context, Figures, Parsed, Recognized, Sample, Table, whole_seconds};
+use super::row::{Row, limits};
+use super::table::{Context, Parsed, Recognized, Sample, Table, whole_seconds};
 use crate::engine::time::SimTime;
 use compact_str::CompactString;
 use std::collections::BTreeMap;
@@ -88,12 +89,23 @@ impl Table for Nodes {
         Ok(Some(NodeEvent { at: None, node: name, change: NodeChange::Appears(node) }.into()))
     }
 
-    fn figures(&self, into: &mut Figures) {
-        into.insert("nodes".into(), self.rows.into());
+    fn figures(&self) -> Figures {
+        let mut figures = Figures::from([("nodes", Figure::Sum(self.rows)), ("shapes", self.shapes())]);
         for (key, sum) in ["cpu_milli", "memory_mib", "gpu"].into_iter().zip(self.sums) {
-            into.insert(key.into(), sum.into());
+            figures.insert(key, Figure::Sum(sum));
         }
-        into.insert("shapes".into(), self.shapes.len().into());
+        figures
+    }
+}
+
+impl Nodes {
+    fn shapes(&self) -> Figure {
+        let texts: Vec<CompactString> = self
+            .shapes
+            .iter()
+            .map(|(cpu, memory, gpus, model)| format!("{cpu} {memory} {gpus} {model}").into())
+            .collect();
+        Figure::distinct(&texts)
     }
 }
 
@@ -191,39 +203,37 @@ impl Table for Pods {
         Ok(Some(pod.into()))
     }
 
-    fn figures(&self, into: &mut Figures) {
+    fn figures(&self) -> Figures {
         let f = &self.figures;
-        for (key, value) in [
-            ("pods", f.rows),
-            ("cpu_milli", f.cpu_milli),
-            ("memory_mib", f.memory_mib),
-            ("num_gpu", f.num_gpu),
-            ("gpu_milli_total", f.gpu_milli_total),
-            ("multi_gpu_partial", f.multi_gpu_partial),
-            ("columns", self.columns.len() as u64),
-        ] {
-            into.insert(key.into(), value.into());
-        }
+        let mut figures = Figures::from([
+            ("pods", Figure::Sum(f.rows)),
+            ("cpu_milli", Figure::Sum(f.cpu_milli)),
+            ("memory_mib", Figure::Sum(f.memory_mib)),
+            ("num_gpu", Figure::Sum(f.num_gpu)),
+            ("gpu_milli_total", Figure::Sum(f.gpu_milli_total)),
+            ("multi_gpu_partial", Figure::Sum(f.multi_gpu_partial)),
+            ("columns", Figure::Same(self.columns.len() as u64)),
+        ]);
         if !self.has_times() {
-            return;
+            return figures;
         }
-        let last_creation = f.creations.iter().copied().max();
-        let span = f.deletion_max.max(last_creation.unwrap_or(0));
-        let recent = f.creations.iter().filter(|&&t| t + 30 * 86_400 >= span).count();
-        into.insert("creation_min".into(), f.creations.iter().copied().min().into());
-        into.insert("creation_max".into(), last_creation.into());
-        for (key, value) in [
-            ("deletion_max", f.deletion_max),
-            ("span_s", span),
-            ("scheduled_missing", f.scheduled_missing),
-            ("gpu_spec_filled", f.gpu_spec_filled),
-            ("arrivals_last_30_days", recent as u64),
-        ] {
-            into.insert(key.into(), value.into());
-        }
-        into.insert("sorted_by_creation".into(), (!f.unsorted).into());
-        into.insert("phases".into(), serde_json::to_value(&f.phases).unwrap_or_default());
-        into.insert("qos".into(), serde_json::to_value(&f.qos).unwrap_or_default());
+        let instants = f.creations.clone();
+        let (first, last) = (instants.iter().copied().min(), instants.iter().copied().max());
+        let span = f.deletion_max.max(last.unwrap_or(0));
+        let ends = instants.first().copied().zip(instants.last().copied());
+        figures.extend([
+            ("creation_min", Figure::Least(first)),
+            ("creation_max", Figure::Most(last)),
+            ("deletion_max", Figure::Most(Some(f.deletion_max))),
+            ("span_s", Figure::Most(Some(span))),
+            ("scheduled_missing", Figure::Sum(f.scheduled_missing)),
+            ("gpu_spec_filled", Figure::Sum(f.gpu_spec_filled)),
+            ("arrivals_last_30_days", Figure::Recent { instants, end: span, seconds: 30 * 86_400 }),
+            ("sorted_by_creation", Figure::Sorted(ends, !f.unsorted)),
+            ("phases", Figure::Counts(f.phases.clone())),
+            ("qos", Figure::Counts(f.qos.clone())),
+        ]);
+        figures
     }
 }
 

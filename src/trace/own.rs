@@ -1,8 +1,8 @@
 //! stowplan's own trace format: CSV with a header, or Parquet with the same columns (docs/TRACES.md).
 
 use super::error::{RowError, SkipReason};
-use super::lines::{Row, limits};
 use super::record::{NodeChange, NodeEvent, TraceClaim, TraceId, TraceNode, TracePod};
+use super::row::{Row, limits};
 use super::table::{Context, Parsed, Recognized, Sample, Table, ends_after};
 use crate::engine::time::SimTime;
 use crate::model::quantity::Quantity;

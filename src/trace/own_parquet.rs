@@ -35,11 +35,14 @@ pub use with_parquet::{open, writer};
 mod with_parquet {
     use super::super::convert::{Cell, ColumnKind, column_kind};
     use super::super::error::{SkipReason, TraceError};
-    use super::super::lines::{Fields, LineSpan, is_missing};
+    use super::super::figures::Figures;
+    use super::super::lines::LineSpan;
+    use super::super::number::is_missing;
     use super::super::own;
     use super::super::reader::{FileReport, MAX_DOCUMENT_BYTES};
     use super::super::record::TraceItem;
-    use super::super::table::{Figures, Table};
+    use super::super::row::Fields;
+    use super::super::table::Table;
     use super::*;
     use parquet::basic::{Compression, LogicalType, Repetition, Type as Physical, ZstdLevel};
     use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};

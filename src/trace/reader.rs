@@ -1,11 +1,15 @@
 //! All files of a trace as one stream of items, in the files' order.
 
-use super::error::{RowError, SkipReason, TraceError, TraceResult};
+use super::ahead::Ahead;
+use super::error::{SkipReason, TraceError, TraceResult};
+use super::figures::Figures;
 use super::format::Format;
 use super::input::TraceInput;
-use super::lines::{Fields, LineError, LineSpan, Lines, is_missing};
+use super::lines::{LineSpan, Lines};
 use super::record::{TraceId, TraceItem};
-use super::table::{Context, Figures, Recognized, RecordFile, Sample, Table, TraceOptions};
+use super::row::Fields;
+use super::row_file::{RowFile, line_error};
+use super::table::{Context, Recognized, RecordFile, Sample, TraceOptions};
 use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
 
@@ -50,20 +54,6 @@ struct Pending {
     table: Recognized,
 }
 
-/// A file of rows.
-struct RowFile {
-    lines: Lines,
-    fields: Fields,
-    table: Box<dyn Table>,
-    columns: usize,
-    missing: Vec<u64>,
-    figures: bool,
-    json: bool,
-    rows: u64,
-    header: bool,
-    name: String,
-}
-
 impl TraceReader {
     /// Opens files of a format; `None` recognizes it.
     ///
@@ -78,7 +68,8 @@ impl TraceReader {
             return Err(TraceError::option("no trace files were given"));
         }
         let mut cx = Context { options, ..Context::default() };
-        let heads = inputs.iter().map(Head::read).collect::<TraceResult<Vec<Head>>>()?;
+        let heads =
+            inputs.iter().map(|input| Head::read(input, &cx.options)).collect::<TraceResult<Vec<Head>>>()?;
         let (format, tables) = recognize(format, &heads)?;
         require_scales(format, &cx.options)?;
         let mut pending = Vec::with_capacity(inputs.len());
@@ -170,9 +161,10 @@ impl TraceReader {
                 self.lists_machines = table.lists_machines();
                 let lines = match pending.opened {
                     Some(lines) => lines,
-                    None => Lines::new(pending.input.open()?),
+                    None => Lines::new(pending.input.open_for(&self.cx.options)?),
                 };
-                Ok(Box::new(RowFile::new(lines, table, header, pending.input.name(), &self.cx.options)))
+                let file = RowFile::new(lines, table, header, pending.input.name(), &self.cx.options);
+                Ok(if self.cx.options.read_ahead { Box::new(Ahead::new(file)) } else { Box::new(file) })
             }
             Recognized::Records { open, .. } => {
                 self.ids_per_file = false;
@@ -236,8 +228,8 @@ impl Head {
     /// Enough for every format; shards are many.
     const BYTES: usize = 31 << 10;
 
-    fn read(input: &TraceInput) -> TraceResult<Head> {
-        let mut lines = Lines::new(input.open()?);
+    fn read(input: &TraceInput, options: &TraceOptions) -> TraceResult<Head> {
+        let mut lines = Lines::new(input.open_for(options)?);
         let mut bytes = lines.peek(Self::BYTES + 1);
         if bytes.len() > Self::BYTES {
             // The last line would be cut.
@@ -352,142 +344,4 @@ fn require_scales(format: Format, options: &TraceOptions) -> TraceResult<()> {
         }
     }
     Ok(())
-}
-
-impl RowFile {
-    fn new(
-        lines: Lines,
-        table: Box<dyn Table>,
-        header: bool,
-        name: String,
-        options: &TraceOptions,
-    ) -> RowFile {
-        let columns = table.columns().len();
-        RowFile {
-            lines,
-            fields: Fields::default(),
-            columns,
-            missing: if options.figures && !table.is_json() { vec![0; columns] } else { Vec::new() },
-            figures: options.figures,
-            json: table.is_json(),
-            rows: 0,
-            header,
-            table,
-            name,
-        }
-    }
-
-    #[cold]
-    fn placed(&self, fault: RowError, line: u64, column: u64, row: String) -> Box<TraceError> {
-        let message = match fault.field.and_then(|field| self.table.columns().get(field).cloned()) {
-            Some(name) => format!("column {name}: {}", fault.message),
-            None => fault.message,
-        };
-        let hint = fault
-            .reason
-            .can_be_skipped()
-            .then(|| "--skip-bad-rows counts such rows instead of stopping".to_owned());
-        let column = if fault.field.is_none() && line > 0 { 1 } else { column };
-        Box::new(TraceError {
-            file: self.name.clone(),
-            line,
-            column,
-            message,
-            hint,
-            reason: fault.reason,
-            row,
-        })
-    }
-}
-
-impl RecordFile for RowFile {
-    fn next_item(&mut self, cx: &mut Context) -> TraceResult<Option<TraceItem>> {
-        loop {
-            let span = match self.lines.advance() {
-                Ok(Some(span)) => span,
-                Ok(None) => return Ok(None),
-                Err(error) => {
-                    let ended = matches!(error, LineError::Io(..));
-                    cx.tally.skip(line_error(&self.name, error), cx.options.skip_bad_rows)?;
-                    if ended {
-                        return Ok(None);
-                    }
-                    self.rows += 1;
-                    continue;
-                }
-            };
-            if std::mem::take(&mut self.header) {
-                continue;
-            }
-            let bytes = self.lines.bytes(span);
-            let row = if self.json { self.fields.whole(bytes, span) } else { self.fields.split(bytes, span) };
-            if row.is_blank() {
-                continue;
-            }
-            self.rows += 1;
-            cx.line = span.line;
-            match self.table.parse(&row, cx) {
-                Ok(item) => {
-                    for (field, count) in self.missing.iter_mut().enumerate() {
-                        *count += u64::from(is_missing(row.get(field)));
-                    }
-                    if let Some(item) = item {
-                        return Ok(Some(item));
-                    }
-                }
-                Err(fault) => {
-                    let column = fault.field.map_or(0, |field| row.column(field));
-                    let text = row.clipped(column);
-                    let error = self.placed(*fault, span.line, column, text);
-                    cx.tally.skip(error, cx.options.skip_bad_rows)?;
-                }
-            }
-        }
-    }
-
-    fn report(&self) -> FileReport {
-        let mut figures = Figures::new();
-        if self.figures {
-            self.table.figures(&mut figures);
-        }
-        let missing = if self.missing.is_empty() {
-            self.table.own_missing()
-        } else {
-            let columns = self.table.columns().into_iter().take(self.columns);
-            columns.zip(self.missing.iter().copied()).filter(|(_, count)| *count > 0).collect()
-        };
-        FileReport {
-            file: self.name.clone(),
-            table: self.table.name().to_owned(),
-            rows: self.rows,
-            missing,
-            figures,
-        }
-    }
-}
-
-fn line_error(file: &str, error: LineError) -> Box<TraceError> {
-    match error {
-        LineError::TooLong(line) => {
-            let message = format!("the line is longer than {} bytes", super::lines::MAX_LINE_BYTES);
-            let mut error = TraceError::of_file(file, SkipReason::LineTooLong, message);
-            error.line = line;
-            error
-        }
-        LineError::Io(line, error) => {
-            let torn = matches!(
-                error.kind(),
-                std::io::ErrorKind::UnexpectedEof
-                    | std::io::ErrorKind::InvalidData
-                    | std::io::ErrorKind::InvalidInput
-                    | std::io::ErrorKind::Other
-            );
-            let reason = if torn { SkipReason::TruncatedFile } else { SkipReason::Unreadable };
-            let message = format!("the file ends early or is damaged after line {line}: {error}");
-            let mut fault = TraceError::of_file(file, reason, message);
-            fault.line = line + 1;
-            fault.column = 1;
-            fault
-        }
-    }
 }

@@ -1,10 +1,11 @@
 //! SimKube traces: applied and deleted Kubernetes objects over time, as MessagePack (`.sktrace`) or JSON.
 
 use super::error::{SkipReason, TraceError, TraceResult};
+use super::figures::{Figure, Figures};
 use super::input::TraceInput;
 use super::reader::{FileReport, MAX_DOCUMENT_BYTES};
 use super::record::{TraceClaim, TraceId, TraceItem, TracePod};
-use super::table::{Context, Figures, Recognized, RecordFile, Sample};
+use super::table::{Context, Recognized, RecordFile, Sample};
 use crate::engine::time::SimTime;
 use crate::model::quantity::Quantity;
 use serde::Deserialize;
@@ -167,7 +168,7 @@ impl Replay {
             claims: BTreeMap::new(),
             serial: 0,
             records: 0,
-            figures: figures.map(|(name, n)| (name.to_owned(), n.into())).into_iter().collect(),
+            figures: figures.map(|(name, n)| (name, Figure::count(n))).into(),
             done: Vec::new(),
         })
     }

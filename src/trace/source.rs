@@ -8,6 +8,7 @@ use super::reader::TraceReader;
 use super::record::{NodeChange, NodeEvent, PodEvent, TraceId, TraceItem, TraceNode, TracePod};
 use super::sort::{DEFAULT_SORT_MEMORY, SortKey, Sortable, Sorted, Sorter};
 use super::table::TraceOptions;
+use crate::engine::time::SimTime;
 use rustc_hash::FxHashMap;
 use std::io;
 
@@ -264,17 +265,17 @@ impl Gathering {
     /// False: the event is out of order.
     fn apply(&mut self, event: PodEvent, reader: &mut TraceReader) -> TraceResult<bool> {
         let (file, tally, skip) = reader.blame(event.origin.0);
-        match self.lives.apply(&event, tally, skip, file)? {
+        match self.lives.apply(event, tally, skip, file)? {
             Outcome::OutOfOrder => return Ok(false),
-            Outcome::Ended(life) => self.keep(*life)?,
+            Outcome::Ended(life) => self.keep(life)?,
             Outcome::Began(_) | Outcome::Nothing => {}
         }
         Ok(true)
     }
 
     fn keep(&mut self, life: Life) -> TraceResult<()> {
-        let key: SortKey = (life.pod.arrival_or_start().as_nanos(), life.order);
-        self.pods.push(key, life.pod).map_err(disk)
+        let key: SortKey = (life.arrival().unwrap_or(SimTime::ZERO).as_nanos(), life.order());
+        self.pods.push(key, life.into_pod()).map_err(disk)
     }
 
     fn finish(mut self, mut reader: TraceReader) -> TraceResult<Option<TraceSource>> {
@@ -300,7 +301,7 @@ impl Gathering {
 }
 
 /// Sorts machine events by time (ties in the files' order) and drops what changes nothing: a machine that is seen again as it
-/// was. Seen again with another capacity or domain is a change of capacity.
+/// was. Seen again with another capacity or domain is a change of capacity, and so is one that took no pods and takes them again.
 pub fn settle_nodes(events: Vec<NodeEvent>, tally: &mut Tally) -> Vec<NodeEvent> {
     let mut events = events;
     events.sort_by_key(|event| event.at);
@@ -329,7 +330,12 @@ pub fn settle_nodes(events: Vec<NodeEvent>, tally: &mut Tally) -> Vec<NodeEvent>
                 *state = None;
                 NodeChange::Disappears
             }
-            (change @ NodeChange::Cordoned { .. }, _) => change,
+            (change @ NodeChange::Cordoned { .. }, _) => {
+                if let Some(node) = state {
+                    node.cordoned = true;
+                }
+                change
+            }
         };
         settled.push(NodeEvent { change, ..event });
     }

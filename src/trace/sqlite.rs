@@ -29,10 +29,11 @@ pub fn open(input: &TraceInput, cx: &mut Context) -> TraceResult<Box<dyn RecordF
 mod database {
     use super::super::azure_packing::{Vm, VmType, check_fraction, pod};
     use super::super::error::{RowError, SkipReason, TraceError, TraceResult};
+    use super::super::figures::Figures;
     use super::super::input::TraceInput;
     use super::super::reader::FileReport;
     use super::super::record::TraceItem;
-    use super::super::table::{Context, Figures, RecordFile};
+    use super::super::table::{Context, RecordFile};
     use rusqlite::types::ValueRef;
     use rusqlite::{Connection, OpenFlags};
     use std::collections::BTreeMap;
@@ -62,9 +63,9 @@ mod database {
                 ValueRef::Real(n) => Cell::Number(n),
                 ValueRef::Text(text) | ValueRef::Blob(text) => {
                     let text = String::from_utf8_lossy(text).trim().to_owned();
-                    match super::super::lines::parse_number(text.as_bytes()) {
+                    match super::super::number::parse_number(text.as_bytes()) {
                         Some(number) => Cell::Number(number),
-                        None if super::super::lines::is_missing(text.as_bytes()) => Cell::Nothing,
+                        None if super::super::number::is_missing(text.as_bytes()) => Cell::Nothing,
                         None => Cell::Text(text),
                     }
                 }

@@ -2,10 +2,12 @@
 
 use super::azure_packing::VmTypes;
 use super::error::{RowError, Tally, TraceResult};
+use super::figures::Figures;
 use super::input::TraceInput;
-use super::lines::{Fields, LineSpan, Row};
+use super::lines::LineSpan;
 use super::reader::FileReport;
 use super::record::TraceItem;
+use super::row::{Fields, Row};
 use crate::engine::time::SimTime;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
@@ -34,6 +36,8 @@ pub struct TraceOptions {
     pub machines_only: bool,
     /// Google 2019: pods are the tasks, also those inside alloc sets, and not the alloc sets themselves.
     pub inner_tasks: bool,
+    /// Unpack and parse large files in threads of their own. What is read is the same.
+    pub read_ahead: bool,
 }
 
 /// Which resources of a format are shares of the largest machine.
@@ -69,6 +73,25 @@ pub struct Context {
 }
 
 impl Context {
+    /// A context for reading the current file elsewhere; what tables say to each other goes with it.
+    pub fn hand_over(&mut self) -> Context {
+        Context {
+            options: self.options.clone(),
+            tally: Tally::default(),
+            job_starts: std::mem::take(&mut self.job_starts),
+            max_per_machine: std::mem::take(&mut self.max_per_machine),
+            vm_types: std::mem::take(&mut self.vm_types),
+            file: self.file,
+            tables: self.tables.clone(),
+            line: self.line,
+        }
+    }
+    /// Takes back what [`Context::hand_over`] gave away.
+    pub fn take_back(&mut self, from: Context) {
+        self.job_starts = from.job_starts;
+        self.max_per_machine = from.max_per_machine;
+        self.vm_types = from.vm_types;
+    }
     /// Millicores of a normalized 1.0.
     pub fn cpu_scale(&self) -> u64 {
         self.options.max_cpu_milli.unwrap_or(NOMINAL_SCALE)
@@ -102,9 +125,6 @@ impl Context {
 /// Outcome of a good row.
 pub type Parsed = Result<Option<TraceItem>, Box<RowError>>;
 
-/// A value of the figures that only one format has.
-pub type Figures = serde_json::Map<String, serde_json::Value>;
-
 /// Parser of the rows of one table.
 pub trait Table: Send {
     /// Name of the table, such as `task_events`.
@@ -118,7 +138,9 @@ pub trait Table: Send {
     /// What is wrong with the row.
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed;
     /// The format's own figures after the last row, under the names its documentation uses.
-    fn figures(&self, _into: &mut Figures) {}
+    fn figures(&self) -> Figures {
+        Figures::new()
+    }
     /// Tables with lower ranks are read first, because others refer to them.
     fn rank(&self) -> u8 {
         1
@@ -280,7 +302,7 @@ impl<'a> Sample<'a> {
     }
     /// A field that holds a number.
     pub fn is_number(text: &str) -> bool {
-        super::lines::parse_number(text.as_bytes()).is_some()
+        super::number::parse_number(text.as_bytes()).is_some()
     }
 }
 
@@ -310,7 +332,7 @@ impl Moment {
 /// # Errors
 /// [`SkipReason::NotANumber`](super::SkipReason), [`SkipReason::Absurd`](super::SkipReason).
 pub fn moment(row: &Row<'_>, field: usize) -> Result<Moment, Box<RowError>> {
-    use super::lines::limits;
+    use super::row::limits;
     if row.is_missing(field) {
         return Ok(Moment::Missing);
     }
@@ -348,7 +370,7 @@ pub fn whole_seconds(row: &Row<'_>, field: usize) -> Result<Option<u64>, Box<Row
     if row.is_missing(field) {
         return Ok(None);
     }
-    row.scaled(field, 1, super::lines::limits::SECONDS).map(Some)
+    row.scaled(field, 1, super::row::limits::SECONDS).map(Some)
 }
 
 /// Names of columns as owned texts.
