@@ -10,6 +10,7 @@ use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::Cluster;
 use crate::model::names::Sym;
 use crate::model::resources::Resources;
+use crate::model::volume::{BindingMode, StorageClass};
 use crate::scenario as written;
 use crate::trace::assumptions::{TraceAssumption, of_rules};
 use crate::trace::mapping::{ArrivalRules, Arrivals, ClaimRule, DemandOf, TraceMode, Until};
@@ -204,6 +205,9 @@ pub fn arrivals(
     assumptions.extend(gpu_words(gpu.is_some(), gpu_label.is_some()));
     assumptions.extend(machine_words(&machine_rules, &events, count, memory_per_core.is_some()));
     assumptions.extend(placement_words(pinned));
+    if pinned {
+        assumptions.extend(bind_where_placed(cluster, class, format));
+    }
     if !caps.is_empty() {
         let note = "at most so many pods of a group on one node: 1 is required anti-affinity by hostname, more are counted with an \
                     extended resource stowplan.io/max-... that every node offers";
@@ -312,6 +316,26 @@ fn placement_words(pinned: bool) -> Option<TraceAssumption> {
                 does not fit by its requests it waits, for some traces overcommit; pods without a recorded machine are scheduled \
                 freely";
     pinned.then(|| TraceAssumption::new("placement", "trace", note))
+}
+
+/// A replay puts the data where the pods were: the classes of the trace's claims wait for their pods, also where they would bind
+/// at once, for then a claim is bound on whichever machine and its pod can never go where the trace had it.
+fn bind_where_placed(cluster: &mut Cluster, class: Sym, format: Format) -> Vec<TraceAssumption> {
+    // These two may name a class for each claim.
+    let any = matches!(format, Format::Stowplan | Format::Simkube);
+    let early: Vec<StorageClass> = cluster
+        .classes()
+        .filter(|c| (any || c.name == class) && c.binding_mode == BindingMode::Immediate)
+        .cloned()
+        .collect();
+    let note = "StorageClass that says Immediate and is used as WaitForFirstConsumer: placement: trace puts the data where the \
+                trace had the pod";
+    let words = |class: StorageClass| {
+        let name = cluster.names.text(class.name).to_owned();
+        cluster.set_class(StorageClass { binding_mode: BindingMode::WaitForFirstConsumer, ..class });
+        TraceAssumption::new("placement", name, note)
+    };
+    early.into_iter().map(words).collect()
 }
 
 /// Reads the trace once for the groups of which a node takes at most so many pods.

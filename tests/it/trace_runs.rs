@@ -159,6 +159,14 @@ fn the_traces_own_placement_is_replayed_and_compared() {
         "free has no machine"
     );
 
+    // The data goes where the pods were, also where a class would bind at once; and that is said.
+    assert_eq!(done.pods("immediate"), pods);
+    let immediate = text.replace("WaitForFirstConsumer", "Immediate");
+    let as_is = run(&[("p.csv", PODS)], &immediate, &["--mode", "as-is"]);
+    assert_eq!(as_is.pods("as-is"), pods, "{}", as_is.stderr);
+    let said = as_is.said("workload.trace.placement");
+    assert!(said.iter().any(|s| s.starts_with("local: StorageClass that says Immediate")), "{said:?}");
+
     let sets = text.replace("placement: trace", "placement: trace, group: sets");
     let refused = run(&[("p.csv", PODS)], &sets, &[]);
     assert_eq!(refused.code, Some(2));
@@ -320,4 +328,40 @@ fn an_exported_state_runs_on_as_it_was() {
         .output()
         .expect("it runs");
     assert_eq!(missing.status.code(), Some(2));
+}
+
+#[test]
+fn jobs_and_their_pods_are_exported_and_go_on() {
+    // Three pods of 100 s each on room for two: at 150 s two have ended and the third runs.
+    let text = format!(
+        "version: 1\nname: t\ncluster:\n  storageClasses: {CLASSES}\n  nodes: [{{name: n, cpu: 4, memory: 64Gi, count: 1}}]\n\
+         workload:\n  generate:\n    - {{name: job, kind: Job, sets: 1, replicas: 3, cpu: 2, memory: 1Gi, lifetime: 100s}}\n"
+    );
+    let done = run(&[], &text, &["--mode", "as-is"]);
+    assert_eq!(done.variant("as-is")["pods"]["completed"], 3, "{}", done.stderr);
+    let folder = done.folder.path();
+    for (ended, created, completed) in [(false, 1, 1), (true, 3, 3)] {
+        let mut args = vec!["s.yaml", "--at", "150s", "-o", "state.yaml"];
+        args.extend(ended.then_some("--ended"));
+        export(folder, &args);
+        let yaml = fs::read_to_string(folder.join("state.yaml")).expect("a file");
+        for wanted in [
+            "kind: Job",
+            "manualSelector: true",
+            "batch.kubernetes.io/job-name: job-0",
+            "restartPolicy: Never",
+        ] {
+            assert!(yaml.contains(wanted), "{wanted} is missing in\n{yaml}");
+        }
+        assert_eq!(yaml.matches("kind: Pod\n").count(), created, "{yaml}");
+        let again = stowplan()
+            .current_dir(folder)
+            .args(["run", "-f", "state.yaml", "--mode", "as-is", "--json", "--no-plots", "-o"])
+            .arg(if ended { "all" } else { "rest" })
+            .output()
+            .expect("it runs");
+        let json: Value = serde_json::from_slice(&again.stdout).expect("JSON");
+        let pods = &json["variants"][0]["pods"];
+        assert_eq!((&pods["created"], &pods["completed"]), (&created.into(), &completed.into()), "{yaml}");
+    }
 }
