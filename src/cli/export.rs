@@ -52,6 +52,9 @@ struct ManifestsArgs {
     /// Change a value of the scenario, such as cluster.nodes[db].count=40; may be repeated.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
+    /// Write the pods that have ended, too, with their status. `kubectl apply` alone would start them anew.
+    #[arg(long)]
+    ended: bool,
     /// File; `-` is standard output.
     #[arg(short = 'o', long = "output", value_name = "FILE", default_value = "-")]
     output: PathBuf,
@@ -86,7 +89,7 @@ pub fn run(args: &Args) -> Answer {
         prepared.plan.duration = Some(at);
     }
     let (at, exported) =
-        simulate::state(&prepared.plan).map_err(|error| Failure::Other(2, error.to_string()))?;
+        simulate::state(&prepared.plan, args.ended).map_err(|error| Failure::Other(2, error.to_string()))?;
     let source =
         args.source.as_deref().map_or_else(|| args.manifests.join(" "), |path| path.display().to_string());
     let title = format!("{source}, variant {variant}, at {at}; written by stowplan export manifests");

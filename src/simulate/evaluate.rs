@@ -1,11 +1,12 @@
 //! The simulator behind sweeps and plans: one job, one run.
 
-use super::{Options, Prepared, prepare, run};
+use super::{Options, Prepared, ReadManifests, prepare_objects, run};
 use crate::diagnostic::{Diagnostics, Severity};
 use crate::results::VariantOutput;
 use crate::scenario::tree::Value;
 use crate::scenario::{Loaded, Override, ScenarioFile, Variant};
 use crate::sweep::job::{Evaluate, Job, Metrics};
+use std::sync::{Mutex, PoisonError};
 
 /// Runs the jobs of one scenario.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub struct Simulator {
     sets: Vec<Override>,
     variants: Vec<Variant>,
     options: Options,
+    /// Jobs run side by side; the first one reads.
+    manifests: Mutex<ReadManifests>,
 }
 
 impl Simulator {
@@ -24,7 +27,7 @@ impl Simulator {
         variants: Vec<Variant>,
         options: Options,
     ) -> Simulator {
-        Simulator { file, sets, variants, options }
+        Simulator { file, sets, variants, options, manifests: Mutex::default() }
     }
 
     /// The scenario of a variant at a point, with a seed: the later wins of file, variant, axes, command line, seed.
@@ -50,7 +53,7 @@ impl Simulator {
     /// Everything that is wrong with the first variant for which it is not.
     pub fn check(&self, settings: &[Override], seed: u64) -> Result<(), Diagnostics> {
         for variant in &self.variants {
-            prepare(&self.resolve(variant, settings, seed)?, variant.binding_mode, self.options)?;
+            self.prepare(&self.resolve(variant, settings, seed)?, variant)?;
         }
         Ok(())
     }
@@ -67,8 +70,18 @@ impl Simulator {
         let found = self.variants.iter().find(|v| v.name.value == variant);
         let variant = found.ok_or_else(|| format!("there is no variant {variant}"))?;
         let loaded = self.resolve(variant, settings, seed).map_err(|d| one_line(&d))?;
-        let prepared = prepare(&loaded, variant.binding_mode, self.options).map_err(|d| one_line(&d))?;
+        let prepared = self.prepare(&loaded, variant).map_err(|d| one_line(&d))?;
         Ok((loaded, prepared))
+    }
+
+    /// The plan of a job; manifests are read once for all jobs that name the same.
+    fn prepare(&self, loaded: &Loaded, variant: &Variant) -> Result<Prepared, Diagnostics> {
+        let objects = {
+            // What a panicking job has left is whole: entries are added complete.
+            let mut read = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
+            read.get(loaded, self.options.replay)?
+        };
+        prepare_objects(loaded, variant.binding_mode, self.options, &objects)
     }
 
     /// Runs a plan of [`Simulator::ready`].

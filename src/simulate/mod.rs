@@ -70,12 +70,16 @@ pub struct Prepared {
     pub reads: Vec<Read>,
 }
 
-/// Manifests that were read for one variant and serve the next one too: a snapshot may be a gigabyte, and standard input can be
-/// read only once.
+/// Manifests that were read for one variant, or one job of a sweep, and serve the next ones too: a snapshot may be a gigabyte, and
+/// standard input can be read only once.
 #[derive(Debug, Default)]
 pub struct ReadManifests {
-    last: Option<(ManifestKey, ScenarioObjects)>,
+    /// The latest last.
+    kept: Vec<(ManifestKey, Arc<ScenarioObjects>)>,
 }
+
+/// Sets of manifests that are kept: an axis of a sweep may choose between files.
+const KEPT_MANIFESTS: usize = 4;
 
 /// The files that were read, and how many texts were there before them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +92,7 @@ struct ManifestKey {
 }
 
 impl ReadManifests {
-    fn get(&mut self, loaded: &Loaded, replay: bool) -> Result<&ScenarioObjects, Diagnostics> {
+    fn get(&mut self, loaded: &Loaded, replay: bool) -> Result<Arc<ScenarioObjects>, Diagnostics> {
         let scenario = &loaded.scenario;
         let paths =
             |files: &[scenario::ManifestFile]| files.iter().map(|f| f.path.clone()).collect::<Vec<_>>();
@@ -102,14 +106,18 @@ impl ReadManifests {
         files.extend(paths(&scenario.workload.manifests));
         let texts = loaded.sources.texts().len();
         let key = ManifestKey { files, in_cluster, applied: applied.collect(), texts, replay };
-        if self.last.as_ref().is_none_or(|(last, _)| *last != key) {
-            let mut objects = manifest::read_objects(loaded, manifest::LoadOptions::default())?;
-            if replay {
-                strip(&mut objects);
-            }
-            self.last = Some((key.clone(), objects));
+        if let Some((_, objects)) = self.kept.iter().find(|(kept, _)| *kept == key) {
+            return Ok(Arc::clone(objects));
         }
-        let (_, objects) = self.last.get_or_insert_with(|| (key, ScenarioObjects::default()));
+        let mut objects = manifest::read_objects(loaded, manifest::LoadOptions::default())?;
+        if replay {
+            strip(&mut objects);
+        }
+        let objects = Arc::new(objects);
+        if self.kept.len() >= KEPT_MANIFESTS {
+            self.kept.remove(0);
+        }
+        self.kept.push((key, Arc::clone(&objects)));
         Ok(objects)
     }
 }
@@ -153,6 +161,16 @@ pub fn prepare_with(
     read: &mut ReadManifests,
 ) -> Result<Prepared, Diagnostics> {
     let objects = read.get(loaded, options.replay)?;
+    prepare_objects(loaded, mode, options, &objects)
+}
+
+/// As [`prepare`], with what the manifests hold.
+fn prepare_objects(
+    loaded: &Loaded,
+    mode: Option<BindingMode>,
+    options: Options,
+    objects: &ScenarioObjects,
+) -> Result<Prepared, Diagnostics> {
     let mut found = manifest::check_objects(&loaded.scenario, objects)?;
     let mut assumptions: Vec<Assumption> =
         loaded.assumptions.iter().chain(&objects.assumptions).map(assumption).collect();
@@ -357,9 +375,9 @@ fn timeline_notes(variant: &str, missed: &[Missed]) -> Vec<Assumption> {
 ///
 /// # Errors
 /// As [`run`].
-pub fn state(plan: &Plan) -> Result<(SimDuration, Exported), SimError> {
+pub fn state(plan: &Plan, ended: bool) -> Result<(SimDuration, Exported), SimError> {
     let end = world::run(plan, ())?;
-    Ok((end.at.since(SimTime::ZERO), export::objects(&end.cluster)))
+    Ok((end.at.since(SimTime::ZERO), export::objects(&end.cluster, ended)))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::diagnostic::{Code, Diagnostic, Span, escape};
 use crate::engine::time::SimTime;
+use crate::manifest::export::JOB_NAME;
 use crate::manifest::lower::{self, LowerError};
 use crate::manifest::{Located, Object};
 use crate::manifest::{local_storage, volume_groups};
@@ -233,9 +234,10 @@ fn registers(node: &mut Node) {
 /// The taint of nodes that are not Ready.
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
 
-/// Sets adopt pods without a controller that their selectors match: StatefulSets those of their names, ReplicaSets any.
+/// Sets adopt pods without a controller that their selectors match: StatefulSets those of their names, ReplicaSets any, Jobs those
+/// that carry their name.
 fn adopter(cluster: &mut Cluster, pod: &k8s_openapi::api::core::v1::Pod) -> Option<(&'static str, String)> {
-    if cluster.stateful_sets().is_empty() && cluster.replica_sets().is_empty() {
+    if cluster.stateful_sets().is_empty() && cluster.replica_sets().is_empty() && cluster.jobs().is_empty() {
         return None;
     }
     let metadata = &pod.metadata;
@@ -246,6 +248,13 @@ fn adopter(cluster: &mut Cluster, pod: &k8s_openapi::api::core::v1::Pod) -> Opti
     }
     let labels = lower::label_set(cluster, metadata.labels.as_ref());
     let namespace = cluster.names.get(metadata.namespace.as_deref().unwrap_or("default"))?;
+    // A Job takes the pods that its selector matches, and these are the ones that carry its name.
+    let job = metadata.labels.as_ref().and_then(|labels| labels.get(JOB_NAME));
+    if let Some(job) = job
+        && cluster.names.get_name(job).is_some_and(|job| cluster.job_by_name(namespace, job).is_some())
+    {
+        return Some(("Job", job.clone()));
+    }
     let parent = metadata.name.as_deref().and_then(|name| name.rsplit_once('-'));
     let parent = parent.filter(|(_, ordinal)| ordinal.bytes().all(|b| b.is_ascii_digit()));
     let set =

@@ -356,6 +356,10 @@ impl<O: Observer> World<'_, O> {
                 if node.is_some_and(|node| self.evicting.contains(&node)) {
                     self.consider_eviction(id);
                 }
+                // A pod of a snapshot that runs already: for its whole time, since nobody knows how much of it is over.
+                if delta.is_none() && phase == PodPhase::Running {
+                    self.plan_completion(id, uid, owner);
+                }
             }
             (Some(PodDelta::Terminating), Some(node)) => {
                 self.enqueue(Actor::Kubelets, id.0);
@@ -375,18 +379,20 @@ impl<O: Observer> World<'_, O> {
             self.observe(&Observation::Attempt { pod, result: AttemptResult::Gated });
         }
     }
+    /// A pod runs from now on; some know for how long.
+    fn plan_completion(&mut self, id: PodId, uid: Uid, owner: PodOwner) {
+        let of_job = match owner {
+            PodOwner::Job(job) => self.cluster.jobs()[job].duration,
+            _ => None,
+        };
+        if let Some(duration) = self.pod_state(id).duration.or(of_job) {
+            let at = self.now + duration;
+            self.plan_event(at, RANK_DEPARTURES, Event::Completed(id, epoch_of(uid)));
+        }
+    }
     fn pod_status_changed(&mut self, id: PodId, uid: Uid, owner: PodOwner, phase: PodPhase) {
         match phase {
-            PodPhase::Running => {
-                let of_job = match owner {
-                    PodOwner::Job(job) => self.cluster.jobs()[job].duration,
-                    _ => None,
-                };
-                if let Some(duration) = self.pod_state(id).duration.or(of_job) {
-                    let at = self.now + duration;
-                    self.plan_event(at, RANK_DEPARTURES, Event::Completed(id, epoch_of(uid)));
-                }
-            }
+            PodPhase::Running => self.plan_completion(id, uid, owner),
             PodPhase::Succeeded | PodPhase::Failed => {
                 if let (PodOwner::Job(job), PodPhase::Succeeded) = (owner, phase) {
                     self.cluster.update_job(job, |j| j.succeeded = j.succeeded.saturating_add(1));

@@ -1,9 +1,9 @@
 //! The objects of a cluster as Kubernetes objects that `kubectl` accepts, so that a state can be tried on a real control plane.
 //!
 //! Nodes carry the annotation by which KWOK takes them for its own, and pods keep their `nodeName`, so that nothing is decided
-//! again. What cannot be written by a client is left out and named: pods that are being deleted or have ended, uids, owners.
-//! Without uids the control plane finds things by name, as it does in a restored cluster: volumes by their `claimRef`, pods of sets by
-//! adoption.
+//! again. What cannot be written by a client is left out and named: pods that are being deleted, uids, owners, and, unless they are
+//! asked for, pods that have ended, which an API server would start anew. Without uids the control plane finds things by name, as it
+//! does in a restored cluster: volumes by their `claimRef`, pods of sets and Jobs by adoption.
 
 mod pod;
 mod storage;
@@ -27,6 +27,11 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const KWOK_NODE: &str = "kwok.x-k8s.io/node";
 /// Node annotation that carries volume groups, which are no Kubernetes objects: read back by `run -f`.
 pub const VOLUME_GROUPS: &str = "stowplan.io/volume-groups";
+
+/// Label by which a Job knows its pods.
+pub const JOB_NAME: &str = "batch.kubernetes.io/job-name";
+/// Pod annotation with the time after which KWOK completes a pod, such as `600s`: how long a Job's pods run.
+pub const RUN_TIME: &str = "pod-complete.stage.kwok.x-k8s.io/delay";
 
 /// What was exported.
 #[derive(Clone, Debug, Default)]
@@ -59,8 +64,8 @@ impl Exported {
     }
 }
 
-/// All objects of a cluster.
-pub fn objects(cluster: &Cluster) -> Exported {
+/// All objects of a cluster; `ended`: also the pods that have ended.
+pub fn objects(cluster: &Cluster, ended: bool) -> Exported {
     let mut out = Exported::default();
     let priorities = Priorities::of(cluster);
     namespaces(cluster, &mut out);
@@ -76,8 +81,8 @@ pub fn objects(cluster: &Cluster) -> Exported {
     workload::services_and_budgets(cluster, &mut out);
     storage::volumes(cluster, &mut out);
     storage::claims(cluster, &mut out);
-    workload::sets(cluster, &priorities, &mut out);
-    pod::pods(cluster, &priorities, &mut out);
+    workload::sets(cluster, &priorities, ended, &mut out);
+    pod::pods(cluster, &priorities, ended, &mut out);
     out
 }
 

@@ -1,31 +1,37 @@
 //! Pods and pod templates.
 
+use super::workload::run_time;
 use super::{
-    Exported, Priorities, effect, labels, milli, node_selector, node_selector_term, object, resource_list,
-    selector, shown, texts,
+    Exported, JOB_NAME, Priorities, RUN_TIME, effect, labels, milli, node_selector, node_selector_term,
+    object, resource_list, selector, shown, texts,
 };
 use crate::model::cluster::Cluster;
 use crate::model::labels::LabelSelector;
 use crate::model::names::{Name, Sym, sym};
-use crate::model::pod::{Pod, PodPhase};
+use crate::model::pod::{Pod, PodOwner, PodPhase};
 use crate::model::spec::*;
 use serde_json::{Map, Value, json};
 
 /// What a container runs if nothing says so: on KWOK nothing is run at all.
 const IMAGE: &str = "registry.k8s.io/pause:3.10";
 
-/// Pods that are there to stay.
-pub fn pods(cluster: &Cluster, priorities: &Priorities, out: &mut Exported) {
+/// Pods that are there to stay, and those that have ended if they are asked for.
+pub fn pods(cluster: &Cluster, priorities: &Priorities, ended: bool, out: &mut Exported) {
     let mut rows: Vec<(String, Sym, &Pod)> = Vec::new();
     for (_, pod) in cluster.pods().iter() {
         let spec = cluster.spec(pod.spec);
         if pod.deletion.is_some() {
             out.note("pods that are being deleted are left out");
-        } else if pod.is_finished() {
-            out.note("pods that have ended are left out");
-        } else if spec.owner == OwnerKind::Job {
-            out.note("pods of Jobs are left out");
+        } else if pod.is_finished() && !ended {
+            out.note("pods that have ended are left out (--ended writes them)");
         } else {
+            if pod.is_finished() {
+                out.note(
+                    "pods have ended: an API server takes that over only with kubectl apply --server-side --subresource=status",
+                );
+            } else if spec.owner == OwnerKind::Job {
+                out.note("pods of Jobs run for their whole time again");
+            }
             if matches!(spec.owner, OwnerKind::DaemonSet | OwnerKind::Mirror | OwnerKind::Other) {
                 out.note("pods of DaemonSets, kubelets and other owners are written as bare pods");
             }
@@ -49,16 +55,30 @@ fn pod_object(cluster: &Cluster, priorities: &Priorities, name: &str, namespace:
     if let (Some(node), Value::Object(map)) = (pod.node, &mut spec) {
         map.insert("nodeName".to_owned(), cluster.names.text(cluster.node(node).name).into());
     }
+    let job = if let PodOwner::Job(job) = pod.owner { Some(&cluster.jobs()[job]) } else { None };
+    if let Value::Object(map) = &mut spec
+        && (row.owner == OwnerKind::Job || pod.is_finished())
+    {
+        map.insert("restartPolicy".to_owned(), "Never".into());
+    }
     let phase = match pod.phase {
         PodPhase::Running => "Running",
         PodPhase::Unknown => "Unknown",
-        PodPhase::Pending | PodPhase::Succeeded | PodPhase::Failed => "Pending",
+        PodPhase::Succeeded => "Succeeded",
+        PodPhase::Failed => "Failed",
+        PodPhase::Pending => "Pending",
     };
     let scheduled = json!({ "type": "PodScheduled", "status": "True" });
     let ready = json!({ "type": "Ready", "status": if pod.ready { "True" } else { "False" } });
     let conditions = if pod.node.is_some() { vec![scheduled, ready] } else { Vec::new() };
-    let labels = labels(cluster, row.labels);
+    let mut labels = labels(cluster, row.labels);
+    let mut annotations = Map::new();
+    if let Some(job) = job {
+        labels[JOB_NAME] = shown(cluster, job.name).into();
+        annotations.extend(job.duration.map(|time| (RUN_TIME.to_owned(), run_time(time).into())));
+    }
     let metadata = object([
+        ("annotations", Value::Object(annotations)),
         ("labels", labels),
         ("name", name.into()),
         ("namespace", cluster.names.text(namespace).into()),

@@ -93,8 +93,8 @@ fn cluster(text: &str) -> Cluster {
 
 #[test]
 fn exporting_what_was_exported_gives_the_same() {
-    let first = objects(&cluster(STATE)).yaml("first");
-    let second = objects(&cluster(&first)).yaml("first");
+    let first = objects(&cluster(STATE), false).yaml("first");
+    let second = objects(&cluster(&first), false).yaml("first");
     assert_eq!(first, second);
     for wanted in [
         "kwok.x-k8s.io/node: fake",
@@ -119,7 +119,10 @@ fn a_claim_that_is_gone_keeps_its_volume_released() {
         .replace("name: data-db-0}\n  storageClassName", "name: data-db-9, uid: gone}\n  storageClassName");
     let text =
         text.replace("  nodeAffinity: {required", "  volumeMode: Filesystem\n  nodeAffinity: {required");
-    let yaml = objects(&cluster(&text)).yaml("t");
+    let yaml = objects(&cluster(&text), false).yaml("t");
     assert!(yaml.contains("uid: \"00000000-0000-4000-8000-"), "{yaml}");
-    assert!(!objects(&cluster(STATE)).yaml("t").contains("uid:"), "a living claim is found by its name");
+    assert!(
+        !objects(&cluster(STATE), false).yaml("t").contains("uid:"),
+        "a living claim is found by its name"
+    );
 }

@@ -1,12 +1,13 @@
 //! Objects that want or select pods.
 
 use super::pod::pod_spec;
-use super::{Exported, Priorities, labels, object, selector, shown, sorted};
+use super::{Exported, JOB_NAME, Priorities, RUN_TIME, labels, object, selector, shown, sorted};
+use crate::engine::time::SimDuration;
 use crate::model::cluster::Cluster;
 use crate::model::ids::SpecId;
 use crate::model::labels::LabelSelector;
 use crate::model::names::{Name, Sym};
-use crate::model::workload::{PodManagement, ReplicaSet, ReplicaSetKind, StatefulSet};
+use crate::model::workload::{Job, PodManagement, ReplicaSet, ReplicaSetKind, StatefulSet};
 use serde_json::{Value, json};
 
 fn metadata(cluster: &Cluster, namespace: Sym, name: Name) -> Value {
@@ -48,7 +49,7 @@ pub fn services_and_budgets(cluster: &Cluster, out: &mut Exported) {
 }
 
 /// StatefulSets, ReplicaSets, ReplicationControllers and Jobs that exist.
-pub fn sets(cluster: &Cluster, priorities: &Priorities, out: &mut Exported) {
+pub fn sets(cluster: &Cluster, priorities: &Priorities, ended: bool, out: &mut Exported) {
     let mut objects: Vec<(String, Value)> = Vec::new();
     let mut add = |namespace: Sym, name: Name, object: Value| {
         objects.push((format!("{}/{}", cluster.names.text(namespace), cluster.names.show(name)), object));
@@ -62,16 +63,12 @@ pub fn sets(cluster: &Cluster, priorities: &Priorities, out: &mut Exported) {
         }
         add(set.namespace, set.name, replica_set(cluster, priorities, set));
     }
-    for (_, job) in cluster.jobs().iter().filter(|(_, j)| j.exists && j.succeeded < j.completions) {
-        out.note("Jobs want what they have not completed yet; their pods are left to them");
-        let spec = json!({
-            "completions": job.completions - job.succeeded,
-            "parallelism": job.parallelism,
-            "template": template(cluster, priorities, job.spec, &[], Some("Never")),
-        });
-        let metadata = metadata(cluster, job.namespace, job.name);
-        let object = json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec });
-        add(job.namespace, job.name, object);
+    for (_, job) in cluster.jobs().iter().filter(|(_, j)| j.exists && (ended || j.succeeded < j.completions))
+    {
+        if !ended && job.succeeded > 0 {
+            out.note("Jobs want what they have not completed yet");
+        }
+        add(job.namespace, job.name, job_object(cluster, priorities, job, ended));
     }
     objects.sort_by(|a, b| a.0.cmp(&b.0));
     out.objects.extend(objects.into_iter().map(|(_, object)| object));
@@ -149,4 +146,36 @@ fn replica_set(cluster: &Cluster, priorities: &Priorities, set: &ReplicaSet) -> 
         "metadata": metadata(cluster, set.namespace, set.name),
         "spec": spec,
     })
+}
+
+/// A Job whose pods, which are there already, it takes for its own by their label. Without the pods that have ended it wants only
+/// the rest.
+fn job_object(cluster: &Cluster, priorities: &Priorities, job: &Job, ended: bool) -> Value {
+    let mut template = template(cluster, priorities, job.spec, &[], Some("Never"));
+    let name = shown(cluster, job.name);
+    template["metadata"]["labels"][JOB_NAME] = name.as_str().into();
+    if let Some(duration) = job.duration {
+        template["metadata"]["annotations"] = json!({ RUN_TIME: run_time(duration) });
+    }
+    let succeeded = if ended { 0 } else { job.succeeded };
+    let spec = json!({
+        "completions": job.completions - succeeded,
+        "manualSelector": true,
+        "parallelism": job.parallelism,
+        "selector": { "matchLabels": { JOB_NAME: name } },
+        "template": template,
+    });
+    let status = if ended && job.succeeded > 0 { json!({ "succeeded": job.succeeded }) } else { Value::Null };
+    object([
+        ("apiVersion", "batch/v1".into()),
+        ("kind", "Job".into()),
+        ("metadata", metadata(cluster, job.namespace, job.name)),
+        ("spec", spec),
+        ("status", status),
+    ])
+}
+
+/// How long a pod runs, as a duration of Go.
+pub fn run_time(duration: SimDuration) -> String {
+    format!("{}ms", duration.as_nanos() / 1_000_000)
 }

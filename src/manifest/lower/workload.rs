@@ -4,6 +4,8 @@ use super::labels::{equalities, label_selector};
 use super::pod::pod_spec;
 use super::storage::claim_spec_id;
 use super::{LowerError, Lowered, label_set, name, namespace, uid};
+use crate::engine::time::SimDuration;
+use crate::manifest::export::RUN_TIME;
 use crate::model::cluster::Cluster;
 use crate::model::ids::{JobId, ReplicaSetId, SpecId, StatefulSetId};
 use crate::model::labels::LabelSelector;
@@ -166,7 +168,13 @@ fn add_set(
     Ok(cluster.add_replica_set(row))
 }
 
-/// Adds a Job. Its pods run for ever unless something else says how long.
+/// How long the pods of a template run, where KWOK's annotation says so.
+fn run_time(template: &core::PodTemplateSpec) -> Option<SimDuration> {
+    let annotations = template.metadata.as_ref()?.annotations.as_ref()?;
+    SimDuration::parse(annotations.get(RUN_TIME)?).ok()
+}
+
+/// Adds a Job. Its pods run for ever unless KWOK's annotation, or something else, says how long.
 ///
 /// # Errors
 /// [`LowerError`] for what the API would refuse.
@@ -180,7 +188,7 @@ pub fn add_job(cluster: &mut Cluster, job: &batch::Job) -> Lowered<JobId> {
         completions: count(spec.completions),
         parallelism: if spec.suspend == Some(true) { 0 } else { count(spec.parallelism) },
         spec: pod,
-        duration: None,
+        duration: run_time(&spec.template),
         succeeded: job.status.as_ref().and_then(|s| s.succeeded).map_or(0, |n| u32::try_from(n).unwrap_or(0)),
         next_pod: 0,
         exists: true,
