@@ -28,7 +28,7 @@ pub struct Ahead {
 enum State {
     /// The start of the file, so many entries of it.
     Here(Box<RowFile>, usize),
-    Running(Running),
+    Running(Box<Running>),
     Done(FileReport),
 }
 
@@ -94,7 +94,7 @@ impl Ahead {
         let context = cx.hand_over();
         let work = move || read_all(*file, context, &sender, &used);
         thread::Builder::new().name("trace".to_owned()).spawn(work).map_err(|_| self.stopped())?;
-        self.state = State::Running(Running { batches, spare, entries: Vec::new(), end: None });
+        self.state = State::Running(Box::new(Running { batches, spare, entries: Vec::new(), end: None }));
         Ok(())
     }
 
