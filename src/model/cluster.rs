@@ -116,7 +116,9 @@ pub struct Cluster {
     node_counts: (usize, usize),
 
     changes: Vec<Change>,
-    touched: TouchLog,
+    /// Nodes that changed.
+    touched: Log<NodeId>,
+    placements: Log<Placement>,
     next_uid: u64,
     generation: u64,
     wide_generation: u64,
@@ -127,24 +129,50 @@ pub struct Cluster {
     priorities: BTreeMap<i32, usize>,
 }
 
-/// Which nodes changed, in order: caches built on nodes follow it instead of looking at every node. It forgets its oldest half
-/// when it grows long; who fell behind that far looks at every node once.
-#[derive(Clone, Debug, Default)]
-struct TouchLog {
-    nodes: Vec<NodeId>,
+/// What happened, in order: caches follow it instead of looking at everything. It forgets its oldest half when it grows long; who
+/// fell behind that far looks at everything once.
+#[derive(Clone, Debug)]
+struct Log<T> {
+    rows: Vec<T>,
     first: u64,
 }
 
-impl TouchLog {
+impl<T> Default for Log<T> {
+    fn default() -> Self {
+        Log { rows: Vec::new(), first: 0 }
+    }
+}
+
+impl<T> Log<T> {
     const CAPACITY: usize = 1 << 17;
 
-    fn push(&mut self, node: NodeId) {
-        if self.nodes.len() >= Self::CAPACITY {
-            self.nodes.drain(..Self::CAPACITY / 2);
+    fn push(&mut self, row: T) {
+        if self.rows.len() >= Self::CAPACITY {
+            self.rows.drain(..Self::CAPACITY / 2);
             self.first += Self::CAPACITY as u64 / 2;
         }
-        self.nodes.push(node);
+        self.rows.push(row);
     }
+    fn end(&self) -> u64 {
+        self.first + self.rows.len() as u64
+    }
+    fn since(&self, position: u64) -> Option<&[T]> {
+        let skip = position.checked_sub(self.first)?;
+        self.rows.get(usize::try_from(skip).ok()?..)
+    }
+}
+
+/// A pod came to a node, left it or began to terminate there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// What kind of pod.
+    pub spec: SpecId,
+    /// Where.
+    pub node: NodeId,
+    /// How many more pods count there: 1, 0 or -1.
+    pub pods: i8,
+    /// How many more of them are not being deleted.
+    pub living: i8,
 }
 
 /// The object of this kind and name is there already.
@@ -190,7 +218,7 @@ mod tests {
         assert_eq!(cluster.nodes_of_host(sym::RACK), [node]);
         cluster.set_node_unschedulable(node, true);
         assert_eq!(cluster.touched_since(start), Some(&[node][..]));
-        for i in 0..TouchLog::CAPACITY {
+        for i in 0..Log::<NodeId>::CAPACITY {
             cluster.set_node_unschedulable(node, i % 2 == 1);
         }
         assert_eq!(cluster.touched_since(start), None);

@@ -197,6 +197,12 @@ impl Scheduler {
         self.engine = engine;
         self
     }
+    /// The same with so many bytes for what is remembered of nodes (256 MiB otherwise). Beyond them nodes are looked at for every pod:
+    /// decisions stay the same.
+    pub fn with_cache_budget(mut self, bytes: usize) -> Scheduler {
+        self.fast.set_budget(bytes);
+        self
+    }
     /// Work done so far.
     pub fn work(&self) -> Work {
         let (fast, volumes) = (self.fast.stats, self.fast.volumes());

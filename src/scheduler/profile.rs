@@ -88,6 +88,7 @@ pub struct Profile {
     pub(super) score: Vec<ScoreEntry>,
     pub(super) reserve: Vec<Arc<dyn ReservePlugin>>,
     default_arithmetic: bool,
+    default_relations: bool,
     usual_post_filter: bool,
 }
 
@@ -142,13 +143,17 @@ impl Profile {
         let usual_post_filter = own.is_empty()
             && resolved.pre_filter == usual.pre_filter
             && resolved.post_filter.iter().all(|name| known.contains(&name.as_str()));
+        let default_arithmetic = (&resolved.pre_filter, &resolved.filter)
+            == (&usual.pre_filter, &usual.filter)
+            && config.node_affinity == default.node_affinity
+            && config.node_resources_fit == default.node_resources_fit
+            && config.balanced_resources == default.balanced_resources;
         Ok(Profile {
             usual_post_filter,
-            default_arithmetic: (&resolved.pre_filter, &resolved.filter)
-                == (&usual.pre_filter, &usual.filter)
-                && config.node_affinity == default.node_affinity
-                && config.node_resources_fit == default.node_resources_fit
-                && config.balanced_resources == default.balanced_resources,
+            default_arithmetic,
+            default_relations: default_arithmetic
+                && config.pod_topology_spread == default.pod_topology_spread
+                && config.inter_pod_affinity == default.inter_pod_affinity,
             scheduler_name: config.scheduler_name,
             percentage: config.nodes_to_score,
             filter,
@@ -163,6 +168,10 @@ impl Profile {
     /// NodeResourcesBalancedAllocation: then the fast path may compute what they would say.
     pub(super) fn has_default_arithmetic(&self) -> bool {
         self.default_arithmetic
+    }
+    /// The default arguments of PodTopologySpread and InterPodAffinity too: the fast path may keep count of what they count.
+    pub(super) fn has_default_relations(&self) -> bool {
+        self.default_relations
     }
     /// The built-in PostFilter plugins only: what they say where nobody can be preempted needs no look at nodes.
     pub(super) fn has_usual_post_filter(&self) -> bool {
@@ -194,6 +203,16 @@ impl Profile {
 
     /// PreFilter of all plugins.
     pub fn pre_filter(&self, view: View<'_>, pod: PodId, state: &mut CycleState) -> PreFiltered {
+        self.pre_filter_except(view, pod, state, &[])
+    }
+    /// The same as if some plugins had said Skip.
+    pub(super) fn pre_filter_except(
+        &self,
+        view: View<'_>,
+        pod: PodId,
+        state: &mut CycleState,
+        without: &[PluginName],
+    ) -> PreFiltered {
         state.dynamic_resources_seen = false;
         state.skip_filter.clear();
         state.skip_filter.resize(self.pre_filter.len(), false);
@@ -201,6 +220,10 @@ impl Profile {
         let mut narrowing: Vec<PluginName> = Vec::new();
         let mut rejection = None;
         for (i, plugin) in self.pre_filter.iter().enumerate() {
+            if !without.is_empty() && without.contains(&plugin.name()) {
+                state.skip_filter[i] = true;
+                continue;
+            }
             match plugin.pre_filter(view, pod, state) {
                 PreFilter::Continue => {}
                 PreFilter::Skip => state.skip_filter[i] = true,

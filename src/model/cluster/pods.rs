@@ -129,8 +129,12 @@ impl Cluster {
     pub fn mark_pod_deleted(&mut self, id: PodId, at: SimTime) {
         let pod = &mut self.pods[id];
         if pod.deletion.is_none_or(|old| at < old) {
-            pod.deletion = Some(at);
+            let begins = pod.deletion.replace(at).is_none();
             self.generation += 1;
+            let pod = &self.pods[id];
+            if let Some(node) = pod.placed().filter(|_| begins && !pod.is_finished()) {
+                self.placements.push(Placement { spec: pod.spec, node, pods: 0, living: -1 });
+            }
             self.changes.push(Change::PodUpdated(id, PodDelta::Terminating));
         }
     }
@@ -151,8 +155,11 @@ impl Cluster {
         self.changes.push(Change::PodUpdated(id, PodDelta::Condition));
     }
     fn charge(&mut self, pod: PodId, node: NodeId) {
-        let spec = &self.specs.rows[self.pods[pod].spec];
+        let row = &self.pods[pod];
+        let spec = &self.specs.rows[row.spec];
         self.nodes[node].info.add_pod(pod, spec);
+        let living = i8::from(row.deletion.is_none());
+        self.placements.push(Placement { spec: row.spec, node, pods: 1, living });
         *self.priorities.entry(spec.priority).or_default() += 1;
         if let Some(affinity) = &spec.affinity {
             self.affinity_pods.0 += usize::from(affinity.concerns_pods());
@@ -161,8 +168,13 @@ impl Cluster {
         self.touch_node(node);
     }
     fn discharge(&mut self, pod: PodId, node: NodeId) {
-        let spec = &self.specs.rows[self.pods[pod].spec];
+        let row = &self.pods[pod];
+        let spec = &self.specs.rows[row.spec];
         let counted = self.nodes[node].info.remove_pod(pod, spec);
+        if counted {
+            let living = -i8::from(row.deletion.is_none());
+            self.placements.push(Placement { spec: row.spec, node, pods: -1, living });
+        }
         if let Some(count) = self.priorities.get_mut(&spec.priority).filter(|_| counted) {
             *count -= 1;
             if *count == 0 {

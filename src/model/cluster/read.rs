@@ -258,13 +258,20 @@ impl Cluster {
     }
     /// Position in the log of touched nodes, for [`Cluster::touched_since`].
     pub fn touch_position(&self) -> u64 {
-        self.touched.first + self.touched.nodes.len() as u64
+        self.touched.end()
     }
     /// Nodes that changed since `position`, or whose pods or pinned volumes did, with repetitions; `None` if the log does not
     /// reach back that far. Changes of volumes that are not pinned to a host show only in [`Cluster::wide_generation`].
     pub fn touched_since(&self, position: u64) -> Option<&[NodeId]> {
-        let skip = position.checked_sub(self.touched.first)?;
-        self.touched.nodes.get(usize::try_from(skip).ok()?..)
+        self.touched.since(position)
+    }
+    /// Position in the log of placements, for [`Cluster::placements_since`].
+    pub fn placement_position(&self) -> u64 {
+        self.placements.end()
+    }
+    /// Pods that came to nodes, left them or began to terminate there since `position`; `None` if the log does not reach back that far.
+    pub fn placements_since(&self, position: u64) -> Option<&[Placement]> {
+        self.placements.since(position)
     }
     /// Counts up at every change of a volume that is not pinned to a host.
     pub fn wide_generation(&self) -> u64 {

@@ -5,7 +5,8 @@
 
 use super::native::{Native, Pattern, Weights};
 use super::nodes::NodeTable;
-use super::ranking::Ranking;
+use super::ranking::{Parts, Ranking};
+use super::relations::{Candidate, Overlay};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{Id, NodeId, PodId, SpecId};
 use crate::scheduler::cycle::Unschedulable;
@@ -13,8 +14,9 @@ use crate::scheduler::cycle_state::CycleState;
 use crate::scheduler::dormant::Known;
 use crate::scheduler::framework::*;
 use crate::scheduler::plugins::{
-    image_locality, node_resources_balanced_allocation as balanced, node_resources_fit as fit,
-    node_volume_limits, taint_toleration, volume_binding, volume_restrictions, volume_zone,
+    image_locality, inter_pod_affinity, node_resources_balanced_allocation as balanced,
+    node_resources_fit as fit, node_volume_limits, pod_topology_spread, taint_toleration, volume_binding,
+    volume_restrictions, volume_zone,
 };
 use crate::scheduler::profile::Profile;
 use rustc_hash::FxHashMap;
@@ -23,6 +25,9 @@ use std::sync::Arc;
 /// The plugins that look at volumes. The filters behind them have nothing to say about a pod of the fast path.
 const VOLUME_PLUGINS: &[PluginName] =
     &[volume_restrictions::NAME, node_volume_limits::NAME, volume_binding::NAME, volume_zone::NAME];
+
+/// The plugins that look at other pods. No filter comes after them that has anything to say about a pod of the fast path.
+pub(super) const RELATION_PLUGINS: &[PluginName] = &[pod_topology_spread::NAME, inter_pod_affinity::NAME];
 
 /// Verdicts: feasible, not there, or one more than an index of `Class::kinds`.
 const FEASIBLE: u16 = 0;
@@ -51,6 +56,8 @@ pub(super) struct Class {
     /// Counts up whenever a verdict becomes another.
     version: u64,
     native: Option<Native>,
+    /// Verdicts are kept. Otherwise all nodes are looked at for every pod.
+    pub kept: bool,
     /// Volumes are left out: for pods whose volumes are bound, which are asked about their own node only.
     pub without_volumes: bool,
     /// Active Score plugins (index in the profile).
@@ -63,30 +70,25 @@ pub(super) struct Class {
     failed: Option<(u64, Arc<Known>)>,
 }
 
-/// What looking at some of the nodes found.
+/// What looking at nodes one after the other found.
 #[derive(Debug, Default)]
 pub(super) struct Sample {
     /// How many nodes were looked at.
     pub looked_at: usize,
-    /// How many were feasible.
-    pub feasible: usize,
-    /// The feasible nodes of the highest total, in the order in which they were met.
-    pub top: Vec<NodeId>,
-    best: i32,
+    /// The feasible nodes with their totals, in the order in which they were met.
+    pub feasible: Vec<Candidate>,
+    /// Nodes that other pods keep the pod from, by reason.
+    pub related: [u32; Overlay::REASONS],
     /// The others with their kind of rejection.
     pub rejected: Vec<(NodeId, u16)>,
 }
 
 impl Sample {
-    fn note(&mut self, node: NodeId, total: i32) {
-        if self.feasible == 0 || total > self.best {
-            self.best = total;
-            self.top.clear();
-        }
-        if total == self.best {
-            self.top.push(node);
-        }
-        self.feasible += 1;
+    /// Makes room for the next one.
+    pub fn clear(&mut self) {
+        (self.looked_at, self.related) = (0, Default::default());
+        self.feasible.clear();
+        self.rejected.clear();
     }
 }
 
@@ -96,6 +98,13 @@ pub(super) struct Eyes<'a> {
     pub view: View<'a>,
     pub pod: PodId,
     pub table: &'a NodeTable,
+}
+
+impl Eyes<'_> {
+    /// Plugins that classes leave out: [`Relations`](super::relations::Relations) speak for them.
+    pub fn skipped(&self) -> &'static [PluginName] {
+        if self.profile.has_default_relations() { RELATION_PLUGINS } else { &[] }
+    }
 }
 
 /// Counters of work done, for `--stats`.
@@ -120,6 +129,9 @@ impl Class {
         let cluster = eyes.view.cluster;
         let (mut scorers, mut constant) = (Vec::new(), 0);
         for (i, entry) in eyes.profile.score.iter().enumerate() {
+            if eyes.skipped().contains(&entry.plugin.name()) {
+                continue;
+            }
             match entry.plugin.pre_score(eyes.view, eyes.pod, state, &[]) {
                 PreScore::Skip => {}
                 PreScore::Error(_) => return None,
@@ -145,6 +157,7 @@ impl Class {
             counts: Vec::new(),
             version: 0,
             native: None,
+            kept: false,
             without_volumes,
             scorers,
             constant,
@@ -173,35 +186,41 @@ impl Class {
     }
 
     /// Looks at nodes in the given order until one more than `enough` is feasible, which does not count, as in Kubernetes. Remembers no
-    /// verdicts: where few of many nodes are looked at, most would be stale. `None` if the plain scan has to answer.
+    /// verdicts: where few of many nodes are looked at, most would be stale. False if the plain scan has to answer.
     pub fn sample(
         &mut self,
         eyes: &Eyes<'_>,
+        overlay: Option<&Overlay<'_>>,
         state: &mut CycleState,
         order: impl Iterator<Item = NodeId>,
         enough: usize,
         stats: &mut FastStats,
-    ) -> Option<Sample> {
-        let native = self.native.as_mut()?;
+        sample: &mut Sample,
+    ) -> bool {
+        sample.clear();
+        let Some(native) = self.native.as_mut() else { return false };
         native.refresh(eyes.view.cluster, eyes.table);
-        let mut sample = Sample::default();
         for id in order {
             let eval = match self.native_eval(eyes.table, id) {
                 Some(eval) => eval,
                 None => {
                     stats.generic += 1;
-                    self.generic_eval(eyes, state, id)?
+                    let Some(eval) = self.generic_eval(eyes, state, id) else { return false };
+                    eval
                 }
             };
             match eval {
-                Eval::Total(_) if sample.feasible >= enough => break,
-                Eval::Total(total) => sample.note(id, total),
                 Eval::Kind(kind) => sample.rejected.push((id, kind)),
+                Eval::Total(total) => match overlay.and_then(|o| o.rejects(id)) {
+                    Some(reason) => sample.related[reason] += 1,
+                    None if sample.feasible.len() >= enough => break,
+                    None => sample.feasible.push(Candidate::node(id, i64::from(total))),
+                },
             }
             sample.looked_at += 1;
         }
         stats.native += sample.looked_at as u64;
-        Some(sample)
+        true
     }
 
     /// Looks again at every node touched since the last time. False if a score is out of range: the plain scan will say how.
@@ -340,6 +359,10 @@ impl Class {
         kind
     }
 
+    /// Tells these parts of the nodes apart.
+    pub fn divide(&mut self, parts: &Arc<Parts>) {
+        self.ranking.divide(parts);
+    }
     /// The nodes by score.
     pub fn ranking(&self) -> &Ranking {
         &self.ranking

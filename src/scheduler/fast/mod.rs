@@ -1,33 +1,41 @@
 //! The fast path: the decisions of the plain scan at a cost that does not grow with the cluster.
 //!
-//! A pod is taken here only if its fate on a node depends on that node alone: no pod affinity anywhere, no spread constraints,
-//! nobody nominated, claims that all wait for a static local volume (or no claims). Everything else is left to the plain scan in
-//! [`cycle`](super::cycle), which is the specification: both must agree on every decision.
+//! What a node says to a pod by itself is kept per kind of pod ([`class`]) and looked at again only when the node changes. What other
+//! pods say, by spread constraints and pod affinity, is kept as numbers per domain ([`relations`]). A pod is taken here if nobody is
+//! nominated and its claims all wait for a static local volume or are bound to some (or there are none). Everything else is left to
+//! the plain scan in [`cycle`](super::cycle), which is the specification: both must agree on every decision.
 
+mod choice;
+mod claims;
 mod class;
 mod native;
 mod nodes;
+mod parts;
 mod ranking;
+mod relations;
+mod shapes;
 #[cfg(test)]
 mod tests;
 
 pub use class::FastStats;
 
-use self::class::{Class, Eyes, says_the_usual, sum_up};
+use self::choice::{Buffers, Choice, prepare};
+use self::claims::{Claims, bound_local_volume, note_home, waits_for_local_volume};
+use self::class::{Class, Eyes};
 use self::nodes::NodeTable;
-use super::cycle::{Unschedulable, nodes_to_find};
+use self::ranking::Parts;
+use self::relations::Relations;
+use self::shapes::Shapes;
+use super::cycle::nodes_to_find;
 use super::cycle_state::CycleState;
 use super::dormant::{Condition, Doze, Known};
 use super::framework::*;
 use super::node_order::NodeOrder;
-use super::plugins::volume_binding;
 use super::profile::{NodesToScore, PreFiltered, Profile};
 use crate::model::cluster::Cluster;
-use crate::model::ids::{NodeId, PodId};
-use crate::model::names::sym;
+use crate::model::ids::{Id, NodeId, PodId};
 use crate::model::pod::PodOwner;
 use crate::model::spec::PodVolume;
-use crate::model::volume::{AccessModes, BindingMode, Claim, ClaimPhase, Volume, VolumeSource};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -43,23 +51,30 @@ pub(super) enum Decision {
     Known(Arc<Known>),
 }
 
-/// What the fast path makes of a pod's claims.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Claims {
-    /// None.
-    None,
-    /// All wait for a local volume.
-    Waiting,
-    /// All are bound to local volumes.
-    Bound,
-    /// Anything else.
-    Other,
+/// What the pod at hand is to the fast path.
+#[derive(Clone, Copy)]
+struct Kind {
+    /// Number of its profile.
+    number: usize,
+    /// Place of its class.
+    index: usize,
+    claims: Claims,
+    /// Its group, if that has anything to say.
+    group: Option<u32>,
 }
 
 /// Classes and nodes as the fast path knows them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct FastPath {
     table: NodeTable,
+    relations: Relations,
+    shapes: Shapes,
+    buffers: Buffers,
+    /// Parts of the nodes between which relations make a difference, and what they were made of.
+    parts: (Option<(Option<u64>, usize)>, Arc<Parts>),
+    /// What verdicts may take, and take.
+    budget_bytes: usize,
+    kept_bytes: usize,
     index: FxHashMap<Box<[u32]>, Option<u32>>,
     classes: Vec<Class>,
     /// Number of `classes[0]`: numbers are never used again.
@@ -69,14 +84,43 @@ pub(super) struct FastPath {
     homes: Vec<NodeId>,
     /// No other pod uses the claims of the pod at hand.
     alone: bool,
+    /// Nothing relates the pod at hand to others.
+    unrelated: bool,
     wide: Option<(u64, bool)>,
     /// The pod decided last failed, and will fail again as long as this holds.
     doze: Option<Doze>,
     pub stats: FastStats,
 }
 
-/// Verdicts beyond which all classes are forgotten: a bound on memory, not on pods.
-const MAX_CACHED_VERDICTS: usize = 40_000_000;
+/// What the verdicts of all kinds of pods on all nodes may take: 256 MiB.
+pub(super) const DEFAULT_BUDGET_BYTES: usize = 256 << 20;
+
+/// What one verdict takes: its kind, the score, its share of the ranking's blocks and of the node selector.
+const BYTES_PER_VERDICT: usize = 8;
+
+impl Default for FastPath {
+    fn default() -> FastPath {
+        FastPath {
+            table: NodeTable::default(),
+            relations: Relations::default(),
+            shapes: Shapes::default(),
+            buffers: Buffers::default(),
+            parts: (None, Arc::default()),
+            budget_bytes: DEFAULT_BUDGET_BYTES,
+            kept_bytes: 0,
+            index: FxHashMap::default(),
+            classes: Vec::new(),
+            first: 0,
+            key: Vec::new(),
+            homes: Vec::new(),
+            alone: false,
+            unrelated: false,
+            wide: None,
+            doze: None,
+            stats: FastStats::default(),
+        }
+    }
+}
 
 impl FastPath {
     /// Decides about a pod, or leaves it to the plain scan. `rejected` receives the status codes if no node is feasible.
@@ -108,7 +152,11 @@ impl FastPath {
         rejected: &mut Vec<(NodeId, Code)>,
     ) -> Decision {
         let cluster = view.cluster;
-        if cluster.node_count() == 0 || !concerns_nodes_alone(cluster, pod) {
+        let related = profile.has_default_relations();
+        if cluster.node_count() == 0
+            || cluster.has_nominated_pods()
+            || !(related || concerns_nodes_alone(cluster, pod))
+        {
             return Decision::Ask;
         }
         let claims = self.classify(cluster, number, pod);
@@ -122,39 +170,99 @@ impl FastPath {
         let Some(index) = self.class_of(profile, view, pod, state, claims == Claims::Bound) else {
             return Decision::Ask;
         };
+        let group = if related { self.relations.group_of(cluster, pod) } else { None };
+        let group = group.filter(|group| !self.relations.says_nothing(cluster, *group));
+        if group.is_some_and(|g| self.relations.honors_taints(g)) && self.table.has_hard_taints() {
+            return Decision::Ask;
+        }
         let enough = match profile.percentage {
             NodesToScore::Percentage(percentage) => nodes_to_find(percentage, cluster.node_count()),
             NodesToScore::All => usize::MAX,
         };
+        self.unrelated = group.is_none();
+        let kind = Kind { number, index, claims, group };
         let sampled = claims != Claims::Bound && enough < cluster.node_count();
-        if let Some(known) = self.known_failure(cluster, profile, number, index, claims, sampled) {
+        if let Some(known) = self.known_failure(cluster, profile, kind, sampled) {
+            order.advance(cluster.node_count(), cluster.node_count());
             return Decision::Known(known);
         }
-        let eyes = Eyes { profile, view, pod, table: &self.table };
-        let class = &mut self.classes[index];
-        prepare(profile, view, pod, state);
         if profile.score.is_empty() && claims != Claims::Bound {
             return Decision::Ask; // the first feasible node will do, whatever the ranking says
         }
-        if sampled {
-            let decision = sample(class, &eyes, state, order, enough, &mut self.stats, rejected);
-            let failed = matches!(decision, Decision::Known(_));
-            let known = failed.then(|| self.known_failure(cluster, profile, number, index, claims, true));
-            return known.flatten().map_or(decision, Decision::Known);
-        }
-        if !class.sync(&eyes, state, &mut self.stats) {
-            return Decision::Ask;
-        }
-        let decision = match claims {
-            Claims::Bound => stay(class, &eyes, state, &self.homes, rejected),
-            _ => choose(class, &eyes, state, rejected),
-        };
-        if matches!(decision, Decision::None(..))
-            && let Some(known) = self.known_failure(cluster, profile, number, index, claims, false)
-        {
+        let decision = self.look(profile, view, pod, kind, sampled.then_some(enough), state, order, rejected);
+        let failed = matches!(decision, Decision::Known(_) | Decision::None(..));
+        if failed && let Some(known) = self.known_failure(cluster, profile, kind, sampled) {
             return Decision::Known(known);
         }
         decision
+    }
+
+    /// Looks at nodes, all of them unless so many are `enough`.
+    fn look(
+        &mut self,
+        profile: &Profile,
+        view: View<'_>,
+        pod: PodId,
+        kind: Kind,
+        enough: Option<usize>,
+        state: &mut CycleState,
+        order: &mut NodeOrder,
+        rejected: &mut Vec<(NodeId, Code)>,
+    ) -> Decision {
+        let kept = enough.is_none() && self.keep(kind.index);
+        if kept && kind.group.is_some() {
+            self.divide();
+            self.classes[kind.index].divide(&self.parts.1);
+        }
+        let overlay = kind.group.map(|group| self.relations.overlay(view.cluster, group));
+        let eyes = Eyes { profile, view, pod, table: &self.table };
+        let class = &mut self.classes[kind.index];
+        prepare(&eyes, state);
+        let choice = Choice { eyes, overlay };
+        let buffers = &mut self.buffers;
+        if !kept {
+            if kind.claims == Claims::Bound {
+                return Decision::Ask;
+            }
+            let enough = enough.unwrap_or(usize::MAX);
+            return choice.sample(class, state, order, enough, &mut self.stats, buffers, rejected);
+        }
+        if !class.sync(&choice.eyes, state, &mut self.stats) {
+            return Decision::Ask;
+        }
+        let decision = match kind.claims {
+            Claims::Bound => choice.stay(class, state, &self.homes, rejected),
+            _ => choice.choose(class, state, buffers, rejected),
+        };
+        if !matches!(decision, Decision::Ask) {
+            order.advance(view.cluster.node_count(), view.cluster.node_count());
+        }
+        decision
+    }
+
+    /// Brings the parts of the nodes up to date.
+    fn divide(&mut self) {
+        let labels = self.relations.labels();
+        if self.parts.0 == Some(labels) {
+            return;
+        }
+        let by_rank = |of: Vec<u8>| {
+            let ranks = 0..of.len() as u32;
+            ranks.map(|rank| of[self.table.at_rank(NodeId(rank)).index()]).collect()
+        };
+        let parts = self.relations.parts().map(|(of, some)| Parts::new(by_rank(of), some));
+        self.parts = (Some(labels), Arc::new(parts.unwrap_or_else(Parts::none)));
+    }
+
+    /// May the verdicts of the class be kept? Beyond the budget all nodes are looked at for every pod of the class.
+    fn keep(&mut self, index: usize) -> bool {
+        let class = &mut self.classes[index];
+        let bytes = self.table.len() * BYTES_PER_VERDICT;
+        if !class.kept && self.kept_bytes + bytes <= self.budget_bytes {
+            class.kept = true;
+            self.kept_bytes += bytes;
+        }
+        class.kept
     }
 
     fn sync_table(&mut self, cluster: &Cluster) {
@@ -164,6 +272,7 @@ impl FastPath {
     }
     fn forget(&mut self) {
         self.first += self.classes.len() as u64;
+        self.kept_bytes = 0;
         self.index.clear();
         self.classes.clear();
     }
@@ -180,11 +289,8 @@ impl FastPath {
         if let Some(known) = self.index.get(&*self.key) {
             return known.map(|index| index as usize);
         }
-        if (self.classes.len() + 1).saturating_mul(self.table.len()) > MAX_CACHED_VERDICTS {
-            self.forget();
-        }
         let eyes = Eyes { profile, view, pod, table: &self.table };
-        let made = match profile.pre_filter(view, pod, state) {
+        let made = match profile.pre_filter_except(view, pod, state, eyes.skipped()) {
             PreFiltered::AllNodes => Class::new(&eyes, state, pinned),
             _ => None,
         };
@@ -199,14 +305,18 @@ impl FastPath {
         &mut self,
         cluster: &Cluster,
         profile: &Profile,
-        number: usize,
-        index: usize,
-        claims: Claims,
+        kind: Kind,
         sampled: bool,
     ) -> Option<Arc<Known>> {
+        let Kind { number, index, claims, group } = kind;
+        // What PostFilter said may depend on other pods.
+        let general = claims != Claims::Bound && group.is_none();
+        let before = self.classes[index].failed(self.table.end()).filter(|_| general).cloned();
+        if (sampled && before.is_none()) || !self.keep(index) {
+            return before;
+        }
         let class = &mut self.classes[index];
-        let before = class.failed(self.table.end()).filter(|_| claims != Claims::Bound).cloned();
-        if (sampled && before.is_none()) || !class.sync_natively(cluster, &self.table, &mut self.stats) {
+        if !class.sync_natively(cluster, &self.table, &mut self.stats) {
             return before;
         }
         let fails = match claims {
@@ -224,6 +334,10 @@ impl FastPath {
         Some(known)
     }
 
+    /// What verdicts may take in memory.
+    pub fn set_budget(&mut self, bytes: usize) {
+        self.budget_bytes = bytes;
+    }
     /// Volumes looked at so far.
     pub fn volumes(&self) -> u64 {
         self.table.volumes
@@ -242,7 +356,8 @@ impl FastPath {
     ) -> Option<Arc<Known>> {
         let &Condition::Class { class, with_claims, .. } = condition else { return None };
         if cluster.node_count() == 0
-            || !no_pod_concerns_others(cluster)
+            || cluster.has_nominated_pods()
+            || !(profile.has_default_relations() || no_pod_concerns_others(cluster))
             || (with_claims && self.has_free_wide_volumes(cluster))
         {
             return None;
@@ -251,7 +366,7 @@ impl FastPath {
         if self.table.has_soft_taints() {
             return None;
         }
-        let class = self.classes.get_mut(class.checked_sub(self.first)? as usize)?;
+        let class = self.classes.get_mut(class.checked_sub(self.first)? as usize).filter(|c| c.kept)?;
         if !class.sync_natively(cluster, &self.table, &mut self.stats) {
             return None;
         }
@@ -265,9 +380,11 @@ impl FastPath {
         class.is_none_or(|class| class.rejection(home).is_none())
     }
 
-    /// Remembers that no node was feasible for the pod decided last.
+    /// Remembers that no node was feasible for the pod decided last, to which no other pod mattered.
     pub fn remember_failure(&mut self, known: Known) {
-        if let Some(Some(class)) = self.index.get(&*self.key) {
+        if self.unrelated
+            && let Some(Some(class)) = self.index.get(&*self.key)
+        {
             let position = self.table.end();
             self.classes[*class as usize].remember(position, Arc::new(known));
         }
@@ -277,7 +394,8 @@ impl FastPath {
     fn classify(&mut self, cluster: &Cluster, profile: usize, pod: PodId) -> Claims {
         let row = cluster.pod(pod);
         self.key.clear();
-        self.key.extend([profile as u32, row.spec.0]);
+        let shape = self.shapes.of(cluster, row.spec);
+        self.key.extend([profile as u32, shape]);
         let spec = cluster.spec(row.spec);
         for volume in &spec.volumes {
             if !matches!(volume, PodVolume::Claim { .. } | PodVolume::ClaimTemplate { .. }) {
@@ -330,195 +448,18 @@ impl FastPath {
     }
 }
 
-/// The volume of a bound claim, if it is a local one, pinned to a host, that says nothing about zones.
-fn bound_local_volume<'c>(cluster: &'c Cluster, claim: &Claim) -> Option<&'c Volume> {
-    let usable = claim.phase == ClaimPhase::Bound
-        && claim.bind_completed
-        && claim.deletion.is_none()
-        && !cluster.claim_spec(claim.spec).modes.contains(AccessModes::RWOP);
-    let volume = cluster.volume(cluster.volume_by_name(claim.volume_name.filter(|_| usable)?)?);
-    let labels = cluster.label_set(volume.labels);
-    let zoned = [sym::ZONE, sym::REGION, sym::ZONE_BETA, sym::REGION_BETA];
-    let plain = volume.source == VolumeSource::Local
-        && cluster.pinned_host(volume.node_affinity).is_some()
-        && zoned.iter().all(|key| labels.get(*key).is_none());
-    plain.then_some(volume)
-}
-
-/// Narrows the nodes that all volumes of a pod allow. The volumes of the fast path are pinned to one host.
-fn note_home(cluster: &Cluster, volume: &Volume, first: bool, homes: &mut Vec<NodeId>) {
-    if first {
-        let host = cluster.pinned_host(volume.node_affinity);
-        homes.extend(host.map_or(&[][..], |host| cluster.nodes_of_host(host)));
-    }
-    homes.retain(|node| cluster.volume_allows_node(volume, *node));
-}
-
-/// The choice for a pod whose volumes are bound: the node where they are, or none.
-fn stay(
-    class: &mut Class,
-    eyes: &Eyes<'_>,
-    state: &mut CycleState,
-    homes: &[NodeId],
-    rejected: &mut Vec<(NodeId, Code)>,
-) -> Decision {
-    let cluster = eyes.view.cluster;
-    let mut verdicts: Vec<(NodeId, Rejection)> = Vec::new();
-    let mut feasible = None;
-    for &home in homes {
-        match eyes.profile.filter(eyes.view, eyes.pod, state, eyes.view.node(home)) {
-            Ok(()) if feasible.is_some() => return Decision::Ask, // two homes: they are to be scored
-            Ok(()) => feasible = Some(home),
-            Err(rejection) => verdicts.push((home, rejection)),
-        }
-    }
-    if let Some(node) = feasible {
-        return Decision::Node(node);
-    }
-    let elsewhere = Rejection::text(
-        volume_binding::NAME,
-        Code::UnschedulableAndUnresolvable,
-        volume_binding::NODE_CONFLICT,
-    );
-    let mut counts: Vec<(&Rejection, u32)> = class.rejections().collect();
-    let met: u32 = counts.iter().map(|(_, count)| count).sum();
-    let mut passing = cluster.node_count() as u32 - met;
-    for (home, verdict) in &verdicts {
-        match class.rejection(*home) {
-            Some(general) => {
-                if let Some((_, count)) = counts.iter_mut().find(|(r, _)| *r == general) {
-                    *count -= 1;
-                }
-            }
-            None => passing -= 1,
-        }
-        counts.push((verdict, 1));
-    }
-    counts.push((&elsewhere, passing));
-    rejected.clear();
-    // PostFilter asks only for nodes where preemption might help: codes of the others are the default.
-    let curable = cluster.nodes().ids().filter_map(|id| {
-        let own = verdicts.iter().find(|(home, _)| *home == id).map(|(_, r)| r);
-        let code = own.or_else(|| class.rejection(id)).map(|r| r.code)?;
-        (code != Code::UnschedulableAndUnresolvable).then_some((id, code))
-    });
-    rejected.extend(curable);
-    none_feasible(cluster, counts.into_iter().filter(|(_, count)| *count > 0))
-}
-
 /// Nothing that the pod or others ask for relates it to other pods.
 fn concerns_nodes_alone(cluster: &Cluster, pod: PodId) -> bool {
     let row = cluster.pod(pod);
     let spec = cluster.spec(row.spec);
-    row.nominated.is_none()
-        && no_pod_concerns_others(cluster)
+    no_pod_concerns_others(cluster)
         && matches!(row.owner, PodOwner::None | PodOwner::Job(_))
         && spec.spread.is_empty()
         && spec.affinity.as_ref().is_none_or(|a| !a.concerns_pods())
         && cluster.services().is_empty()
 }
 
-/// Nothing that running or nominated pods ask for relates them to others.
+/// Nothing that running pods ask for relates them to others.
 fn no_pod_concerns_others(cluster: &Cluster) -> bool {
-    !cluster.has_nominated_pods() && !cluster.has_pod_affinity() && !cluster.has_required_anti_affinity()
-}
-
-/// A claim that any fitting free local volume can serve, and that nothing has been done about yet.
-fn waits_for_local_volume(cluster: &Cluster, claim: &Claim) -> bool {
-    let spec = cluster.claim_spec(claim.spec);
-    let class = cluster.class(spec.class_or_empty());
-    let index = cluster.volume_index();
-    claim.phase == ClaimPhase::Pending
-        && claim.deletion.is_none()
-        && claim.volume_name.is_none()
-        && !claim.bind_completed
-        && claim.selected_node.is_none()
-        && claim.assumed_node.is_none()
-        && !spec.modes.contains(AccessModes::RWOP)
-        && class.is_some_and(|c| {
-            c.binding_mode == BindingMode::WaitForFirstConsumer && c.provisioner == sym::NO_PROVISIONER
-        })
-        && index.claimed_by(claim.namespace, claim.name).is_empty()
-        && index.assumed_for(claim.uid).is_empty()
-}
-
-/// Runs PreFilter and PreScore: the plugins' state is the pod's own from here on.
-fn prepare(profile: &Profile, view: View<'_>, pod: PodId, state: &mut CycleState) {
-    profile.pre_filter(view, pod, state);
-    for entry in &profile.score {
-        entry.plugin.pre_score(view, pod, state, &[]);
-    }
-}
-
-fn choose(
-    class: &mut Class,
-    eyes: &Eyes<'_>,
-    state: &mut CycleState,
-    rejected: &mut Vec<(NodeId, Code)>,
-) -> Decision {
-    let cluster = eyes.view.cluster;
-    let Some((score, count)) = class.ranking().best() else {
-        rejected.clear();
-        let codes = cluster.nodes().ids().filter_map(|id| class.rejection(id).map(|r| (id, r.code)));
-        rejected.extend(codes);
-        return none_feasible(cluster, class.rejections());
-    };
-    let nth = eyes.view.choose("node", eyes.pod, 0, count);
-    let Some(rank) = class.ranking().nth_best(score, nth) else { return Decision::Ask };
-    take(eyes, state, eyes.table.at_rank(rank))
-}
-
-/// The choice where not all nodes are looked at.
-fn sample(
-    class: &mut Class,
-    eyes: &Eyes<'_>,
-    state: &mut CycleState,
-    order: &mut NodeOrder,
-    enough: usize,
-    stats: &mut FastStats,
-    rejected: &mut Vec<(NodeId, Code)>,
-) -> Decision {
-    let start = order.start;
-    let nodes = order.list();
-    let start = start % nodes.len().max(1); // nodes may have gone since
-    let turn = nodes[start..].iter().chain(&nodes[..start]).copied();
-    let Some(mut found) = class.sample(eyes, state, turn, enough, stats) else { return Decision::Ask };
-    order.advance(found.looked_at, eyes.view.cluster.node_count());
-    if found.feasible == 0 {
-        if says_the_usual(eyes.view.cluster, eyes.profile, eyes.view.cluster.pod(eyes.pod).spec) {
-            let kinds = found.rejected.iter().map(|(_, kind)| (class.kind_of(*kind), 1));
-            let nodes = eyes.view.cluster.node_count() as u32;
-            let (error, rejectors, curable) = sum_up(nodes, kinds);
-            let spec = eyes.view.cluster.spec_of(eyes.pod);
-            if let Some(post_filter) = eyes.profile.post_filter_says(spec, nodes, curable) {
-                let result = Unschedulable { error, post_filter, nomination: None };
-                let known = Arc::new(Known { result, rejectors });
-                class.remember(eyes.table.end(), Arc::clone(&known));
-                return Decision::Known(known);
-            }
-        }
-        rejected.clear();
-        rejected.extend(found.rejected.iter().map(|(id, kind)| (*id, class.kind_of(*kind).code)));
-        let kinds = found.rejected.iter().map(|(_, kind)| (class.kind_of(*kind), 1));
-        return none_feasible(eyes.view.cluster, kinds);
-    }
-    found.top.sort_unstable_by_key(|id| eyes.table.rank(*id));
-    let nth = eyes.view.choose("node", eyes.pod, 0, found.top.len());
-    take(eyes, state, found.top[nth])
-}
-
-fn none_feasible<'a>(cluster: &Cluster, rejections: impl Iterator<Item = (&'a Rejection, u32)>) -> Decision {
-    let (error, rejectors, _) = sum_up(cluster.node_count() as u32, rejections);
-    Decision::None(error, rejectors)
-}
-
-fn take(eyes: &Eyes<'_>, state: &mut CycleState, node: NodeId) -> Decision {
-    // VolumeBinding remembers in its state which volumes it found: ask the one node for real.
-    match eyes.profile.filter(eyes.view, eyes.pod, state, eyes.view.node(node)) {
-        Ok(()) => Decision::Node(node),
-        Err(rejection) => {
-            debug_assert!(false, "the fast path chose a node that {} rejects", rejection.plugin);
-            Decision::Ask
-        }
-    }
+    !cluster.has_pod_affinity() && !cluster.has_required_anti_affinity()
 }

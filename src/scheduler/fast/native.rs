@@ -184,7 +184,7 @@ fn native_claim(
 
 /// Which nodes the pod's node selector and required node affinity allow. Labels of nodes do not change while a class lives.
 fn selected_nodes(cluster: &Cluster, spec: &PodSpec) -> Option<Vec<bool>> {
-    if spec.node_selector.is_empty() && spec.affinity.is_none() {
+    if spec.node_selector.is_empty() && spec.affinity.as_ref().is_none_or(|a| a.node_required.is_none()) {
         return None;
     }
     let allows = |id| {

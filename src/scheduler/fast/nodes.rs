@@ -27,6 +27,7 @@ pub(super) struct NodeRow {
     /// No taints, not cordoned: what filters such nodes out has nothing to look at.
     pub plain: bool,
     pub has_soft_taint: bool,
+    pub has_hard_taint: bool,
     pub allocatable: [i64; 3],
     pub requested: [i64; 3],
     pub nonzero: [i64; 2],
@@ -60,6 +61,7 @@ pub(super) struct NodeTable {
     by_rank: Vec<NodeId>,
     pools: FxHashMap<Pool, u8>,
     soft_taints: usize,
+    hard_taints: usize,
     /// Nodes in the order in which they were touched, each with its stamp; repetitions at once are folded.
     log: Vec<NodeId>,
     log_start: u64,
@@ -113,7 +115,7 @@ impl NodeTable {
         }
         self.rows = vec![NodeRow::default(); count];
         self.stamp = vec![0; count];
-        self.soft_taints = 0;
+        (self.soft_taints, self.hard_taints) = (0, 0);
         self.pools.clear();
         for id in cluster.nodes().ids() {
             self.touch(cluster, id);
@@ -128,9 +130,11 @@ impl NodeTable {
             return; // a row for a node that does not exist
         }
         self.soft_taints -= usize::from(self.rows[i].has_soft_taint);
+        self.hard_taints -= usize::from(self.rows[i].has_hard_taint);
         let mut row = std::mem::take(&mut self.rows[i]);
         self.read(cluster, id, &mut row);
         self.soft_taints += usize::from(row.has_soft_taint);
+        self.hard_taints += usize::from(row.has_hard_taint);
         self.rows[i] = row;
         if self.log.len() >= LOG_CAPACITY {
             self.log.drain(..LOG_CAPACITY / 2);
@@ -147,6 +151,8 @@ impl NodeTable {
         row.plain = node.taints.is_empty() && !node.unschedulable;
         row.has_soft_taint =
             node.exists && node.taints.iter().any(|t| t.effect == TaintEffect::PreferNoSchedule);
+        row.has_hard_taint =
+            node.exists && node.taints.iter().any(|t| t.effect != TaintEffect::PreferNoSchedule);
         row.allocatable = [allocatable.cpu_milli, allocatable.memory_bytes, allocatable.ephemeral_bytes];
         row.requested = [requested.cpu_milli, requested.memory_bytes, requested.ephemeral_bytes];
         row.nonzero = [node.info.nonzero_cpu_milli, node.info.nonzero_memory_bytes];
@@ -212,6 +218,10 @@ impl NodeTable {
     /// Does any node have a PreferNoSchedule taint?
     pub fn has_soft_taints(&self) -> bool {
         self.soft_taints > 0
+    }
+    /// Does any node have another taint?
+    pub fn has_hard_taints(&self) -> bool {
+        self.hard_taints > 0
     }
     /// A node's row.
     pub fn row(&self, id: NodeId) -> &NodeRow {

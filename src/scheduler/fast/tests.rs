@@ -1,5 +1,7 @@
 //! The fast path against the plain scan, decision by decision, on random clusters that change.
 
+mod related;
+
 use crate::control::pv::run_to_fixpoint;
 use crate::engine::rng::{EntityKey, Streams, TieBreak};
 use crate::engine::time::SimTime;
@@ -12,7 +14,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Numbers from a seed: the shape of a random case.
-struct Draw(Streams, u64);
+pub(super) struct Draw(Streams, u64);
 
 impl Draw {
     fn below(&mut self, n: usize) -> usize {
@@ -24,7 +26,7 @@ impl Draw {
     }
 }
 
-fn object<T: serde::de::DeserializeOwned>(value: Value) -> T {
+pub(super) fn object<T: serde::de::DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).expect("object")
 }
 
@@ -50,8 +52,7 @@ fn build(draw: &mut Draw, nodes: usize) -> Cluster {
         }
         lower::add_node(
             &mut cluster,
-            &object(json!({"metadata": {"name": name, "labels": {"kubernetes.io/hostname": name,
-                    "disk": draw.pick(&["ssd", "hdd"])}},
+            &object(json!({"metadata": {"name": name, "labels": related::labels(draw, &name)},
                 "spec": {"taints": taints, "unschedulable": draw.below(15) == 0},
                 "status": {"allocatable": {"cpu": draw.pick(&["2", "3900m", "8"]), "memory": draw.pick(&["4Gi", "15Gi"]),
                     "pods": draw.pick(&["3", "110"])}}})),
@@ -102,13 +103,9 @@ fn pod(cluster: &mut Cluster, draw: &mut Draw, name: &str) -> PodId {
         3 => spec["containers"][0]["ports"] = json!([{"containerPort": 80, "hostPort": 80}]),
         _ => {}
     }
-    let app = draw.pick(&["a", "b"]);
-    if draw.below(40) == 0 {
-        spec["affinity"] = json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
-            {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "a"}}}]}});
-    }
-    let pod =
-        json!({"metadata": {"name": name, "namespace": "default", "labels": {"app": app}}, "spec": spec});
+    related::relate(draw, &mut spec);
+    let metadata = related::metadata(draw, name);
+    let pod = json!({"metadata": metadata, "spec": spec});
     lower::add_pod(cluster, &object(pod)).expect("pod")
 }
 
@@ -135,7 +132,7 @@ fn bind(cluster: &mut Cluster, scheduler: &Scheduler, outcome: &Outcome) {
 fn disturb(cluster: &mut Cluster, draw: &mut Draw, pods: &mut Vec<PodId>, step: usize) {
     let nodes: Vec<_> = cluster.nodes().ids().collect();
     let node = nodes[draw.below(nodes.len())];
-    match draw.below(6) {
+    match draw.below(8) {
         0 if !pods.is_empty() => {
             let gone = pods.swap_remove(draw.below(pods.len()));
             cluster.remove_pod(gone);
@@ -152,21 +149,31 @@ fn disturb(cluster: &mut Cluster, draw: &mut Draw, pods: &mut Vec<PodId>, step: 
             cluster.set_node_allocatable(node, more, pods);
         }
         4 if draw.below(4) == 0 => cluster.remove_node(node),
+        5 if !pods.is_empty() => {
+            // Pods that are being deleted do not count for spread constraints any more.
+            let going = pods[draw.below(pods.len())];
+            cluster.mark_pod_deleted(going, SimTime::ZERO);
+        }
+        6 => related::disturb(cluster, draw, node, step),
         _ => {}
     }
     run_to_fixpoint(cluster, &mut Vec::new());
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn both_engines_make_the_same_decisions(seed in any::<u64>(), nodes in prop_oneof![3 => 1usize..70, 1 => 100usize..160]) {
         let sampled = [NodesToScore::All, NodesToScore::Percentage(0)][(seed / 3 % 2) as usize];
         let ties = if seed % 3 == 0 { TieBreak::First } else { TieBreak::Seeded(Streams::new(seed, 1)) };
         let mut draw = Draw(Streams::new(seed, 0), 0);
         let mut a = build(&mut draw, nodes);
+        related::owners(&mut a);
         run_to_fixpoint(&mut a, &mut Vec::new());
         let (mut fast, mut plain) = (scheduler(Engine::Fast, &ties, sampled), scheduler(Engine::Plain, &ties, sampled));
+        // A cache too small for anything, or for some kinds of pods, changes no decision.
+        let budget = [0, nodes * 40, usize::MAX, usize::MAX][draw.below(4)];
+        fast = fast.with_cache_budget(budget);
         let (mut running, mut waiting): (Vec<PodId>, Vec<PodId>) = (Vec::new(), Vec::new());
         for step in 0..60 {
             waiting.push(pod(&mut a, &mut draw, &format!("p{step}")));
@@ -193,6 +200,17 @@ proptest! {
                 running.push(tried);
             }
             bind(&mut a, &fast, &by_fast.outcome);
+            if let Outcome::Unschedulable(u) = &by_fast.outcome
+                && let Some(nomination) = &u.nomination
+            {
+                for victim in &nomination.victims {
+                    a.remove_pod(*victim);
+                    running.retain(|p| p != victim);
+                }
+                if draw.below(3) > 0 {
+                    a.set_nominated(tried, None);
+                }
+            }
             disturb(&mut a, &mut draw, &mut running, step as usize);
         }
         let work = fast.work();

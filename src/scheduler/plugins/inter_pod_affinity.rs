@@ -12,6 +12,13 @@ use rustc_hash::FxHashMap;
 /// Kubernetes' name.
 pub const NAME: PluginName = "InterPodAffinity";
 
+/// A node where a required affinity term of the pod finds nobody.
+pub(in crate::scheduler) const AFFINITY: &str = "node(s) didn't match pod affinity rules";
+/// A node in whose domain a required anti-affinity term of the pod finds somebody.
+pub(in crate::scheduler) const ANTI_AFFINITY: &str = "node(s) didn't match pod anti-affinity rules";
+/// A node in whose domain somebody runs whose required anti-affinity matches the pod.
+pub(in crate::scheduler) const EXISTING: &str = "node(s) didn't satisfy existing pods anti-affinity rules";
+
 /// `InterPodAffinityArgs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InterPodAffinityArgs {
@@ -68,7 +75,7 @@ pub struct InterPodAffinityState {
 
 /// The incoming pod, as terms look at it.
 #[derive(Clone, Copy)]
-struct Incoming<'a> {
+pub(in crate::scheduler) struct Incoming<'a> {
     spec: &'a PodSpec,
     labels: &'a LabelSet,
     namespace_labels: Option<&'a LabelSet>,
@@ -76,7 +83,10 @@ struct Incoming<'a> {
 
 impl<'a> Incoming<'a> {
     fn new(cluster: &'a Cluster, pod: PodId) -> Self {
-        let spec = cluster.spec_of(pod);
+        Incoming::of(cluster, cluster.spec_of(pod))
+    }
+    /// A pod of this spec.
+    pub(in crate::scheduler) fn of(cluster: &'a Cluster, spec: &'a PodSpec) -> Self {
         Incoming {
             spec,
             labels: cluster.label_set(spec.labels),
@@ -87,7 +97,7 @@ impl<'a> Incoming<'a> {
         self.spec.affinity.as_deref()
     }
     /// Does a term of a running pod match the incoming one?
-    fn is_matched_by(&self, term: &PodAffinityTerm) -> bool {
+    pub(in crate::scheduler) fn is_matched_by(&self, term: &PodAffinityTerm) -> bool {
         let nothing = LabelSet::default();
         let in_namespace = term.namespaces.contains(&self.spec.namespace)
             || term.namespace_selector.matches(self.namespace_labels.unwrap_or(&nothing));
@@ -97,7 +107,11 @@ impl<'a> Incoming<'a> {
 
 /// Does a term of the incoming pod match a running one? Kubernetes looks up the namespaces of the selector beforehand and then
 /// asks the selector once more with no labels at all: one that matches nothing-at-all matches every namespace.
-fn term_matches(term: &PodAffinityTerm, cluster: &Cluster, existing: &PodSpec) -> bool {
+pub(in crate::scheduler) fn term_matches(
+    term: &PodAffinityTerm,
+    cluster: &Cluster,
+    existing: &PodSpec,
+) -> bool {
     let in_namespace = term.namespaces.contains(&existing.namespace)
         || match &term.namespace_selector {
             LabelSelector::Nothing => false,
@@ -109,7 +123,11 @@ fn term_matches(term: &PodAffinityTerm, cluster: &Cluster, existing: &PodSpec) -
     in_namespace && term.selector.matches(cluster.label_set(existing.labels))
 }
 
-fn matches_all(terms: &[PodAffinityTerm], cluster: &Cluster, existing: &PodSpec) -> bool {
+pub(in crate::scheduler) fn matches_all(
+    terms: &[PodAffinityTerm],
+    cluster: &Cluster,
+    existing: &PodSpec,
+) -> bool {
     !terms.is_empty() && terms.iter().all(|term| term_matches(term, cluster, existing))
 }
 
@@ -295,17 +313,14 @@ impl FilterPlugin for InterPodAffinity {
         let labels = view.cluster.label_set(node.node.labels);
         if let Some(own) = spec.affinity.as_deref() {
             if !state.allows_affinity(view.cluster, spec, &own.pod_required, labels) {
-                let text = "node(s) didn't match pod affinity rules";
-                return Err(Rejection::text(NAME, Code::UnschedulableAndUnresolvable, text));
+                return Err(Rejection::text(NAME, Code::UnschedulableAndUnresolvable, AFFINITY));
             }
             if !state.allows_anti_affinity(&own.anti_required, labels) {
-                let text = "node(s) didn't match pod anti-affinity rules";
-                return Err(Rejection::text(NAME, Code::Unschedulable, text));
+                return Err(Rejection::text(NAME, Code::Unschedulable, ANTI_AFFINITY));
             }
         }
         if !state.existing_allow(labels) {
-            let text = "node(s) didn't satisfy existing pods anti-affinity rules";
-            return Err(Rejection::text(NAME, Code::Unschedulable, text));
+            return Err(Rejection::text(NAME, Code::Unschedulable, EXISTING));
         }
         Ok(())
     }

@@ -15,6 +15,12 @@ use rustc_hash::FxHashMap;
 /// Kubernetes' name.
 pub const NAME: PluginName = "PodTopologySpread";
 
+/// A node without the label of a required constraint.
+pub(in crate::scheduler) const MISSING_LABEL: &str =
+    "node(s) didn't match pod topology spread constraints (missing required label)";
+/// A node where one more pod would break a required constraint.
+pub(in crate::scheduler) const SKEWED: &str = "node(s) didn't match pod topology spread constraints";
+
 /// `PodTopologySpreadArgs`: constraints of pods that have none of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DefaultConstraints {
@@ -167,7 +173,7 @@ fn count_matching(cluster: &Cluster, info: &NodeInfo, selector: &LabelSelector, 
 }
 
 /// `helper.DefaultSelector`: what the services that select the pod and its controller select, all together. `None` if nothing.
-fn default_selector(cluster: &Cluster, pod: PodId) -> Option<LabelSelector> {
+pub(in crate::scheduler) fn default_selector(cluster: &Cluster, pod: PodId) -> Option<LabelSelector> {
     let (row, spec) = (cluster.pod(pod), cluster.spec_of(pod));
     let labels = cluster.label_set(spec.labels);
     let mut all: Vec<LabelRequirement> = Vec::new();
@@ -212,6 +218,11 @@ impl PodTopologySpread {
             },
             DefaultConstraints::List(defaults) => PodTopologySpread { system_defaulted: false, defaults },
         }
+    }
+
+    /// The constraints of pods that have none of their own.
+    pub(in crate::scheduler) fn defaults(&self) -> &[SpreadConstraint] {
+        &self.defaults
     }
 
     fn constraints<'a>(&'a self, spec: &'a PodSpec, selector: &'a Option<LabelSelector>) -> Constraints<'a> {
@@ -348,8 +359,7 @@ impl FilterPlugin for PodTopologySpread {
         for (i, &which) in state.hard.iter().enumerate() {
             let (constraint, _) = constraints.get(which);
             let Some(value) = labels.get(constraint.topology_key) else {
-                let text = "node(s) didn't match pod topology spread constraints (missing required label)";
-                return Err(Rejection::text(NAME, Code::UnschedulableAndUnresolvable, text));
+                return Err(Rejection::text(NAME, Code::UnschedulableAndUnresolvable, MISSING_LABEL));
             };
             let domains = &state.hard_domains[i];
             // Fewer domains than wanted: the fewest pods anywhere count as none.
@@ -357,8 +367,7 @@ impl FilterPlugin for PodTopologySpread {
             let fewest = if few { 0 } else { state.hard_paths[i].min() };
             let skew = domains.get(value).unwrap_or(0) + i64::from(which.self_match) - fewest;
             if skew > i64::from(constraint.max_skew) {
-                let text = "node(s) didn't match pod topology spread constraints";
-                return Err(Rejection::text(NAME, Code::Unschedulable, text));
+                return Err(Rejection::text(NAME, Code::Unschedulable, SKEWED));
             }
         }
         Ok(())

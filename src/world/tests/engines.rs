@@ -1,12 +1,16 @@
 //! The fast engine against the plain one over whole runs: same observations, same attempts counted, same words at the end.
 
-use super::{plan, run};
+use super::{lower, plan, run};
 use crate::engine::rng::{EntityKey, Streams};
+use crate::manifest;
+use crate::model::cluster::Cluster;
 use crate::observe::digest::Digest;
-use crate::scenario::BindingMode;
+use crate::scenario::{BindingMode, LoadOptions, ScenarioFile};
 use crate::scheduler::cycle::Engine;
 use crate::world::plan::Plan;
 use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::path::Path;
 
 /// Numbers from a seed: the shape of a random case.
 struct Draw(Streams, u64);
@@ -75,6 +79,7 @@ fn scenario(draw: &mut Draw) -> String {
         } else {
             String::new()
         };
+        let owned = owned + draw.pick(&["", "", ", priority: 5", ", priority: 10"]);
         let lifetime = format!(", lifetime: {{exponential: {{mean: {}}}}}", draw.pick(&["10m", "40m", "5h"]));
         text += &format!(
             "    - {{name: g{number}, kind: {kind}, sets: {}, cpu: {}, memory: {}{claims}{owned}, \
@@ -95,6 +100,53 @@ fn scenario(draw: &mut Draw) -> String {
     text
 }
 
+/// Sets from manifests whose pods have constraints and terms of every kind.
+fn related(draw: &mut Draw) -> Vec<Value> {
+    let hosts = ["kubernetes.io/hostname", "kubernetes.io/hostname", "topology.kubernetes.io/zone", "tier"];
+    let apps = ["a", "b", "c"];
+    (0..draw.below(4))
+        .map(|number| {
+            let app = apps[draw.below(3)];
+            let mut term = || {
+                json!({"topologyKey": draw.pick(&hosts), "labelSelector": {"matchLabels": {"app": draw.pick(&apps)}}})
+            };
+            let (one, two, three) = (term(), term(), term());
+            let mut affinity = json!({});
+            let preferred = json!([{"weight": 1 + draw.below(100), "podAffinityTerm": one}]);
+            affinity[draw.pick(&["podAffinity", "podAntiAffinity"])] =
+                json!({"preferredDuringSchedulingIgnoredDuringExecution": preferred});
+            if draw.below(3) == 0 {
+                affinity[draw.pick(&["podAffinity", "podAntiAffinity", "podAntiAffinity"])] =
+                    json!({"requiredDuringSchedulingIgnoredDuringExecution": [two]});
+            }
+            let mut spec = json!({"affinity": affinity, "priority": draw.below(3), "containers": [
+                {"name": "c", "resources": {"requests": {"cpu": draw.pick(&["100m", "1"]), "memory": "1Gi"}}}]});
+            if draw.below(2) == 0 {
+                spec["topologySpreadConstraints"] = json!([{"maxSkew": 1 + draw.below(2), "topologyKey": three["topologyKey"],
+                    "whenUnsatisfiable": draw.pick(&["DoNotSchedule", "ScheduleAnyway"]), "labelSelector": three["labelSelector"]}]);
+            }
+            json!({"metadata": {"name": format!("m{number}"), "namespace": "default"},
+                "spec": {"replicas": 3 + draw.below(8), "serviceName": "s", "selector": {"matchLabels": {"app": app}},
+                    "template": {"metadata": {"labels": {"app": app}}, "spec": spec}}})
+        })
+        .collect()
+}
+
+/// The plan of a scenario with sets of manifests.
+fn plan_with(text: &str, mode: BindingMode, seed: u64, sets: &[Value]) -> Plan {
+    let file = ScenarioFile::from_text("test.yaml", text.to_owned(), Path::new("."), &LoadOptions::default());
+    let loaded = file.and_then(|file| file.resolve(&[])).unwrap_or_else(|e| panic!("{e:?}"));
+    let workload = |cluster: &mut Cluster| {
+        for set in sets {
+            let set = serde_json::from_value(set.clone()).unwrap_or_else(|e| panic!("{e}"));
+            manifest::lower::add_stateful_set(cluster, &set).unwrap_or_else(|e| panic!("{e}"));
+        }
+        Ok(())
+    };
+    let plan = lower::plan(&loaded.scenario, Some(mode), 0, |_: &mut Cluster| Ok(()), workload);
+    Plan { seed, ..plan.unwrap_or_else(|e| panic!("{e}")) }
+}
+
 /// Everything that must not depend on the engine: digest, decisions, events, and attempts and message of each pod. And how many
 /// decisions were counted without being made.
 fn outcome(plan: &Plan, engine: Engine) -> ((String, u64, u64, Vec<(String, u32, Option<String>)>), u64) {
@@ -113,11 +165,12 @@ proptest! {
         let mut draw = Draw(Streams::new(seed, 0), 0);
         let text = scenario(&mut draw);
         let mode = [BindingMode::Immediate, BindingMode::WaitForFirstConsumer][draw.below(2)];
-        let plan = plan(&text, mode, seed);
+        let sets = related(&mut draw);
+        let plan = plan_with(&text, mode, seed, &sets);
         let ((fast, _), (plain, counted)) = (outcome(&plan, Engine::Fast), outcome(&plan, Engine::Plain));
         prop_assert_eq!(counted, 0);
         let differ = fast.3.iter().zip(&plain.3).find(|(a, b)| a != b);
-        prop_assert!(differ.is_none(), "{differ:?} of {seed} {mode:?}\n{text}");
+        prop_assert!(differ.is_none(), "{differ:?} of {seed} {mode:?}\n{text}\n{sets:?}");
         prop_assert_eq!((&fast.0, fast.1, fast.2), (&plain.0, plain.1, plain.2), "{} {:?}\n{}", seed, mode, text);
     }
 }
@@ -185,5 +238,34 @@ fn work_per_decision_does_not_grow_with_the_cluster() {
         assert!(work.evaluations <= end.decisions * 20, "{nodes} nodes: {} evaluations", work.evaluations);
         // A touched node's ten volumes are looked at, a few times per binding.
         assert!(work.volumes <= nodes * 10 + end.decisions * 60, "{nodes} nodes: {} volumes", work.volumes);
+    }
+}
+
+/// Pods of sets, with the system's spread constraints and anti-affinity of either kind, are decided by the fast path, and what a decision
+/// costs does not grow with the cluster.
+#[test]
+fn related_pods_are_decided_without_the_plain_scan() {
+    for nodes in [150u64, 600] {
+        let sets = nodes / 2;
+        let mut text = format!(
+            "version: 1\nname: sets\ncontrolPlane: ideal\nscheduler: {{percentageOfNodesToScore: 100}}\ncluster:\n  storageClasses:\n    \
+             - {{name: local, provisioner: kubernetes.io/no-provisioner, volumeBindingMode: WaitForFirstConsumer}}\n  nodes:\n    \
+             - {{name: n, count: {nodes}, cpu: 32, memory: 64Gi, zones: [x, y, z], disks: [{{class: local, count: 1, size: 1000Gi, split: 10}}]}}\n\
+             workload:\n  generate:\n"
+        );
+        for (name, kind) in [("r", "required"), ("p", "preferred"), ("n", "none")] {
+            text += &format!(
+                "    - {{name: {name}, kind: StatefulSet, sets: {sets}, replicas: 4, podManagementPolicy: Parallel, antiAffinity: {kind}, \
+                 cpu: 1, memory: 1Gi, claims: [{{name: data, class: local, size: 10Gi}}]}}\n"
+            );
+        }
+        let plan = Plan { paranoid: false, ..plan(&text, BindingMode::WaitForFirstConsumer, 1) };
+        let end = run(&plan, ()).unwrap_or_else(|e| panic!("{e}"));
+        let work = end.scheduler.work();
+        let pods = sets * 4 * 3;
+        assert_eq!((end.decisions, work.fast.decided, work.plain), (pods, pods, 0));
+        // All three templates ask nodes for the same, so they share one kind of pod.
+        assert!(work.fast.native <= nodes + pods * 3, "{nodes} nodes: {} nodes computed", work.fast.native);
+        assert!(work.evaluations <= pods * 20, "{nodes} nodes: {} evaluations", work.evaluations);
     }
 }
