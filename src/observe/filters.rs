@@ -61,11 +61,18 @@ impl ProfileFilters {
         self.profiles.iter().position(|a| a.profile.scheduler_name == name).unwrap_or(0)
     }
 
-    /// PreFilter. `None`: no node can take the pod, by which plugin; else the nodes that it leaves are in `allowed`.
-    fn prepare(&mut self, view: View<'_>, pod: PodId, profile: usize) -> Result<(), PluginName> {
+    /// PreFilter of all plugins but `without`. The error is the plugin by which no node can take the pod; else the nodes that are left
+    /// are in `allowed`.
+    fn prepare(
+        &mut self,
+        view: View<'_>,
+        pod: PodId,
+        profile: usize,
+        without: &[PluginName],
+    ) -> Result<(), PluginName> {
         let asked = &self.profiles[profile];
         self.allowed.clear();
-        match asked.profile.pre_filter(view, pod, &mut self.state) {
+        match asked.profile.pre_filter_except(view, pod, &mut self.state, without) {
             PreFiltered::AllNodes => {
                 self.allowed.resize(view.cluster.nodes().len(), true);
                 Ok(())
@@ -94,10 +101,15 @@ impl Filters for ProfileFilters {
             return fits.extend(nodes.iter().map(|_| Fit::default()));
         }
         let index = self.profile_of(cluster, pod);
-        if let Err(plugin) = self.prepare(view, pod, index) {
-            // Rejected as a whole: the filters behind that plugin have not been prepared and cannot be asked.
-            let volumes = !VOLUME_FILTERS.contains(&plugin);
-            return fits.extend(nodes.iter().map(|_| Fit { volumes, resources: true, others: !volumes }));
+        let mut volumes_prepared = true;
+        if let Err(plugin) = self.prepare(view, pod, index, &[]) {
+            // Rejected as a whole: the filters behind that plugin have not been prepared and cannot be asked, unless it is one about
+            // storage: what the others say does not depend on these.
+            volumes_prepared = !VOLUME_FILTERS.contains(&plugin);
+            if volumes_prepared || self.prepare(view, pod, index, &VOLUME_FILTERS).is_err() {
+                let fit = Fit { volumes: volumes_prepared, resources: true, others: false };
+                return fits.extend(nodes.iter().map(|_| fit));
+            }
         }
         let asked = &self.profiles[index];
         let state = &mut self.state;
@@ -107,7 +119,7 @@ impl Filters for ProfileFilters {
             let others = self.allowed[id.index()] && ask(&asked.but_others);
             let resources = ask(&asked.but_resources);
             // Where resources suffice and something else is in the way, nobody asks about volumes.
-            let volumes = (others || !resources) && ask(&asked.but_volumes);
+            let volumes = volumes_prepared && (others || !resources) && ask(&asked.but_volumes);
             fits.push(Fit { volumes, resources, others });
         }
     }
@@ -118,7 +130,7 @@ impl Filters for ProfileFilters {
             return None;
         }
         let index = self.profile_of(cluster, pod);
-        self.prepare(view, pod, index).ok()?;
+        self.prepare(view, pod, index, &[]).ok()?;
         let profile = &self.profiles[index].profile;
         let state = &mut self.state;
         let allowed = &self.allowed;

@@ -5,6 +5,7 @@
 
 mod finish;
 mod groups;
+mod incidents;
 mod rows;
 mod samples;
 
@@ -22,6 +23,7 @@ use crate::model::cluster::{Cluster, NodeDelta};
 use crate::model::ids::{ClaimId, ClaimSpecId, Id, NodeId, PodId, SpecId, StatefulSetId, VolumeId};
 use crate::observe::durations::Durations;
 use groups::Groups;
+use incidents::Incidents;
 use rows::{ClaimTrack, Gone};
 use samples::Samples;
 
@@ -99,6 +101,7 @@ pub struct Metrics {
     storage: Storage,
     stranding: Stranding,
     groups: Groups,
+    incidents: Incidents,
     samples: Samples,
     compute: Compute,
     node_shares: Vec<Option<(NodeShare, bool)>>,
@@ -126,6 +129,7 @@ impl Metrics {
             storage: Storage::new(settings.uncarved_bytes),
             stranding: Stranding::new(filters),
             groups: Groups::new(settings.quorum),
+            incidents: Incidents::default(),
             samples: Samples::new(settings.sample),
             compute: Compute::default(),
             node_shares: Vec::new(),
@@ -197,6 +201,7 @@ impl Metrics {
 
     fn pod_gone(&mut self, at: SimTime, cluster: &Cluster, pod: PodId, node: Option<NodeId>) {
         self.dirty_nodes.extend(node);
+        self.incidents.rebuild_over(at, pod);
         let Some(track) = self.replicas.pod_gone(at, pod) else { return };
         if let LastAttempt::Scheduled(node) = track.last {
             self.dirty_nodes.push(node);
@@ -267,6 +272,9 @@ impl Metrics {
 
     fn node_changed(&mut self, at: SimTime, cluster: &Cluster, node: NodeId, delta: Option<NodeDelta>) {
         self.dirty_nodes.push(node);
+        if matches!(delta, None | Some(NodeDelta::Condition)) {
+            self.incidents.node(at, cluster, node);
+        }
         if matches!(delta, None | Some(NodeDelta::Condition | NodeDelta::Labels)) {
             self.storage.node_changed(cluster, node);
             for &pod in &cluster.node(node).info.pods {
@@ -292,7 +300,8 @@ impl Metrics {
         }
         self.replicas.settle(at, cluster);
         self.settle_storage(at, cluster);
-        self.groups.settle(cluster, &mut self.replicas);
+        self.groups.settle(cluster, &mut self.replicas, &mut self.incidents);
+        self.incidents.settle();
         let mut nodes = std::mem::take(&mut self.dirty_nodes);
         nodes.sort_unstable();
         nodes.dedup();
@@ -363,7 +372,7 @@ impl Metrics {
                     self.advance(deadline.max(self.now));
                     self.replicas.pass_deadlines(deadline, cluster);
                     self.settle_storage(deadline, cluster);
-                    self.groups.settle(cluster, &mut self.replicas);
+                    self.groups.settle(cluster, &mut self.replicas, &mut self.incidents);
                 }
                 // Up to `to` it is integrated when that comes: the end of a run lies before it.
                 _ => break,
@@ -382,8 +391,12 @@ impl Observer for Metrics {
         self.advance(at);
         self.samples.touch();
         match *what {
-            Observation::PodWanted(_) | Observation::Event { .. } | Observation::RebuildStarted { .. } => {}
+            Observation::PodWanted(_) | Observation::Event { .. } => {}
+            Observation::RebuildStarted { pod, bytes } => {
+                self.incidents.rebuild_started(at, cluster, pod, bytes);
+            }
             Observation::Rebuilt { pod, bytes } => {
+                self.incidents.rebuild_over(at, pod);
                 if let Some(group) = self.groups.of_pod(cluster, pod) {
                     group.rebuilds += 1;
                     group.rebuilt_bytes += u128::from(bytes);
@@ -396,6 +409,7 @@ impl Observer for Metrics {
             }
             Observation::GroupData { set, complete } => self.groups.data_changed(set, complete),
             Observation::WritesLost { set, span } => {
+                self.incidents.writes_lost(at, cluster, set, span.as_secs_f64());
                 if let Some(group) = self.groups.group_mut(set) {
                     group.lost_writes = group.lost_writes + span;
                 }
@@ -426,11 +440,19 @@ impl Observer for Metrics {
                     self.replicas.doubt(*pod);
                 }
             }
-            Observation::VolumeCreated(volume)
-            | Observation::VolumePhase { volume, .. }
-            | Observation::VolumeChanged(volume) => self.volume_changed(cluster, volume),
+            Observation::VolumePhase { volume, phase } => {
+                self.incidents.volume_phase(volume, phase);
+                self.volume_changed(cluster, volume);
+            }
+            Observation::VolumeCreated(volume) | Observation::VolumeChanged(volume) => {
+                self.volume_changed(cluster, volume);
+            }
             Observation::VolumeGone { volume, name } => {
-                self.dirty_nodes.extend(self.storage.share(volume).and_then(|s| s.node));
+                let share = self.storage.share(volume);
+                self.dirty_nodes.extend(share.and_then(|s| s.node));
+                if let Some(bytes) = share.and_then(|s| s.bound_bytes()) {
+                    self.incidents.volume_gone(at, cluster, (volume, name), bytes);
+                }
                 self.storage.gone(volume, name);
             }
             Observation::NodeCreated(node) | Observation::NodeGone(node) => {

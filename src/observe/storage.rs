@@ -50,6 +50,13 @@ pub struct Share {
     pub node: Option<NodeId>,
 }
 
+impl Share {
+    /// Capacity, if it is bound.
+    pub fn bound_bytes(&self) -> Option<u128> {
+        (self.kind == Kind::Bound).then_some(self.capacity)
+    }
+}
+
 /// The smallest claims that the workload's templates ask for, by class, volume mode and access modes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wants(pub Vec<Want>);

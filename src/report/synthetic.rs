@@ -5,7 +5,8 @@ use crate::results::summary::{
     Summary, Utilization, VariantSummary, stuck_reasons,
 };
 use crate::results::tables::{
-    ClaimRow, NodeHeatRow, NodeRow, NodeState, PodRow, SampleRow, StrandingRow, VolumeRow,
+    ClaimRow, IncidentKind, IncidentRow, NodeHeatRow, NodeRow, NodeState, PodRow, SampleRow, StrandingRow,
+    VolumeRow,
 };
 use crate::results::{RunOutput, VariantOutput};
 
@@ -134,6 +135,7 @@ fn variant(name: &str, index: usize, nodes: usize) -> VariantOutput {
         out.timeseries.push(row);
     }
     tables(&mut out, nodes, q);
+    incidents(&mut out, nodes);
     out.summary = summarize(name, index, &out);
     out
 }
@@ -203,6 +205,26 @@ fn tables(out: &mut VariantOutput, nodes: usize, q: f64) {
         }
     }
     out.node_heat.sort_by(|a, b| a.seconds.total_cmp(&b.seconds).then(a.node.cmp(&b.node)));
+}
+
+/// Every 17th node goes and comes back; its groups lack a member meanwhile. The last one stays away.
+fn incidents(out: &mut VariantOutput, nodes: usize) {
+    let end = SAMPLES as f64 * SAMPLE_SECONDS;
+    for n in (0..nodes).step_by(17) {
+        let at = (n * 7919 % 997) as f64 / 1000.0 * end;
+        let until = (n + 17 < nodes).then_some((at + end * 0.05).min(end));
+        let row = |what, object: String, pods| IncidentRow {
+            seconds: at,
+            until_seconds: until,
+            what,
+            object,
+            pods,
+            ..IncidentRow::default()
+        };
+        out.incidents.push(row(IncidentKind::NodeNotReady, format!("db-{n}"), 4));
+        out.incidents.push(row(IncidentKind::GroupDegraded, format!("default/shop-{n}"), 1));
+    }
+    out.incidents.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
 }
 
 fn storage_and_pod(out: &mut VariantOutput, n: usize, p: u64, node: &str, stuck: u64, nodes: usize) {

@@ -63,6 +63,9 @@ fn write_variant(staging: &mut Staging<'_>, variant: &VariantOutput) -> Result<(
     if !variant.groups.is_empty() {
         table(staging, &folder, "groups", &variant.groups)?;
     }
+    if !variant.incidents.is_empty() {
+        table(staging, &folder, "incidents", &variant.incidents)?;
+    }
     match &variant.events_jsonl {
         Some(events) => staging.bytes(&format!("{folder}/events.jsonl"), events),
         None => Ok(()),
@@ -95,7 +98,8 @@ pub fn load(folder: &Path) -> Result<RunOutput, ResultsError> {
             volumes: rows(&folder, "volumes")?,
             timeseries: rows(&folder, "timeseries")?,
             stranding: rows(&folder, "stranding")?,
-            groups: if folder.join("groups.csv").exists() { rows(&folder, "groups")? } else { Vec::new() },
+            groups: rows_if_any(&folder, "groups")?,
+            incidents: rows_if_any(&folder, "incidents")?,
             node_heat: rows(&folder, "node_states")?,
             events_jsonl: None,
             ..VariantOutput::default()
@@ -127,6 +131,11 @@ pub fn load_summary(folder: &Path) -> Result<Summary, ResultsError> {
         )));
     }
     serde_json::from_str(&text).map_err(|e| malformed(e.to_string()))
+}
+
+/// Tables that are written only if there is something in them.
+fn rows_if_any<T: for<'de> Deserialize<'de>>(folder: &Path, name: &str) -> Result<Vec<T>, ResultsError> {
+    if folder.join(format!("{name}.csv")).exists() { rows(folder, name) } else { Ok(Vec::new()) }
 }
 
 fn rows<T: for<'de> Deserialize<'de>>(folder: &Path, name: &str) -> Result<Vec<T>, ResultsError> {

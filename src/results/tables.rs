@@ -29,6 +29,8 @@ pub struct VariantOutput {
     pub groups: Vec<GroupRow>,
     /// `node_states.csv`: what each node had run out of, a row whenever that changed.
     pub node_heat: Vec<NodeHeatRow>,
+    /// `incidents.csv`: what failed and recovered, in the order in which it began; not written if there is nothing.
+    pub incidents: Vec<IncidentRow>,
     /// `events.jsonl`, ready to be written; `None` unless `--events` asked for it.
     pub events_jsonl: Option<Vec<u8>>,
     /// What was left out of the tables because there was too much of it, for `assumptions`.
@@ -504,6 +506,76 @@ pub struct NodeHeatRow {
     pub state: NodeState,
 }
 
+/// What failed or recovered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IncidentKind {
+    /// A database group has fewer members Running and caught up than a quorum.
+    QuorumLost,
+    /// What a group wrote last is on no disk any more.
+    WritesLost,
+    /// A bound PersistentVolume is gone with its disk.
+    VolumeLost,
+    /// The object of a node was deleted.
+    NodeDeleted,
+    /// The Ready condition of a node is not True.
+    #[default]
+    NodeNotReady,
+    /// A database group lacks a member that it had.
+    GroupDegraded,
+    /// A member's data is copied from a backup.
+    Rebuild,
+}
+
+impl IncidentKind {
+    /// All, the worst first.
+    pub const ALL: [IncidentKind; 7] = [
+        IncidentKind::QuorumLost,
+        IncidentKind::WritesLost,
+        IncidentKind::VolumeLost,
+        IncidentKind::NodeDeleted,
+        IncidentKind::NodeNotReady,
+        IncidentKind::GroupDegraded,
+        IncidentKind::Rebuild,
+    ];
+
+    /// For people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            IncidentKind::QuorumLost => "group without a quorum",
+            IncidentKind::WritesLost => "writes lost",
+            IncidentKind::VolumeLost => "bound volume lost",
+            IncidentKind::NodeDeleted => "node deleted",
+            IncidentKind::NodeNotReady => "node not Ready",
+            IncidentKind::GroupDegraded => "group lacks a member",
+            IncidentKind::Rebuild => "member rebuilt from a backup",
+        }
+    }
+}
+
+/// A row of `incidents.csv`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct IncidentRow {
+    /// When it began.
+    #[serde(with = "number")]
+    pub seconds: f64,
+    /// When it was over; empty if it is not over at the end of the run.
+    #[serde(with = "number::option")]
+    pub until_seconds: Option<f64>,
+    /// What.
+    pub what: IncidentKind,
+    /// Name of the node, volume, or `namespace/name` of the StatefulSet or pod.
+    #[serde(with = "text")]
+    pub object: String,
+    /// Pods on the node when it went; members that the group lacked at the worst.
+    pub pods: u64,
+    /// Bytes of the volume, or to copy.
+    pub bytes: Option<u128>,
+    /// Time of writing that is lost.
+    #[serde(with = "number::option")]
+    pub lost_write_seconds: Option<f64>,
+}
+
 /// Text cells that no spreadsheet takes for a formula.
 ///
 /// A text that begins with `=`, `+`, `-`, `@`, a tab, a carriage return or `'` gets a `'` in front when it is written and
@@ -636,6 +708,7 @@ mod tests {
             ("timeseries.csv", columns::<SampleRow>()),
             ("stranding.csv", columns::<StrandingRow>()),
             ("node_states.csv", columns::<NodeHeatRow>()),
+            ("incidents.csv", columns::<IncidentRow>()),
         ] {
             let section = document
                 .split(&format!("\n## {file}\n"))

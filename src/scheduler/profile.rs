@@ -205,8 +205,8 @@ impl Profile {
     pub fn pre_filter(&self, view: View<'_>, pod: PodId, state: &mut CycleState) -> PreFiltered {
         self.pre_filter_except(view, pod, state, &[])
     }
-    /// The same as if some plugins had said Skip.
-    pub(super) fn pre_filter_except(
+    /// The same as if the plugins `without` had said Skip: their filters must not be asked then.
+    pub fn pre_filter_except(
         &self,
         view: View<'_>,
         pod: PodId,

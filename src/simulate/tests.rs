@@ -240,3 +240,74 @@ fn ephemeral_volumes_get_claims_that_go_with_their_pods() {
     assert_eq!((summary.claims.created, summary.claims.bound, summary.pods.deleted), (1, 0, 1));
     assert_eq!(summary.storage.free_bytes, GIB * 10, "the volume was wiped and is free again");
 }
+
+/// Four nodes with a disk of 100Gi each, one group of three; what happens at 9000 s to the node of its first member.
+fn incidents(timeline: &str) -> Vec<crate::results::tables::IncidentRow> {
+    let text = |timeline: &str| {
+        format!(
+            "version: 1\nname: incidents\nduration: 12h\ncluster:\n  storageClasses:\n    - {{name: local, provisioner: kubernetes.io/no-provisioner, \
+             volumeBindingMode: WaitForFirstConsumer}}\n  nodes:\n    - {{name: n, count: 4, cpu: 4, memory: 16Gi, disks: [{{class: local, count: 1, \
+             size: 100Gi, split: whole, staticProvisioner: {{wipe: 1Gi/s}}}}]}}\nworkload:\n  generate:\n    - {{name: db, kind: StatefulSet, sets: 1, \
+             replicas: 3, cpu: 1, antiAffinity: required, podManagementPolicy: Parallel, group: true, claims: [{{name: data, class: local, size: 50Gi}}]}}\n\
+             recovery: {{policy: {{after: 30m}}, backup: {{every: 1h, bandwidth: 50Mi/s, parallel: 1}}, catchUp: {{writeRate: 5MB/s, replayRate: 40MB/s}}}}\n\
+             timeline:\n{timeline}"
+        )
+    };
+    let quiet = simulated(&text("  []\n"), BindingMode::WaitForFirstConsumer);
+    assert_eq!(quiet.incidents, [], "that a group is formed is no incident");
+    let node = &quiet.pods.iter().find(|p| p.name == "db-0-0").expect("the member").node;
+    simulated(&text(&timeline.replace("NODE", node)), BindingMode::WaitForFirstConsumer).incidents
+}
+
+#[test]
+fn incidents_are_told_from_beginning_to_end() {
+    use crate::results::tables::IncidentKind::*;
+    let rows = incidents("  - {at: 9000s, nodeDown: NODE}\n  - {at: 9700s, nodeUp: NODE}\n");
+    let [node, group] = &rows[..] else { panic!("{rows:?}") };
+    assert_eq!((node.what, node.pods, group.what, group.pods), (NodeNotReady, 1, GroupDegraded, 1));
+    // Its lease runs out after 50 s, and the kubelet renews it within 10 s of its return; 700 s of writes are replayed then.
+    assert!((9040.0..=9055.1).contains(&node.seconds) && node.seconds == group.seconds, "{rows:?}");
+    let (up, whole) = (node.until_seconds.expect("is over"), group.until_seconds.expect("is over"));
+    assert!((9700.0..=9710.1).contains(&up), "{rows:?}");
+    assert!((100.0..=103.0).contains(&(whole - up)), "{rows:?}");
+
+    let rows = incidents("  - {at: 9000s, diskFail: {node: NODE, disk: 0}}\n");
+    let whats: Vec<_> = rows.iter().map(|r| r.what).collect();
+    assert_eq!(whats, [VolumeLost, GroupDegraded, Rebuild], "{rows:?}");
+    assert_eq!(rows[0].bytes, Some(GIB * 100));
+    assert_eq!((rows[0].seconds, rows[0].until_seconds), (9000.0, Some(9000.0)));
+    let copied = rows[2].until_seconds.expect("is over") - rows[2].seconds;
+    assert!(rows[2].bytes == Some(GIB * 50) && (1023.9..=1024.1).contains(&copied), "{rows:?}");
+
+    // A volume that its claim lets go of is not lost, and two of three members are a quorum only together.
+    let rows = incidents(
+        "  - {at: 9000s, delete: {kind: StatefulSet, name: default/db-0}}\n  - {at: 2h, deletePvc: default/data-db-0-1}\n",
+    );
+    assert_eq!(rows, []);
+    let rows = incidents(
+        "  - {at: 9000s, nodeDelete: n-0}\n  - {at: 9000s, nodeDelete: n-1}\n  - {at: 9000s, nodeDelete: n-2}\n",
+    );
+    assert_eq!(rows.iter().filter(|r| r.what == NodeDeleted).count(), 3);
+    let lost = rows.iter().find(|r| r.what == QuorumLost).expect("at most one member is left");
+    assert!(lost.until_seconds.is_none() && lost.pods >= 2, "{rows:?}");
+}
+
+/// A claim whose class does not exist fails a volume filter everywhere, before any node is looked at; a node that other filters reject
+/// strands nothing for it all the same.
+#[test]
+fn a_missing_class_strands_only_what_else_could_be_used() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let objects = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: c}\nspec: {storageClassName: ghost, accessModes: [ReadWriteOnce], \
+        resources: {requests: {storage: 1Gi}}}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers: [{name: c, image: i, \
+        resources: {requests: {cpu: 1}}}]\n  volumes: [{name: d, persistentVolumeClaim: {claimName: c}}]\n";
+    std::fs::write(folder.path().join("p.yaml"), objects).expect("a file");
+    let text = "version: 1\nname: e\nduration: 1h\ncluster:\n  storageClasses: [{name: local, provisioner: kubernetes.io/no-provisioner}]\n  nodes:\n    \
+        - {name: free, count: 1, cpu: 4, memory: 16Gi}\n    - {name: kept, count: 1, cpu: 8, memory: 16Gi, taints: [\"k=v:NoSchedule\"]}\n    \
+        - {name: small, count: 1, cpu: 500m, memory: 16Gi}\nworkload: {manifests: [p.yaml]}\n";
+    let file = ScenarioFile::from_text("test.yaml", text.to_owned(), folder.path(), &LoadOptions::default());
+    let loaded = file.and_then(|f| f.resolve(&[])).unwrap_or_else(|e| panic!("{e}"));
+    let prepared = prepare(&loaded, None, Options::default()).unwrap_or_else(|e| panic!("{e}"));
+    let output = run(&prepared.plan, "test", prepared.sample, Options::default());
+    let output = output.unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(output.summary.stranded.end.cpu_milli, 4000.0, "{:?}", output.nodes);
+}

@@ -1,6 +1,7 @@
 //! The end of a run: the summary of a variant.
 
 use super::Metrics;
+use super::incidents::MOST_INCIDENTS;
 use super::samples::{MOST_STATES, ratio};
 use crate::engine::time::SimTime;
 use crate::model::cluster::Cluster;
@@ -73,6 +74,7 @@ impl Metrics {
             timeseries: std::mem::take(&mut self.samples.rows),
             stranding: std::mem::take(&mut self.samples.stranding),
             groups: recovery::rows(&self, cluster, ending),
+            incidents: self.incidents.take(),
             node_heat: std::mem::take(&mut self.samples.states),
             events_jsonl: None,
             exempt: None,
@@ -107,6 +109,10 @@ impl Metrics {
         if self.samples.states.len() >= MOST_STATES {
             let value = format!("the first {MOST_STATES} changes");
             found.push(assume("node_states.csv", value, "later changes of nodes have no row"));
+        }
+        if self.incidents.is_cut() {
+            let value = format!("the first {MOST_INCIDENTS} incidents");
+            found.push(assume("incidents.csv", value, "later failures and recoveries have no row"));
         }
         found
     }

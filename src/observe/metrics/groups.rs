@@ -2,12 +2,14 @@
 //!
 //! A member counts if it is wanted, Running on a Ready node, and Ready: with a database operator that means caught up.
 
+use super::incidents::{Handle, Incidents, group_name};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{Id, PodId, StatefulSetId};
 use crate::model::pod::PodOwner;
 use crate::observe::integral::Integral;
 use crate::observe::replicas::{OwnerKey, Replicas};
+use crate::results::tables::IncidentKind;
 
 /// How a group is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +46,10 @@ pub struct Group {
     degraded: Stopwatch,
     quorum_lost: Stopwatch,
     at_risk: Stopwatch,
+    /// The most members that it had while it was whole: a group that is still being formed has lost nothing.
+    was_whole_with: u64,
+    /// Incidents that are not over: degraded, without a quorum.
+    open: [Option<Handle>; 2],
     /// Time of writing that is lost.
     pub lost_writes: SimDuration,
     /// Members rebuilt.
@@ -146,17 +152,23 @@ impl Groups {
         (self.degraded_time.seconds(), self.quorum_lost_time.seconds(), self.at_risk_time.seconds())
     }
     /// Looks again at the groups whose members changed.
-    pub fn settle(&mut self, cluster: &Cluster, replicas: &mut Replicas) {
+    pub fn settle(&mut self, cluster: &Cluster, replicas: &mut Replicas, incidents: &mut Incidents) {
         let moved = replicas.take_moved_sets();
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.extend(moved);
         dirty.sort_unstable();
         dirty.dedup();
         for set in dirty {
-            self.look(cluster, replicas, set);
+            self.look(cluster, replicas, set, incidents);
         }
     }
-    fn look(&mut self, cluster: &Cluster, replicas: &Replicas, set: StatefulSetId) {
+    fn look(
+        &mut self,
+        cluster: &Cluster,
+        replicas: &Replicas,
+        set: StatefulSetId,
+        incidents: &mut Incidents,
+    ) {
         let Some(Some(group)) = self.groups.get_mut(set.index()) else { return };
         let Some(owner) = replicas.owner(OwnerKey::StatefulSet(set)) else { return };
         let target = u64::from(owner.target);
@@ -170,6 +182,27 @@ impl Groups {
             at_risk: wanted && target > 1 && group.complete.is_some_and(|complete| complete <= 1),
         };
         let old = std::mem::replace(&mut group.state, new);
+        if wanted && !new.degraded {
+            group.was_whole_with = target;
+        }
+        let lost = target <= group.was_whole_with;
+        let kinds = [
+            (IncidentKind::GroupDegraded, lost && new.degraded),
+            (IncidentKind::QuorumLost, lost && new.quorum_lost),
+        ];
+        for (open, (what, is)) in group.open.iter_mut().zip(kinds) {
+            match *open {
+                None if is => {
+                    *open = incidents.begin(self.now, what, group_name(cluster, set), target - ready);
+                }
+                Some(handle) if is => incidents.worst(handle, target - ready),
+                Some(handle) => {
+                    incidents.end(self.now, handle);
+                    *open = None;
+                }
+                None => {}
+            }
+        }
         for (time, was, is, count) in [
             (&mut group.degraded, old.degraded, new.degraded, &mut self.degraded),
             (&mut group.quorum_lost, old.quorum_lost, new.quorum_lost, &mut self.quorum_lost),
