@@ -8,12 +8,14 @@ use super::plots::canvas::{PlotError, escaped};
 use super::{findings, human, palette, table};
 use crate::results::leaves::{Leaf, leaves};
 use crate::results::number::rounded;
-use crate::results::summary::{AssumptionSource, VariantSummary};
+use crate::results::summary::{Assumption, AssumptionSource, VariantSummary};
 use crate::results::{RunOutput, TOOL};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+mod availability;
 mod data;
+mod sizes;
 mod sweep;
 
 pub use sweep::sweep_page;
@@ -51,8 +53,8 @@ pub fn page(run: &RunOutput, origin: &Origin) -> Result<String, PlotError> {
         ("stranding", "Stranding", "What full disks strand", picture_of(PlotKind::Stranding)),
         ("nodes", "Nodes", "Which node ran out of what", nodes(run, &picture_of(PlotKind::Nodes))),
         ("resources", "Over time", "CPU, memory and disk over time", picture_of(PlotKind::Resources)),
-        ("storage", "Storage", "Where the disk is", storage(&pictures, &picture_of)),
-        ("availability", "Failures", "Failures and recovery", availability(run, &picture_of)),
+        ("storage", "Storage", "Where the disk is", storage(run, &picture_of)),
+        ("availability", "Failures", "Failures and recovery", availability::section(run, &picture_of)),
         ("assumptions", "Assumptions", "Assumptions", assumptions(run, origin)),
         ("numbers", "Numbers", "Every number", numbers(&summary.variants)),
         ("provenance", "Origin", "Where this comes from", provenance(run, origin)),
@@ -172,13 +174,23 @@ fn subtitle(run: &RunOutput) -> String {
     let simulated = run.summary.variants.iter().map(|v| v.simulated_seconds).fold(0.0, f64::max);
     let nodes = run.variants.iter().map(|v| v.nodes.len() as u64).max().unwrap_or(0);
     let pods = run.summary.variants.iter().map(|v| v.pods.wanted).max().unwrap_or(0);
+    let made_up = if run.summary.assumptions.iter().any(is_synthetic) {
+        "; what the trace does not say is synthetic, see Assumptions"
+    } else {
+        ""
+    };
     format!(
-        "{} and {} wanted, {} simulated, seed {}",
+        "{} and {} wanted, {} simulated, seed {}{made_up}",
         human::plural(nodes, "node"),
         human::plural(pods, "pod"),
         human::span(simulated),
         run.summary.seed
     )
+}
+
+/// Made up by a rule, because a trace does not say it.
+fn is_synthetic(assumption: &Assumption) -> bool {
+    assumption.source == AssumptionSource::TraceRule && assumption.note.starts_with("synthetic")
 }
 
 fn verdicts(variants: &[VariantSummary]) -> String {
@@ -187,7 +199,7 @@ fn verdicts(variants: &[VariantSummary]) -> String {
         let facts = [
             ("Pods running", human::count(v.pods.running)),
             ("Pods stuck", human::count(v.pods.stuck)),
-            ("by binding", human::count(v.pods.stuck_by_binding)),
+            ("stuck by binding", human::count(v.pods.stuck_by_binding)),
             ("CPU stranded at the peak", findings::cores_text(v.stranded.peak.cpu_milli)),
             ("Disk beyond the request", human::bytes(v.storage.over_size_bytes)),
             ("Time to schedule, p99", v.pending_seconds.p99.map_or("-".into(), human::span)),
@@ -241,8 +253,9 @@ fn comparison(run: &RunOutput) -> String {
     if variants.len() > 1 {
         let _ = writeln!(
             html,
-            "<p class=\"soft\">Differences are to {}. Both runs drew the same random numbers, so they are paired.</p>",
-            escaped(&variants[0].name)
+            "<p class=\"soft\">Differences are to {}. {} runs drew the same random numbers, so they are paired.</p>",
+            escaped(&variants[0].name),
+            if variants.len() == 2 { "Both" } else { "All" }
         );
     }
     html
@@ -275,7 +288,7 @@ fn stuck(run: &RunOutput, figure: &str) -> String {
     if all > 0 {
         let _ = writeln!(
             html,
-            "<h3>The stuck pods</h3>{}<p class=\"soft\">Why one of them: <code>stowplan explain RESULTS POD</code></p><div id=\"pod-table\"></div>",
+            "<h3>The stuck pods</h3>{}<p class=\"soft\">By binding: alone, with its own claims unbound and nothing else changed, the pod would be scheduled. Why one of them is stuck: <code>stowplan explain RESULTS POD</code>, RESULTS being the folder of this page.</p><div id=\"pod-table\"></div>",
             cut_note(data::MOST_PODS, all, "pods.csv")
         );
         html.push_str("<noscript><p>The list of pods needs scripts; it is in pods.csv too.</p></noscript>\n");
@@ -317,38 +330,11 @@ fn nodes(run: &RunOutput, figure: &str) -> String {
     html
 }
 
-fn storage(pictures: &BTreeMap<PlotKind, String>, figure: &dyn Fn(PlotKind) -> String) -> String {
+fn storage(run: &RunOutput, figure: &dyn Fn(PlotKind) -> String) -> String {
     let mut html = figure(PlotKind::Storage);
-    if pictures.contains_key(&PlotKind::Sizes) {
-        html.push_str(&figure(PlotKind::Sizes));
-    }
-    html
-}
-
-/// Only of runs in which a node failed or a database group was watched.
-fn availability(run: &RunOutput, figure: &dyn Fn(PlotKind) -> String) -> String {
-    if !PlotKind::Availability.applies(run) {
-        return String::new();
-    }
-    let groups = run.summary.variants.iter().any(|v| v.recovery.groups > 0);
-    let mut html = figure(PlotKind::Availability);
-    if groups {
-        html.push_str("<div class=\"scroll\"><table><thead><tr><th scope=\"col\">Database groups</th><th scope=\"col\" class=\"n\">watched</th><th scope=\"col\" class=\"n\">degraded</th><th scope=\"col\" class=\"n\">without quorum</th><th scope=\"col\" class=\"n\">copied to rebuild</th><th scope=\"col\" class=\"n\">never recovered</th></tr></thead><tbody>\n");
-        for v in &run.summary.variants {
-            let r = &v.recovery;
-            let _ = writeln!(
-                html,
-                "<tr><th scope=\"row\">{}</th><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
-                escaped(&v.name),
-                human::count(r.groups),
-                human::span(r.degraded_seconds),
-                human::span(r.quorum_lost_seconds),
-                human::bytes(r.rebuilt_bytes),
-                human::count(r.never_recovered)
-            );
-        }
-        html.push_str("</tbody></table></div>\n<p class=\"soft\">Times are summed over groups.</p>\n");
-    }
+    html.push_str("<p class=\"soft\">The same in numbers: <a href=\"#comparison\">Comparison</a>, from <b>Disk in volumes</b> on.</p>\n");
+    html.push_str(&figure(PlotKind::Sizes));
+    html.push_str(&sizes::table(run));
     html
 }
 
@@ -362,9 +348,7 @@ fn assumptions(run: &RunOutput, origin: &Origin) -> String {
         html.push_str("</ul>\n");
     }
     let all = &run.summary.assumptions;
-    let synthetic =
-        all.iter().filter(|a| a.source == AssumptionSource::TraceRule && a.note.starts_with("synthetic"));
-    let synthetic = synthetic.count() as u64;
+    let synthetic = all.iter().filter(|a| is_synthetic(a)).count() as u64;
     let _ = writeln!(
         html,
         "<p>{} that the scenario did not say{}.</p>",
@@ -384,7 +368,7 @@ fn assumptions(run: &RunOutput, origin: &Origin) -> String {
         let source = match a.source {
             AssumptionSource::Default => "default",
             AssumptionSource::Catalogue => "catalogue",
-            AssumptionSource::TraceRule if a.note.starts_with("synthetic") => "trace rule (synthetic)",
+            AssumptionSource::TraceRule if is_synthetic(a) => "trace rule (synthetic)",
             AssumptionSource::TraceRule => "trace rule",
             AssumptionSource::Conversion => "conversion",
         };

@@ -72,7 +72,11 @@ impl PlotKind {
     pub fn applies(self, run: &RunOutput) -> bool {
         let failed = |v: &VariantOutput| v.timeseries.iter().any(|r| r.nodes_ready < r.nodes);
         match self {
-            PlotKind::Availability => run.variants.iter().any(|v| v.summary.recovery.groups > 0 || failed(v)),
+            PlotKind::Availability => {
+                let any =
+                    |v: &VariantOutput| v.summary.recovery.groups > 0 || failed(v) || !v.incidents.is_empty();
+                run.variants.iter().any(any)
+            }
             _ => true,
         }
     }

@@ -177,7 +177,9 @@ fn overview(out: &mut String, variants: &[VariantSummary], paint: &Paint, width:
     for v in variants {
         push(out, &cut(line(&shortened(&v.name, 23), cells(v))));
     }
-    for line in wrapped("CPU stranded is the peak, in cores. Every number is in summary.json.", width) {
+    // The column is cut off on a narrow terminal.
+    let cpu = if width >= 70 { "CPU stranded is the peak, in cores. " } else { "" };
+    for line in wrapped(&format!("{cpu}Every number is in summary.json."), width) {
         push(out, &line);
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! Debian: `apt-get install chromium chromium-driver`. Where there is no chromedriver the test says so and passes.
 
-use super::{Origin, page};
+use super::{Origin, Row, page, page_of, picture_on_page, rows_table, sweep_page};
 use crate::report::plots::nodes::History;
 use crate::report::synthetic;
+use crate::results::RunOutput;
 use crate::results::tables::NodeState;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Lines, Read, Write};
@@ -142,9 +143,43 @@ fn the_page_works_in_a_browser() {
 
     hover_shows_values(&browser);
     tables_filter_and_sort(&browser, &run);
+    incidents_are_listed(&browser, &run);
+    pictures_are_tables_too(&browser, &run);
+    sideways_scrolling_works_by_keyboard(&browser);
     numbers_are_those_of_the_summary(&browser, &run);
     themes_and_widths(&browser);
     nothing_was_requested_or_complained_about(&browser);
+}
+
+/// The pages of sweeps and plans use the same script with less behind it.
+#[test]
+fn other_pages_work_in_a_browser() {
+    let Some(browser) = Browser::start() else {
+        println!("skipped: no chromedriver");
+        return;
+    };
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let table = crate::report::plots::sweep::tests::made_up(&["20", "40", "60"], &["1", "2"], 2);
+    let about = crate::results::write::Provenance::new("sweep", "made-up", "blake3:0", 42, Vec::new());
+    let svg = &crate::report::plot::picture(crate::report::plot::PlotKind::Storage, &synthetic::run(3, 2))
+        .expect("draws")
+        .svg;
+    let rows = rows_table(&["a"], &[Row { head: "b".into(), cells: vec!["c".into()] }]);
+    let pages = [
+        sweep_page(&table, &about, &Origin::default()).expect("draws"),
+        sweep_page(&crate::results::sweep::SweepTable::default(), &about, &Origin::default()).expect("draws"),
+        page_of("plan", "of nothing", &[("answer", "Answer", "The answer", rows + &picture_on_page(svg))]),
+        page(&RunOutput::default(), &Origin::default()).expect("draws"),
+    ];
+    let path = folder.path().join("report.html");
+    for html in pages {
+        std::fs::write(&path, html).expect("writes");
+        browser.post("/url", &json!({"url": format!("file://{}", path.display())}));
+        // The last thing that the script does.
+        assert_ne!(browser.run("return document.getElementById('theme').textContent"), "");
+        themes_and_widths(&browser);
+        nothing_was_requested_or_complained_about(&browser);
+    }
 }
 
 fn hover_shows_values(browser: &Browser) {
@@ -190,8 +225,8 @@ fn tables_filter_and_sort(browser: &Browser, run: &crate::results::RunOutput) {
         let cells: Vec<String> = serde_json::from_value(cells).expect("texts");
         cells
     };
-    // 60 nodes of the first variant in pages of 50; a name picks one.
-    assert_eq!(column("node-table", 0).len(), 50);
+    // 60 nodes of the first variant in pages of 25; a name picks one.
+    assert_eq!(column("node-table", 0).len(), 25);
     set("node-table", "input", "db-59");
     assert_eq!(column("node-table", 0), ["db-59"]);
     set("node-table", "input", "");
@@ -217,7 +252,7 @@ fn tables_filter_and_sort(browser: &Browser, run: &crate::results::RunOutput) {
     let first = &run.summary.variants[0].pods.stuck_reasons[0];
     browser.run("document.querySelector('button[data-reason]').click()");
     let messages = column("pod-table", 5);
-    assert_eq!(messages.len() as u64, first.pods.min(50));
+    assert_eq!(messages.len() as u64, first.pods.min(12));
     let clean = crate::report::human::one_line(&first.message);
     assert!(messages.iter().all(|m| crate::report::human::one_line(m) == clean), "{messages:?}");
 
@@ -230,6 +265,55 @@ fn tables_filter_and_sort(browser: &Browser, run: &crate::results::RunOutput) {
         "return [...document.querySelectorAll('#number-table tbody tr')].filter((r) => !r.hidden).length",
     );
     assert_eq!(left, 2);
+}
+
+fn incidents_are_listed(browser: &Browser, run: &crate::results::RunOutput) {
+    let rows = || {
+        let rows = browser.run(
+            "return [...document.querySelectorAll('#incident-table tbody tr')].map((r) => [...r.cells].map((c) => c.innerText || (c.firstChild && c.firstChild.title) || ''))",
+        );
+        serde_json::from_value::<Vec<Vec<String>>>(rows).expect("texts")
+    };
+    let all: usize = run.variants.iter().map(|v| v.incidents.len()).sum();
+    assert_eq!(rows().len(), all.min(15));
+    // Only nodes of the second variant; the last of them stays away.
+    browser.run(
+        "const [v, k] = document.querySelectorAll('#incident-table select'); v.value = '1'; k.value = '4'; k.dispatchEvent(new Event('input', {bubbles: true}))",
+    );
+    let shown = rows();
+    assert_eq!(shown.len(), run.variants[1].incidents.len() / 2);
+    assert!(shown.iter().all(|r| r[1] == "node not Ready" && r[2] == "wait-for-first-consumer"), "{shown:?}");
+    assert!(shown.iter().any(|r| r[0] == "db-51" && r[4].ends_with(", not over")), "{shown:?}");
+    assert!(shown.iter().all(|r| r[6].ends_with(" of 2 d 2 h")), "{shown:?}");
+}
+
+fn pictures_are_tables_too(browser: &Browser, run: &crate::results::RunOutput) {
+    let tables = "return [...document.querySelectorAll('figure[data-figure=stuck] details table')].map((t) => [...t.rows].map((r) => [...r.cells].map((c) => c.textContent)))";
+    assert_eq!(browser.run(tables), json!([]), "made when asked for");
+    browser.run("document.querySelector('figure[data-figure=stuck] details').open = true");
+    // The toggle event comes in a task of its own.
+    browser.post("/execute/async", &json!({"script": "setTimeout(arguments[0], 50)", "args": []}));
+    let found: Vec<Vec<Vec<String>>> = serde_json::from_value(browser.run(tables)).expect("texts");
+    let (head, last) = (&found[0][0], found[0].last().expect("rows"));
+    assert_eq!(found[0].len(), 22);
+    assert_eq!(head[1], "immediate");
+    assert_eq!(last[0], "2 d 2 h");
+    assert_eq!(last[1], crate::report::human::count(run.summary.variants[0].pods.stuck));
+}
+
+fn sideways_scrolling_works_by_keyboard(browser: &Browser) {
+    browser.resize(400, 900);
+    browser.post("/execute/async", &json!({"script": "setTimeout(arguments[0], 50)", "args": []}));
+    let unreachable = browser.run(
+        "return [...document.querySelectorAll('.scroll')].filter((b) => b.scrollWidth > b.clientWidth && !(b.tabIndex === 0 && b.getAttribute('aria-label'))).length",
+    );
+    assert_eq!(unreachable, 0);
+    // Names of pods and nodes are not broken into letters.
+    let narrow = browser.run(
+        "return [...document.querySelectorAll('td.name, th.name')].filter((c) => c.innerText.length > 12 && c.getBoundingClientRect().width < 60).length",
+    );
+    assert_eq!(narrow, 0);
+    browser.resize(1280, 1000);
 }
 
 fn numbers_are_those_of_the_summary(browser: &Browser, run: &crate::results::RunOutput) {

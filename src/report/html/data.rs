@@ -5,7 +5,7 @@ use crate::report::plot::PlotInput;
 use crate::report::plots::hover::HoverPanel;
 use crate::report::plots::nodes::{History, colour, histories, meaning_of};
 use crate::results::number::rounded;
-use crate::results::tables::{NodeRow, NodeState, PodRow};
+use crate::results::tables::{IncidentKind, IncidentRow, NodeRow, NodeState, PodRow};
 use crate::results::{RunOutput, VariantOutput};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 
 /// Stuck pods on a page, over all variants.
 pub const MOST_PODS: usize = 3000;
+/// Incidents on a page, over all variants.
+pub const MOST_INCIDENTS: usize = 3000;
 /// Nodes on a page, over all variants.
 const MOST_NODES: usize = 12_000;
 /// State changes per node; nodes that flap more often show the last ones.
@@ -45,6 +47,8 @@ pub fn json(run: &RunOutput, figures: &BTreeMap<&'static str, Vec<HoverPanel>>) 
         "nodes": nodes,
         "reasons": reasons,
         "pods": pods(run, &reasons),
+        "kinds": IncidentKind::ALL.map(IncidentKind::words),
+        "incidents": incidents(run),
     });
     harmless(&data)
 }
@@ -136,6 +140,34 @@ fn pods(run: &RunOutput, reasons: &[String]) -> Vec<Value> {
                 reason
             ]));
         }
+    }
+    rows
+}
+
+/// `[variant, when, until, kind, object, pods, bytes, seconds of writing lost]`, an equal share of each variant; if there are too many,
+/// the worst kinds.
+fn incidents(run: &RunOutput) -> Vec<Value> {
+    let all: usize = run.variants.iter().map(|v| v.incidents.len()).sum();
+    let mut rows = Vec::new();
+    for (i, variant) in run.variants.iter().enumerate() {
+        let mut chosen: Vec<&IncidentRow> = variant.incidents.iter().collect();
+        if all > MOST_INCIDENTS {
+            chosen.sort_by_key(|row| row.what);
+            chosen.truncate(MOST_INCIDENTS * variant.incidents.len() / all);
+            chosen.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+        }
+        rows.extend(chosen.into_iter().map(|row| {
+            json!([
+                i,
+                short(row.seconds),
+                row.until_seconds.map_or(Value::Null, short),
+                row.what as u8,
+                row.object,
+                row.pods,
+                row.bytes.map_or(Value::Null, |b| json!(b as f64)),
+                row.lost_write_seconds.map_or(Value::Null, short)
+            ])
+        }));
     }
     rows
 }

@@ -82,7 +82,7 @@
     return low;
   };
   for (const figure of document.querySelectorAll("figure[data-figure]")) {
-    const panels = data.figures[figure.dataset.figure] || [];
+    const panels = (data.figures || {})[figure.dataset.figure] || [];
     if (!panels.length) continue;
     const svg = figure.querySelector("svg");
     const tip = make("div", { class: "tip" });
@@ -99,7 +99,8 @@
       const wanted = panel.x.low + place.share * (panel.x.high - panel.x.low);
       const found = panel.lines.filter((l) => l.x.length).map((l) => {
         const i = nearest(l.x, wanted, panel.steps);
-        return { line: l, x: l.x[i], y: l.y[i] };
+        const flat = (j) => l.y[i] === l.y[j] && Math.min(l.x[i], l.x[j]) <= wanted && wanted <= Math.max(l.x[i], l.x[j]);
+        return { line: l, x: flat(i - 1) || flat(i + 1) ? wanted : l.x[i], y: l.y[i] };
       });
       if (!found.length) return;
       const anchor = found.reduce((a, b) => (Math.abs(b.x - wanted) < Math.abs(a.x - wanted) ? b : a)).x;
@@ -156,11 +157,29 @@
     });
     const caption = figure.querySelector("figcaption");
     caption.append("Point at a line, or focus the picture and use the arrow keys.");
+
+    // The same as tables, made when somebody asks.
+    const values = make("details", {}, make("summary", {}, "The values as a table"));
+    values.addEventListener("toggle", () => {
+      if (!values.open || values.querySelector("table")) return;
+      for (const panel of panels.filter((p) => p.lines.some((l) => l.x.length))) {
+        const rows = [...Array(21).keys()].map((i) => panel.x.low + (i / 20) * (panel.x.high - panel.x.low));
+        const at = (line, x) => {
+          if (!line.x.length || x < line.x[0] || x > line.x[line.x.length - 1] + 1e-9) return "-";
+          return show[panel.y.kind](line.y[nearest(line.x, x, panel.steps)]);
+        };
+        const head = make("tr", {}, make("th", { scope: "col" }, "At"), ...panel.lines.map((l) => make("th", { scope: "col", class: "n" }, l.name)));
+        const body = rows.map((x) => make("tr", {}, make("th", { scope: "row" }, show[panel.x.kind](x)), ...panel.lines.map((l) => make("td", { class: "n" }, at(l, x)))));
+        const table = make("table", {}, make("caption", {}, panel.name), make("thead", {}, head), make("tbody", {}, ...body));
+        values.append(make("div", { class: "scroll" }, table));
+      }
+      reachable();
+    });
+    figure.append(values);
   }
 
   // Tables that sort, filter and turn pages.
-  const PAGE = 50;
-  const grid = (host, columns, rows, keep) => {
+  const grid = (host, label, PAGE, columns, rows, keep) => {
     let sorted = -1;
     let up = true;
     let page = 0;
@@ -169,7 +188,7 @@
     const count = make("span", { role: "status" });
     const back = make("button", { type: "button" }, "Previous");
     const next = make("button", { type: "button" }, "Next");
-    const table = make("table", {}, make("thead", {}, head), body);
+    const table = make("table", { "aria-label": label }, make("thead", {}, head), body);
     const draw = () => {
       const shown = rows.filter(keep);
       if (sorted >= 0) {
@@ -185,7 +204,7 @@
       page = Math.max(0, Math.min(page, Math.ceil(shown.length / PAGE) - 1));
       const from = page * PAGE;
       body.replaceChildren(...shown.slice(from, from + PAGE).map((row) =>
-        make("tr", {}, ...columns.map((c) => make("td", c.number ? { class: "n" } : c.className ? { class: c.className } : {}, c.cell(row))))));
+        make("tr", {}, ...columns.map((c, i) => make(i ? "td" : "th", { ...(i ? {} : { scope: "row" }), ...(c.number ? { class: "n" } : c.className ? { class: c.className } : {}) }, c.cell(row))))));
       const to = Math.min(shown.length, from + PAGE);
       count.textContent = shown.length ? `${grouped(String(from + 1))} to ${grouped(String(to))} of ${grouped(String(shown.length))}` : "nothing matches";
       back.disabled = page === 0;
@@ -215,7 +234,7 @@
     const input = make("input", { type: "search" });
     return [make("label", {}, label, input), input];
   };
-  const variants = data.variants.map((v, i) => [String(i), v]);
+  const variants = (data.variants || []).map((v, i) => [String(i), v]);
 
   // Nodes.
   if ($("node-table")) {
@@ -235,7 +254,7 @@
       const words = row.states.length / 2 > 6 ? `${row.states.length / 2} changes` : row.states.reduce((all, _, i, list) => (i % 2 ? all : [...all, `${span(list[i])} ${data.states[list[i + 1]].text}`]), []).join(", ");
       return make("div", { class: "strip", role: "img", "aria-label": words, title: words, style: `background:linear-gradient(90deg,${stops.join(",")})` });
     };
-    const redraw = grid(host, [
+    const redraw = grid(host, "Nodes", 25, [
       { name: "Node", className: "name", by: (r) => r.name, cell: (r) => r.name },
       { name: "Zone", by: (r) => r.zone, cell: (r) => r.zone },
       { name: "Out of", by: (r) => (r.first ? r.first : null), cell: (r) => (r.first ? data.states[r.first].text : "-") },
@@ -256,13 +275,13 @@
     const [nameLabel, name] = search("Name");
     host.append(make("div", { class: "bar" }, variantLabel, reasonLabel, nameLabel));
     const rows = data.pods.map((p) => ({ v: p[0], name: p[1], cause: p[2], binding: p[3], pending: p[4], reason: p[5] }));
-    const redraw = grid(host, [
+    const redraw = grid(host, "Stuck pods", 12, [
       { name: "Pod", className: "name", by: (r) => r.name, cell: (r) => r.name },
       { name: "Variant", by: (r) => r.v, cell: (r) => data.variants[r.v] },
       { name: "Cause", by: (r) => r.cause, cell: (r) => r.cause },
       { name: "By binding", by: (r) => r.binding, cell: (r) => (r.binding ? "yes" : "no") },
       { name: "Waiting", number: true, by: (r) => r.pending, cell: (r) => (r.pending === null ? "-" : span(r.pending)) },
-      { name: "Last message", className: "msg", by: (r) => r.reason, cell: (r) => data.reasons[r.reason] },
+      { name: "Last message", className: "msg", by: (r) => r.reason, cell: (r) => make("div", { class: "clamp", title: data.reasons[r.reason] }, data.reasons[r.reason]) },
     ], rows, (r) => (!variant.value || r.v === +variant.value) && (!reason.value || r.reason === +reason.value) && r.name.includes(name.value.trim()));
     for (const control of [variant, reason, name]) control.addEventListener("input", redraw);
     for (const pick of document.querySelectorAll("button[data-reason]")) {
@@ -277,6 +296,36 @@
     redraw();
   }
 
+  // Failures and recoveries.
+  if ($("incident-table")) {
+    const host = $("incident-table");
+    const [variantLabel, variant] = choice("Variant", [["", "all"], ...variants]);
+    const [kindLabel, kind] = choice("What", [["", "anything"], ...data.kinds.map((k, i) => [String(i), k])]);
+    const [nameLabel, name] = search("Name");
+    host.append(make("div", { class: "bar" }, variantLabel, kindLabel, nameLabel));
+    const colours = ["vermilion", "vermilion", "ink", "ink", "ink", "blue", "green"].map((c) => `var(--${c})`);
+    const rows = data.incidents.map((r) => ({ v: r[0], at: r[1], until: r[2], kind: r[3], name: r[4], pods: r[5], bytes: r[6], lost: r[7] }));
+    const lasted = (r) => (r.until === null ? data.end : r.until) - r.at;
+    const strip = (r) => {
+      const from = Math.min((r.at / data.end) * 100, 99.5);
+      const wide = Math.min((lasted(r) / data.end) * 100, 100 - from);
+      const words = `${span(r.at)} to ${r.until === null ? "the end" : span(r.until)} of ${span(data.end)}`;
+      return make("div", { class: "strip thin", role: "img", "aria-label": words, title: words, style: `--c:${colours[r.kind]}` }, make("i", { style: `left:${from.toFixed(2)}%;width:${wide.toFixed(2)}%` }));
+    };
+    const amount = (r) => [r.pods ? `${show.count(r.pods)} ${r.pods === 1 ? "pod" : "pods"}` : "", r.bytes === null ? "" : bytes(r.bytes), r.lost === null ? "" : `${span(r.lost)} of writes`].filter(Boolean).join(", ") || "-";
+    const redraw = grid(host, "Failures and recoveries", 15, [
+      { name: "Object", className: "name", by: (r) => r.name, cell: (r) => r.name },
+      { name: "What", by: (r) => r.kind, cell: (r) => data.kinds[r.kind] },
+      { name: "Variant", by: (r) => r.v, cell: (r) => data.variants[r.v] },
+      { name: "From", number: true, by: (r) => r.at, cell: (r) => span(r.at) },
+      { name: "For", number: true, by: lasted, cell: (r) => (r.until === r.at ? "-" : r.until === null ? `${span(lasted(r))}, not over` : span(lasted(r))) },
+      { name: "Of what", by: (r) => r.pods, cell: amount },
+      { name: "On the time line", by: (r) => r.at, cell: strip },
+    ], rows, (r) => (!variant.value || r.v === +variant.value) && (!kind.value || r.kind === +kind.value) && r.name.includes(name.value.trim()));
+    for (const control of [variant, kind, name]) control.addEventListener("input", redraw);
+    redraw();
+  }
+
   // Estimates of a sweep.
   if ($("estimate-table")) {
     const host = $("estimate-table");
@@ -287,7 +336,7 @@
     host.append(make("div", { class: "bar" }, variantLabel, metricLabel, pointLabel));
     const short = (x) => (x === null || x === undefined ? "-" : Math.abs(x) >= 1e6 ? x.toExponential(3) : String(+x.toPrecision(6)));
     const half = (x, middle) => (x === null || x === undefined ? "" : ` ± ${Math.abs(x) < 1e-9 * Math.abs(middle) ? 0 : +x.toPrecision(3)}`);
-    const redraw = grid(host, [
+    const redraw = grid(host, "Means and differences", 30, [
       { name: "Point", by: (r) => r[0], cell: (r) => r[0] },
       { name: "Variant", by: (r) => r[1], cell: (r) => r[1] },
       { name: "Metric", by: (r) => r[2], cell: (r) => r[2] },
@@ -307,4 +356,19 @@
       for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(text);
     });
   }
+
+  // What scrolls sideways can be reached with the keyboard.
+  function reachable() {
+    for (const box of document.querySelectorAll(".scroll")) {
+      const wide = box.scrollWidth > box.clientWidth;
+      if (wide === box.hasAttribute("tabindex")) continue;
+      const section = box.closest("section");
+      const heading = section && section.querySelector("h2");
+      for (const [key, value] of [["tabindex", "0"], ["role", "group"], ["aria-label", `Table, scrolls sideways: ${heading ? heading.textContent : ""}`]]) {
+        if (wide) box.setAttribute(key, value); else box.removeAttribute(key);
+      }
+    }
+  }
+  reachable();
+  window.addEventListener("resize", reachable);
 })();

@@ -70,15 +70,40 @@ fn axis(axis: &Axis) -> HoverAxis {
     HoverAxis { kind, low: axis.low, high: axis.high }
 }
 
-/// A line with at most `MOST` of its points: evenly chosen, first and last among them, values as they are.
+/// A line with at most `MOST` of its points, values as they are: first and last, and where the line changes. If these are too many,
+/// the lowest and the highest of each stretch, so that no spike is lost.
 pub fn line(name: &str, colour: String, points: &[(f64, f64)]) -> HoverLine {
-    let kept = points.len().min(MOST);
-    let pick = |i: usize| if kept < 2 { points[i] } else { points[i * (points.len() - 1) / (kept - 1)] };
+    let last = points.len().saturating_sub(1);
+    let turns = |i: &usize| {
+        *i == 0 || *i == last || points[*i].1 != points[*i - 1].1 || points[*i].1 != points[*i + 1].1
+    };
+    let mut kept: Vec<usize> = (0..points.len()).collect();
+    if kept.len() > MOST {
+        kept.retain(turns);
+    }
+    if kept.len() > MOST {
+        kept = extremes(points, &kept);
+    }
     // Six digits are more than a pointer can tell apart, and keep the page small.
     let short = |x: f64| format!("{x:.5e}").parse().unwrap_or(x);
     let whole = |x: f64| if x.fract() == 0.0 { x } else { short(x) };
-    let (x, y) = (0..kept).map(pick).map(|(x, y)| (whole(x), whole(y))).unzip();
+    let (x, y) = kept.into_iter().map(|i| points[i]).map(|(x, y)| (whole(x), whole(y))).unzip();
     HoverLine { name: name.to_owned(), colour, x, y }
+}
+
+/// First and last, and the lowest and the highest of each of equally many points between them.
+fn extremes(points: &[(f64, f64)], kept: &[usize]) -> Vec<usize> {
+    let inner = &kept[1..kept.len() - 1];
+    let mut chosen = vec![kept[0]];
+    for stretch in inner.chunks(inner.len().div_ceil((MOST - 2) / 2)) {
+        let by = |a: &&usize, b: &&usize| points[**a].1.total_cmp(&points[**b].1);
+        let (low, high) = (stretch.iter().min_by(by), stretch.iter().max_by(by));
+        chosen.extend([low, high].into_iter().flatten());
+    }
+    chosen.push(kept[kept.len() - 1]);
+    chosen.sort_unstable();
+    chosen.dedup();
+    chosen
 }
 
 /// The values of a panel.
@@ -102,8 +127,22 @@ mod tests {
     fn first_and_last_points_stay() {
         let points: Vec<(f64, f64)> = (0..1000).map(|i| (f64::from(i), f64::from(i) * 2.0)).collect();
         let thin = line("a", "#000000".into(), &points);
-        assert_eq!((thin.x.len(), thin.x[0], thin.x[239], thin.y[239]), (MOST, 0.0, 999.0, 1998.0));
+        assert!(thin.x.len() <= MOST && thin.x.len() > MOST / 2);
+        assert_eq!((thin.x[0], thin.x.last(), thin.y.last()), (0.0, Some(&999.0), Some(&1998.0)));
+        assert!(thin.x.windows(2).all(|w| w[0] < w[1]));
         assert_eq!(line("a", String::new(), &points[..1]).x, [0.0]);
         assert!(line("a", String::new(), &[]).x.is_empty());
+    }
+
+    #[test]
+    fn what_does_not_change_is_left_out_and_spikes_stay() {
+        let flat: Vec<(f64, f64)> =
+            (0..1000).map(|i| (f64::from(i), f64::from(u8::from(i == 500)))).collect();
+        let thin = line("a", String::new(), &flat);
+        assert_eq!((thin.x, thin.y), (vec![0.0, 499.0, 500.0, 501.0, 999.0], vec![0.0, 0.0, 1.0, 0.0, 0.0]));
+        let noisy: Vec<(f64, f64)> =
+            (0..5000).map(|i| (f64::from(i), if i == 3333 { 99.0 } else { f64::from(i % 7) })).collect();
+        let thin = line("a", String::new(), &noisy);
+        assert!(thin.x.len() <= MOST && thin.y.contains(&99.0), "{}", thin.x.len());
     }
 }

@@ -89,7 +89,9 @@ fn pairs(variant: &VariantOutput) -> Vec<(f64, f64)> {
 fn range(all: &[(f64, f64)]) -> (f64, f64) {
     let values = || all.iter().flat_map(|p| [p.0, p.1]);
     let low = libm::floor(values().fold(f64::INFINITY, f64::min) + 1e-9);
-    let high = libm::ceil(values().fold(f64::NEG_INFINITY, f64::max) - 1e-9);
+    let most = values().fold(f64::NEG_INFINITY, f64::max);
+    // Dots at the very top would touch the name of the axis.
+    let high = libm::ceil(most - 1e-9) + if libm::ceil(most) - most < 0.2 { 0.5 } else { 0.0 };
     match (low.is_finite(), high > low) {
         (false, _) => (30.0, 40.0),
         (true, true) => (low, high),
