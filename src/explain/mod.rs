@@ -118,7 +118,9 @@ pub fn pod(
             now.feasible.iter().map(|n| cluster.names.text(cluster.node(*n).name).to_owned()).collect();
         if row.stuck {
             story.what_if = asker.usual(&cluster);
-            story.what_if.extend(waiting_classes(plan, &cluster, pod, row)?);
+            if asker.held(&cluster).is_none() {
+                story.what_if.extend(waiting_classes(plan, &cluster, pod, row)?);
+            }
         }
     }
     if placed && !asked.is_empty() {

@@ -154,9 +154,9 @@ pub fn node(story: &NodeStory, look: &Look) -> String {
     page.paragraph("  ", &cpu, 4);
     page.paragraph("  ", &memory, 4);
     let disk = format!(
-        "disk: {} volumes, {} bound, {} free ({} of {} bound); {} of free disk stranded because CPU, memory or the pod limit \
+        "disk: {}, {} bound, {} free ({} of {} bound); {} of free disk stranded because CPU, memory or the pod limit \
          is used up",
-        row.volumes,
+        human::plural(row.volumes, "volume"),
         row.volumes_bound,
         row.volumes_free,
         human::bytes(row.volumes_bound_bytes),

@@ -166,3 +166,42 @@ fn another_run_is_not_explained_as_this_one() {
     let error = super::pod(&prepared.plan, &output, &row, &[]).expect_err("is refused");
     assert!(matches!(error, ExplainError::Digest { .. }));
 }
+
+#[test]
+fn questions_that_do_not_arise_say_why() {
+    let with = |pod: &str| {
+        format!(
+            "version: 1
+name: t
+controlPlane: ideal
+duration: 1h
+cluster:
+  storageClasses: [{{name: local, provisioner: kubernetes.io/no-provisioner, volumeBindingMode: WaitForFirstConsumer}}]
+  nodes:
+    - {{name: a, count: 1, cpu: 4, memory: 16Gi, taints: [\"k=v:NoSchedule\"], disks: [{{class: local, count: 1, size: 10Gi, split: whole}}]}}
+workload: {{manifests: [{pod}]}}
+"
+        )
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let story = |name: &str, spec: &str| {
+        let text = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {spec}\n");
+        let path = folder.path().join(format!("{name}.yaml"));
+        std::fs::write(&path, text).expect("a file");
+        super::tests::story(&with(&path.display().to_string()), 1, name, &[WhatIf::Cpu("a-0".into(), 1000)])
+    };
+    let gated = story(
+        "gated",
+        "{schedulingGates: [{name: example.com/wait}], containers: [{name: c, resources: {requests: {cpu: 5}}}]}",
+    );
+    assert!(gated.what_if.iter().all(|a| a.runs == Some(false)), "{:?}", gated.what_if);
+    assert!(gated.what_if[0].answer.ends_with("scheduling gates are gone: example.com/wait"));
+    let plain = story("plain", "{containers: [{name: c, resources: {requests: {cpu: 1}}}]}");
+    assert_eq!(answer(&plain, "unbound").answer, "it has no claims");
+    assert_eq!(answer(&plain, "one more PV").answer, "it has no claims");
+    let lost = story(
+        "lost",
+        "{containers: [{name: c}], volumes: [{name: d, persistentVolumeClaim: {claimName: none-such}}]}",
+    );
+    assert_eq!(answer(&lost, "one more PV").answer, "a claim that it names does not exist");
+}

@@ -151,8 +151,39 @@ impl Asker<'_> {
         Answer { question, runs: Some(runs), answer: text, node_count: names.len(), nodes: first(names) }
     }
 
+    /// Why the scheduler does not even look at the pod.
+    pub fn held(&self, cluster: &Cluster) -> Option<Answer> {
+        let spec = cluster.spec_of(self.pod);
+        let names: Vec<&str> = spec.scheduling_gates.iter().map(|gate| cluster.names.text(*gate)).collect();
+        let why = match spec.not_modelled {
+            Some(field) => {
+                format!("no: it asks for {}, which is not modelled, so it is held", cluster.names.text(field))
+            }
+            None if names.is_empty() => return None,
+            None => format!(
+                "no: the scheduler does not look at a pod before its scheduling gates are gone: {}",
+                names.join(", ")
+            ),
+        };
+        let mut answer = not_asked("if anything changed about nodes, volumes or claims".to_owned(), &why);
+        answer.runs = Some(false);
+        Some(answer)
+    }
+
+    /// Its claims in words, for questions about claims that it does not have; `None`: it has claims, and all of them exist.
+    fn lacks_claims(&self, cluster: &Cluster) -> Option<&'static str> {
+        let claims: Vec<Option<ClaimId>> = causes::claims_of(cluster, self.pod).collect();
+        if claims.is_empty() {
+            return Some("it has no claims");
+        }
+        claims.iter().any(Option::is_none).then_some("a claim that it names does not exist")
+    }
+
     /// All questions of the tool's own.
     pub fn usual(&self, cluster: &Cluster) -> Vec<Answer> {
+        if let Some(held) = self.held(cluster) {
+            return vec![held];
+        }
         let mut answers = vec![self.unbound(cluster)];
         answers.push(self.one_more_volume(cluster));
         answers.extend(self.more_of_a_resource(cluster));
@@ -164,6 +195,9 @@ impl Asker<'_> {
     /// # Errors
     /// A node or class that there is not.
     pub fn one(&self, cluster: &Cluster, what: &WhatIf) -> Result<Answer, String> {
+        if let Some(held) = self.held(cluster) {
+            return Ok(held);
+        }
         let mut changed = cluster.clone();
         let node = |name: &str| {
             let found = cluster.names.get(name).and_then(|n| cluster.node_by_name(n));
@@ -176,7 +210,8 @@ impl Asker<'_> {
                 let Some(claim) = self.unbound_claims(cluster).first().copied() else {
                     return Ok(not_asked(
                         format!("if a PV of {} appeared on {name}", human::bytes(*bytes)),
-                        "every claim of the pod is bound already, so it would not be used",
+                        self.lacks_claims(cluster)
+                            .unwrap_or("every claim of the pod is bound already, so it would not be used"),
                     ));
                 };
                 let fits = Quantity::from_bytes(*bytes) >= cluster.claim_spec_of(claim).request;
@@ -209,7 +244,9 @@ impl Asker<'_> {
         let own: Vec<ClaimId> =
             self.own_claims(cluster).into_iter().filter(|c| causes::is_bound(cluster.claim(*c))).collect();
         if own.is_empty() {
-            return not_asked(question, "none of its claims is bound, so none holds it back");
+            let why =
+                self.lacks_claims(cluster).unwrap_or("none of its claims is bound, so none holds it back");
+            return not_asked(question, why);
         }
         let mut changed = cluster.clone();
         let classes: Vec<StorageClass> = changed.classes().cloned().collect();
@@ -240,7 +277,8 @@ impl Asker<'_> {
         let claims = self.unbound_claims(cluster);
         let plain = "if one more PV appeared on some node".to_owned();
         let Some(largest) = claims.first().copied() else {
-            return not_asked(plain, "its claims are bound already; another volume would not be used");
+            let bound = "its claims are bound already; another volume would not be used";
+            return not_asked(plain, self.lacks_claims(cluster).unwrap_or(bound));
         };
         let size = |claim: ClaimId| cluster.claim_spec_of(claim).request.ceil().max(0) as u128;
         for &claim in &claims {
