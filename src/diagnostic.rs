@@ -252,6 +252,34 @@ impl Diagnostics {
     }
 }
 
+impl Diagnostics {
+    /// All findings for programs: `[{code, severity, message, file, line, column, label, help}]`; without a place the file is null.
+    pub fn json(&self) -> serde_json::Value {
+        let place = |d: &Diagnostic| match &d.place {
+            Place::None => None,
+            Place::Span(span) => self.sources.get(span.source).map(|source| {
+                let (line, column) = source.line_column(span.start);
+                (source.name.clone(), line as u64, column as u64)
+            }),
+            Place::Row(row) => Some((row.file.clone(), row.line, row.column)),
+        };
+        let one = |d: &Diagnostic| {
+            let place = place(d);
+            serde_json::json!({
+                "code": d.code.info().number,
+                "severity": if d.severity == Severity::Error { "error" } else { "warning" },
+                "message": d.message,
+                "file": place.as_ref().map(|p| &p.0),
+                "line": place.as_ref().map(|p| p.1),
+                "column": place.as_ref().map(|p| p.2),
+                "label": d.label,
+                "help": d.help,
+            })
+        };
+        self.list.iter().map(one).collect()
+    }
+}
+
 impl From<Diagnostic> for Diagnostics {
     fn from(diagnostic: Diagnostic) -> Diagnostics {
         Diagnostics { list: vec![diagnostic], sources: Sources::new() }

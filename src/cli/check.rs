@@ -7,13 +7,15 @@ use crate::manifest::{LoadOptions as ManifestOptions, Loader};
 use crate::scenario::tree::Limits;
 use crate::scenario::{LoadOptions, ScenarioFile, read_text};
 use crate::simulate::{self, Options};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  stowplan check mine.yaml\n  \
     stowplan check scenarios/*.yaml cluster.yaml\n  \
-    stowplan check mine.yaml --set seed=7")]
+    stowplan check mine.yaml --set seed=7\n  \
+    stowplan check mine.yaml --json | jq '.[].findings[].message'")]
 pub struct Args {
     /// Scenario files or files of Kubernetes objects; `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
@@ -24,6 +26,9 @@ pub struct Args {
     /// Refuse pending pods that ask for something that is not modelled, as `run --strict` does.
     #[arg(long)]
     strict: bool,
+    /// Print the findings as JSON on standard output, and nothing else.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Checks every file and complains about all that are bad.
@@ -32,7 +37,17 @@ pub struct Args {
 /// Standard output cannot be written.
 pub fn run(args: &Args) -> Answer {
     let mut worst = 0;
+    let mut all = Vec::new();
     for path in &args.files {
+        if args.json {
+            let (ok, found) = match check(path, &args.sets, args.strict) {
+                Ok(warnings) => (true, warnings),
+                Err(bad) => (false, bad),
+            };
+            worst = worst.max(if ok { 0 } else { found.exit_code() });
+            all.push(json!({"file": path.to_string_lossy(), "ok": ok, "findings": found.json()}));
+            continue;
+        }
         match check(path, &args.sets, args.strict) {
             Ok(warnings) => {
                 output::complain(&warnings.render(output::colour_on_stderr()));
@@ -43,6 +58,9 @@ pub fn run(args: &Args) -> Answer {
                 Failure::Input(bad).report();
             }
         }
+    }
+    if args.json {
+        output::say_json(&Value::Array(all))?;
     }
     Ok(worst)
 }

@@ -10,7 +10,7 @@ use crate::model::volume::BindingMode;
 use crate::report::table::Look;
 use crate::results::sweep::SWEEP_FILE;
 use crate::results::tables::PodRow;
-use crate::results::write::{PROVENANCE_FILE, Provenance, ResultsError};
+use crate::results::write::{PROVENANCE_FILE, Provenance, ResultsError, SUMMARY_FILE};
 use crate::results::{RunOutput, VariantOutput, load};
 use crate::simulate::{Prepared, inputs};
 use clap::Parser;
@@ -20,9 +20,9 @@ use std::path::{Path, PathBuf};
 /// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-    stowplan explain results/mysql-local-pv shop-44-0\n  \
-    stowplan explain results/mysql-local-pv shop-44-0 --what-if cpu:db-3:4 --what-if pv:db-7:500Gi\n  \
-    stowplan explain results/mysql-local-pv --node db-3\n\n\
+    stowplan explain results/mysql-local-pv shop-45-0\n  \
+    stowplan explain results/mysql-local-pv shop-45-0 --what-if cpu:fast-1:2 --what-if pv:dense-2:500Gi\n  \
+    stowplan explain results/mysql-local-pv --node fast-6\n\n\
     The run is made again from the inputs that the folder holds, which takes as long as the run took.")]
 pub struct Args {
     /// Folder that `run` wrote.
@@ -46,6 +46,20 @@ pub struct Args {
     json: bool,
 }
 
+/// Is this a folder that `run` wrote?
+///
+/// # Errors
+/// It is not, with what to do.
+pub fn is_run(folder: &Path) -> Result<(), Failure> {
+    if folder.join(SUMMARY_FILE).exists() {
+        return Ok(());
+    }
+    let what = if folder.exists() { "holds no results of a run" } else { "does not exist" };
+    let message = format!("{} {what}", shown(folder));
+    let help = "stowplan run SCENARIO writes results and says where";
+    Err(Diagnostic::error(Code::FileMissing, message).help(help).into())
+}
+
 /// Explains a pod or a node.
 ///
 /// # Errors
@@ -57,6 +71,7 @@ pub fn run(args: &Args) -> Answer {
             "run the point that you are interested in: stowplan run SCENARIO --set PATH=VALUE --seed N";
         return Err(Diagnostic::error(Code::CommandLine, message).help(help).into());
     }
+    is_run(&args.results)?;
     let results = load(&args.results)?;
     let again = Again::new(&args.results)?;
     if let Some(node) = &args.node {

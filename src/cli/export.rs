@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  stowplan export manifests scenarios/mysql-local-pv.yaml --at 2d -o state.yaml"
+)]
 pub struct Args {
     #[command(subcommand)]
     what: What,

@@ -8,8 +8,13 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+/// Examples under `--help`.
+const EXAMPLES: &str = "Examples:\n  stowplan import recording recording.json.gz -o recorded.yaml\n  \
+    stowplan run recorded.yaml";
+
 /// Arguments.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct ImportArgs {
     #[command(subcommand)]
     command: ImportCommand,
@@ -22,6 +27,7 @@ enum ImportCommand {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 struct RecordingArgs {
     /// The recording: JSON, plain or gzip; `-` is standard input.
     #[arg(value_name = "FILE")]
@@ -33,6 +39,9 @@ struct RecordingArgs {
     /// Replace what is there already.
     #[arg(long)]
     force: bool,
+    /// Print what was made as JSON on standard output, and nothing else.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Imports.
@@ -45,6 +54,15 @@ pub fn run(args: &ImportArgs) -> Answer {
     let made = recording::import_file(&args.file, &target.prefix)?;
     output::complain(&made.warnings.render(output::colour_on_stderr()));
     target.write(&made, args.force)?;
+    if args.json {
+        output::say_json(&serde_json::json!({
+            "scenario": target.scenario.to_string_lossy(),
+            "objects": made.manifests.len(),
+            "operations": made.operations,
+            "findings": made.warnings.json(),
+        }))?;
+        return Ok(0);
+    }
     output::say(&format!(
         "wrote {}: {} objects, {} operations; run it with: stowplan run {}\n",
         target.scenario.display(),

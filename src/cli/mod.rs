@@ -34,7 +34,7 @@ use std::process::ExitCode;
 const EXAMPLES: &str = "Examples:
   stowplan run scenarios/mysql-local-pv.yaml
   kubectl get nodes,pv,pvc,sc,sts,deploy,pods -A -o yaml | stowplan run -f - --replay
-  stowplan explain results/mysql-local-pv shop-15-2
+  stowplan explain results/mysql-local-pv shop-45-0
   stowplan new mine -o mine.yaml
 
 Exit codes: 0 done, 1 the answer is no, 2 bad input, 3 could not read or write, 130 and 143 after a signal.

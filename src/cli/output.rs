@@ -24,6 +24,14 @@ pub fn say_bytes(bytes: &[u8]) -> io::Result<()> {
     }
 }
 
+/// Writes JSON to standard output, as [`say`].
+///
+/// # Errors
+/// As [`say`].
+pub fn say_json(value: &serde_json::Value) -> io::Result<()> {
+    say(&format!("{value:#}\n"))
+}
+
 /// Writes to standard error. Who cannot even complain goes on.
 pub fn complain(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());

@@ -3,6 +3,8 @@
 use super::output;
 use super::{Answer, Failure};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
+use crate::plan::output::PLAN_FILE;
+use crate::plan::picture::PICTURE;
 use crate::report::html::{self, Origin};
 use crate::report::plot::{self, PlotKind};
 use crate::report::plots::canvas::PlotError;
@@ -12,6 +14,7 @@ use crate::results::disk::RealDisk;
 use crate::results::sweep::{SWEEP_FILE, SweepTable};
 use crate::results::write::{PLOTS_FOLDER, PROVENANCE_FILE, Provenance, ResultsError, put_file};
 use crate::results::{RunOutput, load};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// The kind that is the page.
@@ -25,7 +28,7 @@ const REPORT_FILE: &str = "report.html";
     stowplan plot results/mysql-local-pv --kind stranding --png -o stranding.png\n  \
     stowplan plot results/mysql-local-pv --list")]
 pub struct Args {
-    /// Folder that `run` or `sweep` wrote.
+    /// Folder that `run`, `sweep` or `plan` wrote.
     #[arg(value_name = "RESULTS")]
     results: PathBuf,
     /// Draw only this; may be repeated. `--list` names them; `report` is the page.
@@ -34,6 +37,9 @@ pub struct Args {
     /// Say which kinds there are, and draw nothing.
     #[arg(long)]
     list: bool,
+    /// With --list: as JSON.
+    #[arg(long, requires = "list")]
+    json: bool,
     /// PNG instead of SVG; a FILE that ends in .png means it too.
     #[arg(long)]
     png: bool,
@@ -70,10 +76,21 @@ pub fn run(args: &Args) -> Answer {
     if !(0.1..=16.0).contains(&args.scale) {
         return Err(bad("--scale is between 0.1 and 16".to_owned(), None));
     }
-    let is_sweep = args.results.join(SWEEP_FILE).exists();
-    let source =
-        if is_sweep { Source::Sweep(read_sweep(&args.results)?) } else { Source::Run(load(&args.results)?) };
+    let has = |file: &str| args.results.join(file).exists();
+    let source = if has(SWEEP_FILE) {
+        Source::Sweep(read_sweep(&args.results)?)
+    } else if has(PLAN_FILE) {
+        Source::Plan
+    } else {
+        super::explain::is_run(&args.results)?;
+        Source::Run(load(&args.results)?)
+    };
     let kinds = source.kinds();
+    if args.list && args.json {
+        let list = kinds.iter().map(|(name, about)| json!({"kind": name, "about": about}));
+        output::say_json(&list.collect())?;
+        return Ok(0);
+    }
     if args.list {
         let lines: String = kinds.iter().map(|(name, about)| format!("{name:<14} {about}\n")).collect();
         output::say(&lines)?;
@@ -100,6 +117,8 @@ pub fn run(args: &Args) -> Answer {
 enum Source {
     Run(RunOutput),
     Sweep(SweepTable),
+    /// Its picture and page are as `plan` drew them.
+    Plan,
 }
 
 impl Source {
@@ -111,6 +130,7 @@ impl Source {
                 .filter(|k| k.applies(run))
                 .map(|k| (k.name().to_owned(), k.about()))
                 .collect(),
+            Source::Plan => vec![("pareto".to_owned(), "cost against pods stuck and bytes wasted")],
             Source::Sweep(_) => vec![("sweep".to_owned(), "metrics against each parameter, and over two")],
         };
         kinds.push((REPORT.to_owned(), "the page with everything, report.html"));
@@ -130,6 +150,18 @@ impl Source {
                 if wanted(REPORT) && !args.wants_png() {
                     let origin = Origin { command: provenance(&args.results).command, warnings: Vec::new() };
                     drawn.push(page(html::page(run, &origin).map_err(cannot_draw)?));
+                }
+            }
+            Source::Plan => {
+                let files =
+                    [("pareto", format!("{PLOTS_FOLDER}/{PICTURE}")), (REPORT, REPORT_FILE.to_owned())];
+                for (kind, file) in files.into_iter().filter(|(kind, _)| wanted(kind)) {
+                    if kind == REPORT && args.wants_png() {
+                        continue;
+                    }
+                    let path = args.results.join(&file);
+                    let content = std::fs::read(&path).map_err(ResultsError::io(&path, "read"))?;
+                    drawn.push(Drawn { kind: kind.to_owned(), file, content });
                 }
             }
             Source::Sweep(table) => {

@@ -40,6 +40,11 @@ pub fn install() {
             SIGNAL.store(signal, Ordering::SeqCst);
             let again = STOP.swap(true, Ordering::SeqCst);
             if again || !GENTLE.load(Ordering::SeqCst) {
+                super::output::complain(if again {
+                    "error: stopped at once\n"
+                } else {
+                    "error: stopped; results appear whole or not at all, and these were not there yet\n"
+                });
                 crate::results::write::clear_unfinished();
                 std::process::exit(128 + signal);
             }

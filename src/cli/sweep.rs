@@ -12,7 +12,7 @@ use crate::scenario::{LoadOptions, Loaded, ScenarioFile};
 use crate::simulate::evaluate::Simulator;
 use crate::simulate::{self, Options};
 use crate::sweep::design;
-use crate::sweep::execute::{Outcome, Progress};
+use crate::sweep::execute::{ExecuteError, Outcome, Progress};
 use crate::sweep::folder::{self, SWEEP_TABLE, SweepError};
 use crate::sweep::until_ci;
 use crate::sweep::{JobKey, Metrics, Point, Shard, Study, UntilCi};
@@ -73,6 +73,9 @@ pub struct Args {
     /// Do not draw pictures.
     #[arg(long)]
     no_plots: bool,
+    /// Print what was done as JSON on standard output, and nothing else.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Arguments of `merge`.
@@ -88,12 +91,15 @@ pub struct MergeArgs {
     /// Do not draw pictures.
     #[arg(long)]
     no_plots: bool,
+    /// Print what was done as JSON on standard output, and nothing else.
+    #[arg(long)]
+    json: bool,
 }
 
 impl From<SweepError> for Failure {
     fn from(error: SweepError) -> Failure {
         let code = match &error {
-            SweepError::Execute(crate::sweep::execute::ExecuteError::Stopped) => signals::exit_code(),
+            SweepError::Execute(ExecuteError::Stopped) => signals::exit_code(),
             _ => error.exit_code(),
         };
         Failure::Other(code, error.to_string())
@@ -117,13 +123,28 @@ pub fn run(args: &Args) -> Answer {
     let bar = Bar::new(output::is_quiet());
     let outcome =
         pool.install(|| folder::run_sweep(&study, options, &simulator, &RealDisk, &bar, &signals::STOP));
+    let (done, all) = (bar.bar.position(), bar.bar.length().unwrap_or(0));
     bar.bar.finish_and_clear();
-    let outcome = outcome?;
+    let outcome = match outcome {
+        Err(SweepError::Execute(ExecuteError::Stopped)) => {
+            let journal = folder::journal_path(&out);
+            let text = format!(
+                "stopped after {done} of {all} runs, which {} keeps; the same command with --resume does the others",
+                journal.display()
+            );
+            return Err(Failure::Other(signals::exit_code(), text));
+        }
+        other => other?,
+    };
     let whole = shard.count == 1;
     if whole && !args.no_plots {
         draw(&out)?;
     }
-    output::say(&said(&outcome, &out, whole))?;
+    if args.json {
+        output::say_json(&done_json(&outcome, &out, whole))?;
+    } else {
+        output::say(&said(&outcome, &out, whole))?;
+    }
     Ok(u8::from(outcome.failed > 0))
 }
 
@@ -137,7 +158,11 @@ pub fn merge(args: &MergeArgs) -> Answer {
         draw(&args.output)?;
     }
     let outcome = Outcome { runs: merged.runs, failed: merged.failed, wide_points: 0 };
-    output::say(&said(&outcome, &args.output, true))?;
+    if args.json {
+        output::say_json(&done_json(&outcome, &args.output, true))?;
+    } else {
+        output::say(&said(&outcome, &args.output, true))?;
+    }
     Ok(u8::from(merged.failed > 0))
 }
 
@@ -152,6 +177,17 @@ fn said(outcome: &Outcome, out: &Path, whole: bool) -> String {
     let file = if whole { out.join(SWEEP_TABLE) } else { out.to_owned() };
     text.push_str(&format!("\n  {}\n", file.display()));
     text
+}
+
+/// The same for programs.
+fn done_json(outcome: &Outcome, out: &Path, whole: bool) -> serde_json::Value {
+    serde_json::json!({
+        "runs": outcome.runs,
+        "failed": outcome.failed,
+        "widePoints": outcome.wide_points,
+        "folder": out.to_string_lossy(),
+        "table": whole.then(|| out.join(SWEEP_TABLE).to_string_lossy().into_owned()),
+    })
 }
 
 /// The part to be done: as asked, or as a job engine's environment says.

@@ -13,6 +13,8 @@ use std::process::ExitCode;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  stowplan trace inspect --format openb openb_pod_list_default.csv\n  \
+    stowplan trace convert openb_pod_list_default.csv -o trace/")]
 pub struct TraceArgs {
     #[command(subcommand)]
     command: TraceCommand,
