@@ -1,5 +1,6 @@
 //! Integration tests: one binary, so that it links once.
 
+mod api;
 mod cli;
 mod conformance;
 mod deploy;
