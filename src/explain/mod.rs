@@ -97,7 +97,7 @@ pub fn pod(
         pod: key.clone(),
         variant: variant.summary.name.clone(),
         verdict: verdict(row, variant),
-        stuck_cause: row.stuck_cause.clone(),
+        stuck_cause: row.stuck_cause.to_string(),
         chapters: listener.chapters,
         left_out: listener.left_out,
         ..PodStory::default()

@@ -14,6 +14,7 @@ mod storage;
 pub use change::{Change, NodeDelta, PodDelta};
 pub use invariants::Exemptions;
 
+use super::few::Few;
 use super::ids::*;
 use super::labels::{LabelSet, NodeOperator, NodeSelector};
 use super::names::{Name, Names, Sym, sym};
@@ -54,6 +55,34 @@ impl<I, T> Default for Interned<I, T> {
     }
 }
 
+/// What a node selector says about hosts.
+#[derive(Clone, Copy, Debug)]
+enum Hosts {
+    /// Exactly the nodes of this host, by the hostname label.
+    Only(Sym),
+    /// Nodes of this host, and more is required.
+    Within(Sym),
+    /// It names no single host.
+    Any,
+}
+
+impl Hosts {
+    fn of(selector: &NodeSelector, names: &Names) -> Hosts {
+        let [term] = &*selector.terms else { return Hosts::Any };
+        let host = term.expressions.iter().find_map(|r| match (r.key, r.operator, &*r.values) {
+            (sym::HOSTNAME, NodeOperator::In, [host]) => Some(*host),
+            _ => None,
+        });
+        match host {
+            None => Hosts::Any,
+            Some(host) => {
+                let alone = term.expressions.len() == 1 && term.fields.is_empty();
+                if alone && term.is_well_formed(names) { Hosts::Only(host) } else { Hosts::Within(host) }
+            }
+        }
+    }
+}
+
 fn set_version<I: Id>(versions: &mut Vec<u64>, id: I, version: u64) {
     if versions.len() <= id.index() {
         versions.resize(id.index() + 1, 0);
@@ -70,6 +99,8 @@ pub struct Cluster {
     claim_specs: Interned<ClaimSpecId, ClaimSpec>,
     labels: Interned<LabelSetId, LabelSet>,
     node_selectors: Interned<NodeSelectorId, NodeSelector>,
+    /// Per node selector: the host that it names.
+    hosts_of_selectors: Vec<Hosts>,
 
     nodes: Col<NodeId, Node>,
     pods: Slab<PodId, Pod>,
@@ -98,7 +129,7 @@ pub struct Cluster {
     pod_names: FxHashMap<(Sym, Name), PodId>,
     claim_names: FxHashMap<(Sym, Name), ClaimId>,
     volume_names: FxHashMap<Sym, VolumeId>,
-    claim_users: FxHashMap<(Sym, Name), Vec<PodId>>,
+    claim_users: FxHashMap<(Sym, Name), Few<PodId>>,
     pinned_volumes: FxHashMap<Sym, Vec<VolumeId>>,
     wide_volumes: Vec<VolumeId>,
     nominated: BTreeMap<NodeId, Vec<PodId>>,
@@ -195,7 +226,12 @@ impl Cluster {
     }
     /// The id of a node selector.
     pub fn intern_node_selector(&mut self, selector: NodeSelector) -> NodeSelectorId {
-        self.node_selectors.intern(selector)
+        let id = self.node_selectors.intern(selector);
+        if id.index() == self.hosts_of_selectors.len() {
+            let hosts = Hosts::of(&self.node_selectors.rows[id], &self.names);
+            self.hosts_of_selectors.push(hosts);
+        }
+        id
     }
     /// A uid that no object has.
     pub fn new_uid(&mut self) -> Uid {

@@ -4,9 +4,11 @@
 //! *derived*: `shop-17-2` is the interned base `shop` and two numbers, so ten million of them cost no memory.
 
 use crate::engine::rng::EntityKey;
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::BuildHasher;
 
 /// An interned string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,18 +84,35 @@ pub mod sym {
     pub(super) const ALL: &[&str] = WELL_KNOWN;
 }
 
-/// The string table of one cluster.
+/// The string table of one cluster: all texts one after another, each stored once. Names of volumes are the bulk of it.
 #[derive(Clone, Debug)]
 pub struct Names {
-    texts: Vec<Box<str>>,
-    index: FxHashMap<Box<str>, Sym>,
+    texts: String,
+    /// Where the text of each symbol ends.
+    ends: Vec<usize>,
+    /// Symbols by the hash of their text.
+    index: HashTable<Sym>,
     prefixed: FxHashMap<(Sym, Sym), Sym>,
+}
+
+fn hash(text: &str) -> u64 {
+    FxBuildHasher.hash_one(text)
+}
+
+fn text_in<'t>(texts: &'t str, ends: &[usize], sym: Sym) -> &'t str {
+    let at = sym.0 as usize;
+    let start = if at == 0 { 0 } else { ends[at - 1] };
+    &texts[start..ends[at]]
 }
 
 impl Default for Names {
     fn default() -> Self {
-        let mut names =
-            Names { texts: Vec::new(), index: FxHashMap::default(), prefixed: FxHashMap::default() };
+        let mut names = Names {
+            texts: String::new(),
+            ends: Vec::new(),
+            index: HashTable::new(),
+            prefixed: FxHashMap::default(),
+        };
         for text in sym::ALL {
             names.intern(text);
         }
@@ -104,21 +123,23 @@ impl Default for Names {
 impl Names {
     /// The symbol of `text`, made if it is new.
     pub fn intern(&mut self, text: &str) -> Sym {
-        if let Some(&sym) = self.index.get(text) {
+        if let Some(sym) = self.get(text) {
             return sym;
         }
-        let sym = Sym(self.texts.len() as u32);
-        self.texts.push(text.into());
-        self.index.insert(text.into(), sym);
+        let sym = Sym(self.ends.len() as u32);
+        self.texts.push_str(text);
+        self.ends.push(self.texts.len());
+        let (texts, ends) = (&self.texts, &self.ends);
+        self.index.insert_unique(hash(text), sym, |sym| hash(text_in(texts, ends, *sym)));
         sym
     }
     /// The symbol of `text` if it was interned before.
     pub fn get(&self, text: &str) -> Option<Sym> {
-        self.index.get(text).copied()
+        self.index.find(hash(text), |sym| self.text(*sym) == text).copied()
     }
     /// The text of a symbol.
     pub fn text(&self, sym: Sym) -> &str {
-        &self.texts[sym.0 as usize]
+        text_in(&self.texts, &self.ends, sym)
     }
     /// Bytewise order of two symbols' texts, the order of Kubernetes' names.
     pub fn compare(&self, a: Sym, b: Sym) -> Ordering {
@@ -186,10 +207,46 @@ impl Names {
     }
     /// Bytewise order of two names as text.
     pub fn compare_names(&self, a: Name, b: Name) -> Ordering {
-        if a.base == b.base && a.numbers == b.numbers {
+        if a == b {
             return Ordering::Equal;
         }
-        self.show(a).to_string().cmp(&self.show(b).to_string())
+        let (x, y) = (self.text(a.base).as_bytes(), self.text(b.base).as_bytes());
+        let common = x.len().min(y.len());
+        x[..common].cmp(&y[..common]).then_with(|| {
+            let (mut p, mut q) = (Numbers::default(), Numbers::default());
+            let (p, q) = (p.fill(a), q.fill(b));
+            x[common..].iter().chain(p).cmp(y[common..].iter().chain(q))
+        })
+    }
+    /// Appends a name as text.
+    pub fn push_name(&self, name: Name, text: &mut String) {
+        text.push_str(self.text(name.base));
+        let mut numbers = Numbers::default();
+        text.extend(numbers.fill(name).iter().map(|b| char::from(*b)));
+    }
+}
+
+/// The numbers of a name as text, `-17-2`.
+#[derive(Default)]
+struct Numbers([u8; 22]);
+
+impl Numbers {
+    fn fill(&mut self, name: Name) -> &[u8] {
+        let mut at = self.0.len();
+        for &number in name.numbers.iter().rev().filter(|n| **n != NONE) {
+            let mut rest = number;
+            loop {
+                at -= 1;
+                self.0[at] = b'0' + (rest % 10) as u8;
+                rest /= 10;
+                if rest == 0 {
+                    break;
+                }
+            }
+            at -= 1;
+            self.0[at] = b'-';
+        }
+        &self.0[at..]
     }
 }
 
@@ -225,10 +282,8 @@ pub struct ShownName<'a> {
 impl fmt::Display for ShownName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.names.text(self.name.base))?;
-        for number in self.name.numbers.iter().take_while(|n| **n != NONE) {
-            write!(f, "-{number}")?;
-        }
-        Ok(())
+        let mut numbers = Numbers::default();
+        f.write_str(std::str::from_utf8(numbers.fill(self.name)).unwrap_or_default())
     }
 }
 
@@ -273,6 +328,23 @@ mod tests {
         let data = names.intern("data");
         assert_eq!(names.prefixed_name(data, pod), names.name("data-shop-17-2"));
         assert_eq!(pod.ordinal(), Some(2));
+    }
+
+    #[test]
+    fn names_are_ordered_as_their_texts() {
+        let mut names = Names::default();
+        let texts =
+            ["a", "a-1", "a-10", "a-2", "a-2-3", "a-2-30", "a-b-1", "a1", "a1-0", "ab", "b-4294967294"];
+        let list: Vec<Name> = texts.iter().map(|text| names.name(text)).collect();
+        for (i, a) in list.iter().enumerate() {
+            for (j, b) in list.iter().enumerate() {
+                let want = texts[i].as_bytes().cmp(texts[j].as_bytes());
+                assert_eq!(names.compare_names(*a, *b), want, "{} {}", texts[i], texts[j]);
+            }
+            let mut text = String::new();
+            names.push_name(*a, &mut text);
+            assert_eq!(text, texts[i]);
+        }
     }
 
     #[test]

@@ -280,6 +280,14 @@ pub struct StorageClass {
     pub created: SimTime,
 }
 
+impl StorageClass {
+    /// The scheduler binds its claims, and nobody makes volumes for them.
+    pub fn is_static_and_delayed(&self) -> bool {
+        self.binding_mode == BindingMode::WaitForFirstConsumer
+            && self.provisioner == super::names::sym::NO_PROVISIONER
+    }
+}
+
 /// A CSIStorageCapacity object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorageCapacity {

@@ -1,7 +1,8 @@
 //! Indexes over volumes, kept in step by the cluster's mutators: which are free, which name a claim, which the scheduler has
 //! reserved for one, and in which order equal ones are taken.
 
-use super::ids::{Uid, VolumeId};
+use super::few::Few;
+use super::ids::{Slab, Uid, VolumeId};
 use super::names::{Name, Names, Sym, sym};
 use super::quantity::Quantity;
 use super::volume::{AccessModes, Volume, VolumeMode, VolumePhase};
@@ -40,16 +41,39 @@ struct Free {
     id: VolumeId,
 }
 
+/// What the indexes know a volume by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Pool and capacity of a free one.
+    free: Option<(Pool, Quantity)>,
+    claim: Option<(Sym, Name)>,
+    assumed: Option<Uid>,
+}
+
+impl Entry {
+    /// Of the volume as it is now.
+    pub(super) fn of(volume: &Volume) -> Entry {
+        Entry {
+            free: is_free(volume).then(|| (Pool::of(volume), volume.capacity)),
+            claim: volume.claim_ref.map(|r| (r.namespace, r.name)),
+            assumed: volume.assumed_for,
+        }
+    }
+}
+
 /// Indexes over the volumes of one cluster.
 #[derive(Clone, Debug)]
 pub struct VolumeIndex {
     tie: TieBreak,
     ranks: Vec<u32>,
     free: BTreeMap<Pool, BTreeSet<Free>>,
+    /// Whether the free volumes of a class are in no index, because nobody asks for them as long as the scheduler chooses.
+    /// Decided when a class or its first volume is seen, see [`VolumeIndex::class_changed`].
+    left_out: FxHashMap<Sym, bool>,
     /// How many volumes of all classes and phases have each set of access modes.
     mode_sets: BTreeMap<AccessModes, u32>,
-    by_claim: FxHashMap<(Sym, Name), Vec<VolumeId>>,
-    by_assumed: FxHashMap<Uid, Vec<VolumeId>>,
+    by_claim: FxHashMap<(Sym, Name), Few<VolumeId>>,
+    by_assumed: FxHashMap<Uid, Few<VolumeId>>,
 }
 
 impl Default for VolumeIndex {
@@ -58,6 +82,7 @@ impl Default for VolumeIndex {
             tie: TieBreak::First,
             ranks: Vec::new(),
             free: BTreeMap::new(),
+            left_out: FxHashMap::default(),
             mode_sets: BTreeMap::new(),
             by_claim: FxHashMap::default(),
             by_assumed: FxHashMap::default(),
@@ -76,32 +101,43 @@ impl VolumeIndex {
     }
     /// The volumes whose claimRef names this claim, in no particular order.
     pub fn claimed_by(&self, namespace: Sym, name: Name) -> &[VolumeId] {
-        self.by_claim.get(&(namespace, name)).map_or(&[], Vec::as_slice)
+        self.by_claim.get(&(namespace, name)).map_or(&[], Few::as_slice)
     }
     /// The volumes that the scheduler has reserved for the claim with this uid and not written yet.
     pub fn assumed_for(&self, claim: Uid) -> &[VolumeId] {
-        self.by_assumed.get(&claim).map_or(&[], Vec::as_slice)
+        self.by_assumed.get(&claim).map_or(&[], Few::as_slice)
     }
     /// All sets of access modes that any volume has, ordered by number of modes, then by canonical string.
     pub fn mode_sets(&self) -> Vec<AccessModes> {
         let mut sets: Vec<AccessModes> = self.mode_sets.keys().copied().collect();
-        sets.sort_by_cached_key(|set| (set.count(), set.canonical()));
+        if sets.len() > 1 {
+            sets.sort_by_cached_key(|set| (set.count(), set.canonical()));
+        }
         sets
     }
     /// The free volumes (Available, no claimRef, not being deleted) of a class with exactly these modes and room for `request`, in the
-    /// order in which they are to be taken.
-    pub fn free_volumes(
-        &self,
-        class: Sym,
-        mode: VolumeMode,
-        attributes_class: Option<Sym>,
+    /// order in which they are to be taken. `volumes` are all there are.
+    pub fn free_volumes<'c>(
+        &'c self,
+        names: &Names,
+        volumes: &Slab<VolumeId, Volume>,
+        (class, mode, attributes_class): (Sym, VolumeMode, Option<Sym>),
         modes: AccessModes,
         request: Quantity,
-    ) -> impl Iterator<Item = VolumeId> + '_ {
+    ) -> Box<dyn Iterator<Item = VolumeId> + 'c> {
         let attributes_class = attributes_class.unwrap_or(sym::EMPTY);
         let pool = Pool { class, block: mode == VolumeMode::Block, attributes_class, modes };
+        if self.left_out.get(&class) == Some(&true) {
+            let fits = |v: &Volume| is_free(v) && Pool::of(v) == pool && v.capacity >= request;
+            let found = volumes.iter().filter(|(_, v)| fits(v));
+            let mut found: Vec<Free> =
+                found.map(|(id, v)| self.free_key(names, id, v.name, v.capacity)).collect();
+            found.sort_unstable();
+            return Box::new(found.into_iter().map(|free| free.id));
+        }
         let from = Free { capacity: request, rank: 0, name: Box::default(), id: VolumeId(0) };
-        self.free.get(&pool).into_iter().flat_map(move |set| set.range(from.clone()..)).map(|free| free.id)
+        let set = self.free.get(&pool).into_iter();
+        Box::new(set.flat_map(move |set| set.range(from.clone()..)).map(|free| free.id))
     }
     /// In which order two volumes of equal capacity are taken: at random but for ever (`seeded`), or by name (`first`).
     ///
@@ -114,21 +150,52 @@ impl VolumeIndex {
         self.ranks.get(id.0 as usize).copied().unwrap_or_default()
     }
 
+    /// A class came or changed. The PV controller looks for free volumes of all classes but those whose claims wait for the scheduler
+    /// and for which nobody makes volumes (`static_and_delayed`): such are left out unless their volumes were wanted once.
+    pub(super) fn class_changed(
+        &mut self,
+        names: &Names,
+        volumes: &Slab<VolumeId, Volume>,
+        class: Sym,
+        static_and_delayed: bool,
+    ) {
+        match self.left_out.insert(class, static_and_delayed) {
+            // Being in is for good: classes are switched back and forth by those who ask what if.
+            Some(false) => {
+                self.left_out.insert(class, false);
+            }
+            Some(true) if !static_and_delayed => {
+                self.free.retain(|pool, _| pool.class != class);
+                for (id, volume) in volumes.iter().filter(|(_, v)| v.class == class) {
+                    if let Some((pool, capacity)) = Entry::of(volume).free {
+                        let key = self.free_key(names, id, volume.name, capacity);
+                        self.free.entry(pool).or_default().insert(key);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
     /// A volume came.
     pub(super) fn insert(&mut self, names: &Names, id: VolumeId, volume: &Volume) {
         let row = id.0 as usize;
         if self.ranks.len() <= row {
             self.ranks.resize(row + 1, 0);
         }
-        // A volume that comes back under its name is another one: its time of creation makes another rank.
-        let key = EntityKey::new(names.text(volume.name)).with(volume.created.as_nanos());
-        self.ranks[row] = self.tie.choose("order of equal volumes", key, u32::MAX as usize) as u32;
+        if let TieBreak::Seeded(_) = self.tie {
+            // A volume that comes back under its name is another one: its time of creation makes another rank.
+            let key = EntityKey::new(names.text(volume.name)).with(volume.created.as_nanos());
+            self.ranks[row] = self.tie.choose("order of equal volumes", key, u32::MAX as usize) as u32;
+        }
         *self.mode_sets.entry(volume.modes).or_default() += 1;
-        self.link(names, id, volume);
+        self.left_out.entry(volume.class).or_insert(false);
+        let nothing = Entry { free: None, claim: None, assumed: None };
+        self.change(names, id, volume.name, nothing, Entry::of(volume));
     }
     /// A volume is gone.
     pub(super) fn remove(&mut self, names: &Names, id: VolumeId, volume: &Volume) {
-        self.unlink(names, id, volume);
+        let nothing = Entry { free: None, claim: None, assumed: None };
+        self.change(names, id, volume.name, Entry::of(volume), nothing);
         if let Some(count) = self.mode_sets.get_mut(&volume.modes) {
             *count -= 1;
             if *count == 0 {
@@ -136,39 +203,35 @@ impl VolumeIndex {
             }
         }
     }
-    /// Takes the volume out before it is changed.
-    pub(super) fn unlink(&mut self, names: &Names, id: VolumeId, volume: &Volume) {
-        if is_free(volume) {
-            let key = self.free_key(names, id, volume);
-            if let Some(set) = self.free.get_mut(&Pool::of(volume)) {
-                set.remove(&key);
-                if set.is_empty() {
-                    self.free.remove(&Pool::of(volume));
+    /// A volume was changed.
+    pub(super) fn change(&mut self, names: &Names, id: VolumeId, name: Sym, old: Entry, new: Entry) {
+        if old.free != new.free {
+            if let Some((pool, capacity)) = old.free.filter(|(pool, _)| self.holds(pool.class)) {
+                let key = self.free_key(names, id, name, capacity);
+                if let Some(set) = self.free.get_mut(&pool) {
+                    set.remove(&key);
+                    if set.is_empty() {
+                        self.free.remove(&pool);
+                    }
                 }
             }
+            if let Some((pool, capacity)) = new.free.filter(|(pool, _)| self.holds(pool.class)) {
+                let key = self.free_key(names, id, name, capacity);
+                self.free.entry(pool).or_default().insert(key);
+            }
         }
-        if let Some(claim) = volume.claim_ref {
-            forget(&mut self.by_claim, &(claim.namespace, claim.name), id);
+        if old.claim != new.claim {
+            replace(&mut self.by_claim, old.claim, new.claim, id);
         }
-        if let Some(uid) = volume.assumed_for {
-            forget(&mut self.by_assumed, &uid, id);
-        }
-    }
-    /// Puts the volume in again after it was changed.
-    pub(super) fn link(&mut self, names: &Names, id: VolumeId, volume: &Volume) {
-        if is_free(volume) {
-            let key = self.free_key(names, id, volume);
-            self.free.entry(Pool::of(volume)).or_default().insert(key);
-        }
-        if let Some(claim) = volume.claim_ref {
-            self.by_claim.entry((claim.namespace, claim.name)).or_default().push(id);
-        }
-        if let Some(uid) = volume.assumed_for {
-            self.by_assumed.entry(uid).or_default().push(id);
+        if old.assumed != new.assumed {
+            replace(&mut self.by_assumed, old.assumed, new.assumed, id);
         }
     }
-    fn free_key(&self, names: &Names, id: VolumeId, volume: &Volume) -> Free {
-        Free { capacity: volume.capacity, rank: self.rank(id), name: names.text(volume.name).into(), id }
+    fn holds(&self, class: Sym) -> bool {
+        self.left_out.get(&class) != Some(&true)
+    }
+    fn free_key(&self, names: &Names, id: VolumeId, name: Sym, capacity: Quantity) -> Free {
+        Free { capacity, rank: self.rank(id), name: names.text(name).into(), id }
     }
 }
 
@@ -177,11 +240,19 @@ fn is_free(volume: &Volume) -> bool {
     volume.phase == VolumePhase::Available && volume.claim_ref.is_none() && volume.deletion.is_none()
 }
 
-fn forget<K: std::hash::Hash + Eq>(index: &mut FxHashMap<K, Vec<VolumeId>>, key: &K, id: VolumeId) {
-    if let Some(list) = index.get_mut(key) {
-        list.retain(|v| *v != id);
-        if list.is_empty() {
-            index.remove(key);
-        }
+/// Moves a volume from one key to another.
+fn replace<K: std::hash::Hash + Eq>(
+    index: &mut FxHashMap<K, Few<VolumeId>>,
+    old: Option<K>,
+    new: Option<K>,
+    id: VolumeId,
+) {
+    if let Some(old) = old
+        && index.get_mut(&old).is_some_and(|list| list.forget(id))
+    {
+        index.remove(&old);
+    }
+    if let Some(new) = new {
+        index.entry(new).and_modify(|list| list.push(id)).or_insert(Few::One(id));
     }
 }

@@ -19,6 +19,8 @@ pub struct Digest {
     hasher: blake3::Hasher,
     buffer: Vec<u8>,
     attempts: u64,
+    /// The name at hand.
+    name: String,
 }
 
 impl Default for Digest {
@@ -27,6 +29,7 @@ impl Default for Digest {
             hasher: blake3::Hasher::new_derive_key("stowplan observations v1"),
             buffer: Vec::with_capacity(BUFFER + 256),
             attempts: 0,
+            name: String::new(),
         }
     }
 }
@@ -50,8 +53,11 @@ impl Digest {
         self.buffer.extend_from_slice(text.as_bytes());
     }
     fn name(&mut self, cluster: &Cluster, name: Name) {
-        let text = cluster.names.show(name).to_string();
+        let mut text = std::mem::take(&mut self.name);
+        text.clear();
+        cluster.names.push_name(name, &mut text);
         self.text(&text);
+        self.name = text;
     }
     fn sym(&mut self, cluster: &Cluster, sym: Sym) {
         self.text(cluster.names.text(sym));

@@ -8,30 +8,22 @@ use crate::model::pod::{Pod, PodOwner, PodPhase};
 use crate::model::spec::PodVolume;
 use crate::model::volume::{BindingMode, Claim, ClaimOwner, ClaimPhase};
 
-/// What the filters say about one node, by groups.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fit {
-    /// VolumeBinding, VolumeRestrictions, VolumeZone and NodeVolumeLimits let the node pass.
-    pub volumes: bool,
-    /// NodeResourcesFit lets it pass.
-    pub resources: bool,
-    /// Every other filter lets it pass.
-    pub others: bool,
-}
-
-impl Fit {
-    /// Every filter lets the node pass.
-    pub fn all(self) -> bool {
-        self.volumes && self.resources && self.others
-    }
-    /// Only storage is in the way.
-    pub fn lacks_only_storage(self) -> bool {
-        !self.volumes && self.resources && self.others
-    }
-}
+pub use crate::scheduler::glance::Fit;
 
 /// The scheduler's filters.
 pub trait Filters: Send {
+    /// As [`Filters::fits`] about a fresh pod that is not in the cluster, of a template with claims that wait for it. False, with
+    /// `fits` as it was, if that cannot be told without putting one there.
+    fn fits_fresh(
+        &mut self,
+        cluster: &Cluster,
+        template: (SpecId, &[ClaimSpecId]),
+        nodes: &[NodeId],
+        fits: &mut Vec<Fit>,
+    ) -> bool {
+        let _ = (cluster, template, nodes, fits);
+        false
+    }
     /// Appends to `fits` what the filters say about `pod` on each of `nodes`.
     fn fits(&mut self, at: SimTime, cluster: &Cluster, pod: PodId, nodes: &[NodeId], fits: &mut Vec<Fit>);
     /// The first of `nodes` that passes every filter.

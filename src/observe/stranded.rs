@@ -89,6 +89,9 @@ pub struct Stranding {
     caches: Vec<Option<Cache>>,
     /// Nodes that changed since the last measurement.
     changed: Vec<NodeId>,
+    /// All nodes, in order.
+    all: Vec<NodeId>,
+    judged: Vec<NodeId>,
     /// M at the last measurement.
     top: Vec<usize>,
     states: Vec<NodeState>,
@@ -108,6 +111,8 @@ impl Stranding {
             filters,
             caches: Vec::new(),
             changed: Vec::new(),
+            all: Vec::new(),
+            judged: Vec::new(),
             top: Vec::new(),
             states: Vec::new(),
             hopeless: Vec::new(),
@@ -144,7 +149,8 @@ impl Stranding {
                 *cache = None;
             }
         }
-        let all: Vec<NodeId> = cluster.nodes().ids().collect();
+        self.all.extend((self.all.len()..cluster.nodes().len()).map(NodeId::new));
+        let all = std::mem::take(&mut self.all);
         let mut changed = std::mem::take(&mut self.changed);
         changed.sort_unstable();
         changed.dedup();
@@ -160,10 +166,17 @@ impl Stranding {
         let whole = around || self.top != top || self.states.len() != all.len();
         self.drop_caches_outside(&top);
         self.top = top;
-        self.judge(cluster, if whole { &all } else { &changed });
+        self.judged.clear();
+        self.judged.extend_from_slice(if whole { &all } else { &changed });
+        self.judge(cluster);
         changed.clear();
         self.changed = changed;
+        self.all = all;
         self.sum()
+    }
+    /// The nodes that the last measurement looked at, in order.
+    pub fn judged(&self) -> &[NodeId] {
+        &self.judged
     }
 
     /// Brings what is known about a template up to date.
@@ -191,17 +204,20 @@ impl Stranding {
         let (open, closed): (Vec<NodeId>, Vec<NodeId>) = list.iter().copied().partition(open);
         closed.into_iter().for_each(|node| cache.put(node, Cell::default()));
         if !open.is_empty() {
-            let name = *self.name.get_or_insert_with(|| cluster.names.name("stowplan.fresh"));
-            if let Some(probe) = Probe::insert(cluster, name, template.spec, &template.claims) {
-                let mut fits = std::mem::take(&mut self.fits);
-                fits.clear();
-                self.filters.fits(at, cluster, probe.pod, &open, &mut fits);
-                for (node, fit) in open.iter().zip(&fits) {
-                    cache.put(*node, Cell { fit: *fit, room: room(cluster, storage, *node) });
+            let mut fits = std::mem::take(&mut self.fits);
+            fits.clear();
+            let fresh = (template.spec, template.claims.as_slice());
+            if !self.filters.fits_fresh(cluster, fresh, &open, &mut fits) {
+                let name = *self.name.get_or_insert_with(|| cluster.names.name("stowplan.fresh"));
+                if let Some(probe) = Probe::insert(cluster, name, template.spec, &template.claims) {
+                    self.filters.fits(at, cluster, probe.pod, &open, &mut fits);
+                    probe.remove(cluster);
                 }
-                self.fits = fits;
-                probe.remove(cluster);
             }
+            for (node, fit) in open.iter().zip(&fits) {
+                cache.put(*node, Cell { fit: *fit, room: room(cluster, storage, *node) });
+            }
+            self.fits = fits;
         }
         self.caches[index] = Some(cache);
     }
@@ -212,12 +228,12 @@ impl Stranding {
         }
     }
 
-    /// What `nodes` have run out of, and whether they are lost for every template.
-    fn judge(&mut self, cluster: &Cluster, nodes: &[NodeId]) {
+    /// What the nodes of `judged` have run out of, and whether they are lost for every template.
+    fn judge(&mut self, cluster: &Cluster) {
         let count = cluster.nodes().len();
         self.states.resize(count, NodeState::Room);
         self.hopeless.resize(count, false);
-        for &node in nodes {
+        for &node in &self.judged {
             let cells =
                 || self.top.iter().filter_map(|t| self.caches[*t].as_ref()).map(|c| c.cells[node.index()]);
             let hopeless = !self.top.is_empty() && cells().all(|c| c.b());

@@ -91,8 +91,8 @@ impl Replay {
         let alive = self.output.pods.iter().filter(|p| !p.phase.is_empty() && p.status != "Deleted");
         alive
             .map(|p| {
-                let message = if p.node.is_empty() { p.last_message.clone() } else { String::new() };
-                let end = End { phase: p.phase.clone(), place: p.node.clone(), message };
+                let message = if p.node.is_empty() { p.last_message.to_string() } else { String::new() };
+                let end = End { phase: p.phase.to_string(), place: p.node.to_string(), message };
                 (format!("{}/{}", p.namespace, p.name), end)
             })
             .collect()
@@ -102,7 +102,8 @@ impl Replay {
         let alive = self.output.claims.iter().filter(|c| c.phase != "Deleted");
         alive
             .map(|c| {
-                let end = End { phase: c.phase.clone(), place: c.volume.clone(), message: String::new() };
+                let end =
+                    End { phase: c.phase.to_string(), place: c.volume.to_string(), message: String::new() };
                 (format!("{}/{}", c.namespace, c.name), end)
             })
             .collect()
@@ -110,7 +111,7 @@ impl Replay {
     /// Volumes at the end, and their phases.
     pub fn volumes(&self) -> BTreeMap<String, String> {
         let alive = self.output.volumes.iter().filter(|v| v.phase != "Deleted");
-        alive.map(|v| (v.name.clone(), v.phase.clone())).collect()
+        alive.map(|v| (v.name.to_string(), v.phase.to_string())).collect()
     }
     /// Every message with which an attempt failed: pod, message, how often.
     pub fn failures(&self) -> BTreeMap<(String, String), u64> {

@@ -6,7 +6,7 @@ use crate::results::summary::{
 };
 use crate::results::tables::{
     ClaimRow, IncidentKind, IncidentRow, NodeHeatRow, NodeRow, NodeState, PodRow, SampleRow, StrandingRow,
-    VolumeRow,
+    Text, VolumeRow,
 };
 use crate::results::{RunOutput, VariantOutput};
 
@@ -155,12 +155,12 @@ fn tables(out: &mut VariantOutput, nodes: usize, q: f64) {
         };
         let at = (0.25 + 0.7 * spread) * end;
         if state != NodeState::Room {
-            out.node_heat.push(NodeHeatRow { seconds: at, node: name.clone(), state });
+            out.node_heat.push(NodeHeatRow { seconds: at, node: name.as_str().into(), state });
             if n % 4 == 0 {
                 let back = NodeState::Room;
                 out.node_heat.push(NodeHeatRow {
                     seconds: (at + end * 0.1).min(end),
-                    node: name.clone(),
+                    node: name.as_str().into(),
                     state: back,
                 });
             }
@@ -168,13 +168,13 @@ fn tables(out: &mut VariantOutput, nodes: usize, q: f64) {
                 let down = NodeState::Down;
                 out.node_heat.push(NodeHeatRow {
                     seconds: (at + end * 0.2).min(end),
-                    node: name.clone(),
+                    node: name.as_str().into(),
                     state: down,
                 });
             }
         }
         out.nodes.push(NodeRow {
-            name: name.clone(),
+            name: name.as_str().into(),
             zone: ["a", "b", "c"][n % 3].into(),
             exists: true,
             ready: n % 17 != 0,
@@ -196,7 +196,7 @@ fn tables(out: &mut VariantOutput, nodes: usize, q: f64) {
             volumes_bound_bytes: u128::from(VOLUMES - n as u64 % 2) * VOLUME,
             volumes_free: n as u64 % 2,
             volumes_free_bytes: (n as u128 % 2) * VOLUME,
-            first_exhausted: if state == NodeState::Room { String::new() } else { state.name().into() },
+            first_exhausted: if state == NodeState::Room { Text::default() } else { state.name().into() },
             first_exhausted_seconds: (state != NodeState::Room).then_some(at),
             ..NodeRow::default()
         });
@@ -233,13 +233,13 @@ fn storage_and_pod(out: &mut VariantOutput, n: usize, p: u64, node: &str, stuck:
     let request = VOLUME * u128::from(1 + index * 37 % 10) / 10;
     let claim = format!("data-shop-{}-{}", index / 3, index % 3);
     out.volumes.push(VolumeRow {
-        name: format!("{node}-d{p}-p0"),
+        name: format!("{node}-d{p}-p0").into(),
         node: node.into(),
         class: "local-ssd".into(),
         capacity_bytes: VOLUME,
         phase: "Bound".into(),
         reclaim_policy: "Delete".into(),
-        claim: format!("default/{claim}"),
+        claim: format!("default/{claim}").into(),
         request_bytes: Some(request),
         over_size_bytes: Some(VOLUME - request),
         bindings: 1,
@@ -248,34 +248,34 @@ fn storage_and_pod(out: &mut VariantOutput, n: usize, p: u64, node: &str, stuck:
     });
     out.claims.push(ClaimRow {
         namespace: "default".into(),
-        name: claim.clone(),
+        name: claim.as_str().into(),
         class: "local-ssd".into(),
         phase: "Bound".into(),
         request_bytes: request,
-        volume: format!("{node}-d{p}-p0"),
+        volume: format!("{node}-d{p}-p0").into(),
         volume_bytes: Some(VOLUME),
         over_size_bytes: Some(VOLUME - request),
         ..ClaimRow::default()
     });
     out.pods.push(PodRow {
         namespace: "default".into(),
-        name: format!("shop-{}-{}", index / 3, index % 3),
+        name: format!("shop-{}-{}", index / 3, index % 3).into(),
         owner: "StatefulSet".into(),
-        set: format!("shop-{}", index / 3),
+        set: format!("shop-{}", index / 3).into(),
         template: Some(0),
-        node: if is_stuck { String::new() } else { node.into() },
+        node: if is_stuck { Text::default() } else { node.into() },
         phase: if is_stuck { "Pending".into() } else { "Running".into() },
         status: if is_stuck { "Pending".into() } else { "Running".into() },
         stuck: is_stuck,
-        stuck_cause: if is_stuck { "unschedulable".into() } else { String::new() },
+        stuck_cause: if is_stuck { "unschedulable".into() } else { Text::default() },
         stuck_by_binding: is_stuck && !index.is_multiple_of(3),
         created_seconds: Some(index as f64),
         scheduled_seconds: (!is_stuck).then_some(index as f64 + 0.5),
         attempts: 1,
         cpu_milli: 4000,
         memory_bytes: 16 << 30,
-        claims: claim,
-        last_message: if is_stuck { messages(nodes)[index as usize % 3].clone() } else { String::new() },
+        claims: claim.into(),
+        last_message: if is_stuck { messages(nodes)[index as usize % 3].as_str().into() } else { "".into() },
         ..PodRow::default()
     });
 }
@@ -313,7 +313,7 @@ fn summarize(name: &str, index: usize, out: &VariantOutput) -> VariantSummary {
         v.pods.stuck_by.retain(|_, n| *n > 0);
     }
     v.pods.stuck_seconds = out.timeseries.iter().map(|r| r.stuck as f64 * SAMPLE_SECONDS).sum();
-    v.pods.stuck_reasons = stuck_reasons(out.pods.iter().filter(|p| p.stuck).map(|p| p.last_message.clone()));
+    v.pods.stuck_reasons = stuck_reasons(out.pods.iter().filter(|p| p.stuck).map(|p| &*p.last_message));
     v.sets = SetCounts {
         wanted: total / 3,
         whole: total / 3 - stuck / 3,

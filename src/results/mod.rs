@@ -3,6 +3,7 @@
 //! The simulator fills a [`RunOutput`]; [`crate::report`] only reads it. Nothing here computes a metric, except the
 //! `comparison`, which is the difference of two finished summaries.
 
+mod csv_lines;
 pub mod disk;
 pub mod leaves;
 pub mod number;

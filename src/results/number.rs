@@ -16,8 +16,21 @@ pub fn rounded(value: f64) -> Option<f64> {
     if !value.is_finite() {
         return None;
     }
+    if is_short(value) {
+        return Some(if value == 0.0 { 0.0 } else { value });
+    }
     let rounded: f64 = format!("{value:.DIGITS$e}").parse().ok()?;
     Some(if rounded == 0.0 { 0.0 } else { rounded })
+}
+
+/// The number is the one nearest to a decimal of at most 12 significant digits, most of them behind the point: rounding leaves it.
+/// Division is rounded correctly everywhere, so equality with the quotient of two integers says just that. What is not found to be
+/// short goes the long way.
+fn is_short(value: f64) -> bool {
+    [1.0, 1e3, 1e6, 1e9].into_iter().any(|scale| {
+        let scaled = (value * scale).round();
+        scaled.abs() < 1e12 && scaled / scale == value
+    })
 }
 
 /// For `#[serde(with = "number")]` on an `f64`: writes [`rounded`], and `null` (an empty cell) for what is not finite.
@@ -73,6 +86,11 @@ mod tests {
             (f64::INFINITY, None),
             (f64::NAN, None),
             (5e-324, Some(5e-324)),
+            (0.000_000_001, Some(0.000_000_001)),
+            (-12.5, Some(-12.5)),
+            (999_999_999_999.0, Some(999_999_999_999.0)),
+            (9_999_999_999_999.0, Some(10_000_000_000_000.0)),
+            (86_400.123_456_789, Some(86_400.123_456_8)),
         ] {
             assert_eq!(rounded(value), want, "{value}");
         }

@@ -6,7 +6,7 @@ use super::write::{PLOTS_FOLDER, Provenance, ResultsError, SUMMARY_FILE, Staging
 use super::{RunOutput, SCHEMA_VERSION, Summary, VariantOutput};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 /// What goes into a results folder beside the tables.
@@ -78,7 +78,7 @@ fn table<T: Serialize + Default>(
     name: &str,
     rows: &[T],
 ) -> Result<(), ResultsError> {
-    staging.file(&format!("{folder}/{name}.csv"), |w| write_csv(rows, w).map_err(io::Error::from)?.flush())
+    staging.file(&format!("{folder}/{name}.csv"), |w| write_csv(rows, w)?.flush())
 }
 
 /// Reads a folder that [`write_run`] made. `events.jsonl` is left on disk.

@@ -7,6 +7,9 @@
 use super::number;
 use super::summary::{Assumption, VariantSummary};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+pub use super::csv_lines::write_csv;
 
 /// Everything that one variant leaves behind.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -67,37 +70,40 @@ pub struct Work {
     pub cached: u64,
 }
 
+/// A text cell: most are short enough to need no memory of their own.
+pub type Text = compact_str::CompactString;
+
 /// A row of `pods.csv`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PodRow {
     /// Namespace.
     #[serde(with = "text")]
-    pub namespace: String,
+    pub namespace: Text,
     /// Name; of a wanted replica that was never created, the name that it would have.
     #[serde(with = "text")]
-    pub name: String,
+    pub name: Text,
     /// Kind of the controlling object (`StatefulSet`, `ReplicaSet`, `Job` ...), empty for bare pods.
     #[serde(with = "text")]
-    pub owner: String,
+    pub owner: Text,
     /// Name of the set that wants the pod, empty for bare pods.
     #[serde(with = "text")]
-    pub set: String,
+    pub set: Text,
     /// The pod template: pods with the same number ask for the same.
     pub template: Option<u32>,
     /// Node that it was assigned to.
     #[serde(with = "text")]
-    pub node: String,
+    pub node: Text,
     /// `Pending`, `Running`, `Succeeded`, `Failed`, empty when never created.
     #[serde(with = "text")]
-    pub phase: String,
+    pub phase: Text,
     /// What `kubectl get pods` shows: the phase, or `Terminating`, `Deleted`, `NotCreated`.
     #[serde(with = "text")]
-    pub status: String,
+    pub status: Text,
     /// Wanted, but not Running for longer than `stuckAfter`, at the end.
     pub stuck: bool,
     /// Why; the names of [`super::summary::StuckCause`], empty unless stuck.
     #[serde(with = "text")]
-    pub stuck_cause: String,
+    pub stuck_cause: Text,
     /// Some node would take it if its own claims were unbound.
     pub stuck_by_binding: bool,
     /// Pod object created; empty if it never was.
@@ -123,10 +129,10 @@ pub struct PodRow {
     pub memory_bytes: i64,
     /// Names of its claims, separated by blanks.
     #[serde(with = "text")]
-    pub claims: String,
+    pub claims: Text,
     /// The scheduler's (or controller's) last message about it.
     #[serde(with = "text")]
-    pub last_message: String,
+    pub last_message: Arc<str>,
 }
 
 /// A row of `groups.csv`.
@@ -134,10 +140,10 @@ pub struct PodRow {
 pub struct GroupRow {
     /// Namespace.
     #[serde(with = "text")]
-    pub namespace: String,
+    pub namespace: Text,
     /// Name of the StatefulSet.
     #[serde(with = "text")]
-    pub name: String,
+    pub name: Text,
     /// It exists at the end.
     pub exists: bool,
     /// Members wanted.
@@ -166,10 +172,10 @@ pub struct GroupRow {
     pub never_recovered: bool,
     /// What the first missing member lacks then: `noSpareVolume`, `noCpu`, `antiAffinity`, `volumeElsewhere`, `nodeGone` ...
     #[serde(with = "text")]
-    pub reason: String,
+    pub reason: Text,
     /// The last message about it.
     #[serde(with = "text")]
-    pub message: String,
+    pub message: Text,
 }
 
 /// A row of `claims.csv`.
@@ -177,34 +183,34 @@ pub struct GroupRow {
 pub struct ClaimRow {
     /// Namespace.
     #[serde(with = "text")]
-    pub namespace: String,
+    pub namespace: Text,
     /// Name.
     #[serde(with = "text")]
-    pub name: String,
+    pub name: Text,
     /// StorageClass.
     #[serde(with = "text")]
-    pub class: String,
+    pub class: Text,
     /// `Immediate` or `WaitForFirstConsumer`, as the class says in this variant; empty if the class does not exist.
     #[serde(with = "text")]
-    pub binding_mode: String,
+    pub binding_mode: Text,
     /// `Pending`, `Bound`, `Lost`, or `Deleted`.
     #[serde(with = "text")]
-    pub phase: String,
+    pub phase: Text,
     /// What it asks for.
     pub request_bytes: u128,
     /// Volume that it is bound to.
     #[serde(with = "text")]
-    pub volume: String,
+    pub volume: Text,
     /// Capacity of that volume.
     pub volume_bytes: Option<u128>,
     /// Capacity minus request.
     pub over_size_bytes: Option<u128>,
     /// Node that the volume is on.
     #[serde(with = "text")]
-    pub node: String,
+    pub node: Text,
     /// A pod that uses it.
     #[serde(with = "text")]
-    pub pod: String,
+    pub pod: Text,
     /// Bound, and a stuck pod uses it.
     pub held_by_stuck: bool,
     /// Bound, and no pod and no living set replica uses it.
@@ -225,13 +231,13 @@ pub struct ClaimRow {
 pub struct NodeRow {
     /// Name.
     #[serde(with = "text")]
-    pub name: String,
+    pub name: Text,
     /// Label `topology.kubernetes.io/zone`.
     #[serde(with = "text")]
-    pub zone: String,
+    pub zone: Text,
     /// Label `rack`.
     #[serde(with = "text")]
-    pub rack: String,
+    pub rack: Text,
     /// The object exists.
     pub exists: bool,
     /// Condition Ready is True.
@@ -271,7 +277,7 @@ pub struct NodeRow {
     pub disk_stranded_bytes: u128,
     /// What it ran out of first: a name of [`NodeState`], empty if it never did.
     #[serde(with = "text")]
-    pub first_exhausted: String,
+    pub first_exhausted: Text,
     /// When that was.
     #[serde(with = "number::option")]
     pub first_exhausted_seconds: Option<f64>,
@@ -282,24 +288,24 @@ pub struct NodeRow {
 pub struct VolumeRow {
     /// Name of the PersistentVolume or volume group.
     #[serde(with = "text")]
-    pub name: String,
+    pub name: Text,
     /// Node that its affinity names; empty if it names none or several.
     #[serde(with = "text")]
-    pub node: String,
+    pub node: Text,
     /// StorageClass.
     #[serde(with = "text")]
-    pub class: String,
+    pub class: Text,
     /// Capacity.
     pub capacity_bytes: u128,
     /// `Available`, `Bound`, `Released`, `Failed`, `Wiping`, `Deleted`.
     #[serde(with = "text")]
-    pub phase: String,
+    pub phase: Text,
     /// `Delete` or `Retain`.
     #[serde(with = "text")]
-    pub reclaim_policy: String,
+    pub reclaim_policy: Text,
     /// Claim that it is bound to, as `namespace/name`.
     #[serde(with = "text")]
-    pub claim: String,
+    pub claim: Text,
     /// What that claim asks for (volume group: all its claims).
     pub request_bytes: Option<u128>,
     /// Capacity minus request of a bound volume.
@@ -501,7 +507,7 @@ pub struct NodeHeatRow {
     pub seconds: f64,
     /// Which node.
     #[serde(with = "text")]
-    pub node: String,
+    pub node: Text,
     /// What it has run out of.
     pub state: NodeState,
 }
@@ -581,18 +587,23 @@ pub struct IncidentRow {
 /// A text that begins with `=`, `+`, `-`, `@`, a tab, a carriage return or `'` gets a `'` in front when it is written and
 /// loses it when it is read back.
 pub mod text {
+    use super::Text;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    const SIGNS: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\''];
+    const SIGNS: [u8; 7] = [b'=', b'+', b'-', b'@', b'\t', b'\r', b'\''];
+
+    fn has_sign(text: &str) -> bool {
+        text.as_bytes().first().is_some_and(|first| SIGNS.contains(first))
+    }
 
     /// The text as it stands in the file.
     pub fn defused(text: &str) -> std::borrow::Cow<'_, str> {
-        if text.starts_with(SIGNS) { format!("'{text}").into() } else { text.into() }
+        if has_sign(text) { format!("'{text}").into() } else { text.into() }
     }
 
     /// The text that [`defused`] came from.
     pub fn restored(cell: &str) -> &str {
-        cell.strip_prefix('\'').filter(|rest| rest.starts_with(SIGNS)).unwrap_or(cell)
+        cell.strip_prefix('\'').filter(|rest| has_sign(rest)).unwrap_or(cell)
     }
 
     /// For `#[serde(with = "text")]`.
@@ -607,29 +618,11 @@ pub mod text {
     ///
     /// # Errors
     /// Those of the deserializer.
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-        Ok(restored(&String::deserialize(deserializer)?).to_owned())
+    pub fn deserialize<'de, D: Deserializer<'de>, T: for<'t> From<&'t str>>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
+        Ok(restored(&Text::deserialize(deserializer)?).into())
     }
-}
-
-/// Writes `rows` as CSV with a header line (also when there are none).
-///
-/// # Errors
-/// Those of the writer.
-pub fn write_csv<T: Serialize + Default, W: std::io::Write>(rows: &[T], writer: W) -> Result<W, csv::Error> {
-    let mut csv = csv::Writer::from_writer(writer);
-    if rows.is_empty() {
-        // The header comes from the field names; a default row is written elsewhere and only its first line kept.
-        let mut sample = csv::Writer::from_writer(Vec::new());
-        sample.serialize(T::default())?;
-        let bytes = sample.into_inner().map_err(|e| csv::Error::from(e.into_error()))?;
-        let header = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
-        csv.write_record(header.split(|b| *b == b','))?;
-    }
-    for row in rows {
-        csv.serialize(row)?;
-    }
-    csv.into_inner().map_err(|e| csv::Error::from(e.into_error()))
 }
 
 /// Reads what [`write_csv`] wrote. Columns that this version does not know are passed over.

@@ -5,6 +5,7 @@ pub mod cycle_state;
 pub mod dormant;
 mod fast;
 pub mod framework;
+pub mod glance;
 mod go_sort;
 pub mod hints;
 pub mod message;

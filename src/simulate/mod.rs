@@ -16,7 +16,6 @@ use crate::engine::time::{SimDuration, SimTime};
 use crate::manifest::export::{self, Exported};
 use crate::manifest::{self, Located, Object, ScenarioObjects};
 use crate::model::cluster::Cluster;
-use crate::model::ids::PodId;
 use crate::observe::Observer;
 use crate::observe::digest::Digest;
 use crate::observe::event_log::EventLog;
@@ -33,7 +32,6 @@ use crate::world::lower::{self, LVM_PROVISIONER, PlanError};
 use crate::world::plan::{Action, Applier, Plan};
 use crate::world::timeline::Missed;
 use crate::world::{self, SimError};
-use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -319,16 +317,14 @@ pub fn run_observed<O: Observer>(
     let mut log = options.events.then(EventLog::default);
     let observers = (((&mut metrics, &mut digest), log.as_mut()), listener);
     let mut end = world::run(plan, observers)?;
-    let waiting: Vec<PodId> = end.cluster.pods().ids().collect();
-    let messages: FxHashMap<PodId, String> =
-        waiting.into_iter().filter_map(|pod| Some((pod, end.message(pod)?.0))).collect();
+    let verdicts = end.take_verdicts();
     let ending = Ending {
         name: name.to_owned(),
         end: end.at,
         quiet: plan.duration.is_none(),
         events: end.events,
         digest: digest.finish(end.at),
-        message: &|_, pod| messages.get(&pod).cloned(),
+        message: &|cluster, pod| verdicts.message(&cluster.names, pod),
     };
     let mut output = metrics.finish(&mut end.cluster, &ending);
     output.exempt = end.exempt.map(|exempt| exempt.in_words());

@@ -1,6 +1,7 @@
 //! Properties of whole runs, on random scenarios. A counterexample is shrunk and written as a scenario file that can be run.
 
 use super::*;
+use crate::results::tables::Text;
 use crate::scenario::{LoadOptions, ScenarioFile};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -236,8 +237,9 @@ fn consistent(output: &VariantOutput) -> Result<(), String> {
         output.claims.iter().filter(|c| c.phase == "Bound").map(|c| (c.name.as_str(), c)).collect();
     for claim in claims.values() {
         let volume = volumes.get(claim.volume.as_str());
-        if !volume.is_some_and(|v| v.claim.ends_with(&claim.name) && v.capacity_bytes >= claim.request_bytes)
-        {
+        if !volume.is_some_and(|v| {
+            v.claim.ends_with(claim.name.as_str()) && v.capacity_bytes >= claim.request_bytes
+        }) {
             return Err(format!("claim {} and its volume {:?} do not belong together", claim.name, volume));
         }
     }
@@ -329,7 +331,7 @@ proptest! {
             lines.rotate_left(turn);
             let turned = format!("{before}  nodes:\n{}\nworkload:\n{after}", lines.join("\n"));
             for mode in MODES {
-                let placed = |text: &str| -> Result<Vec<(String, String, bool)>, String> {
+                let placed = |text: &str| -> Result<Vec<(Text, Text, bool)>, String> {
                     let output = simulate(text, mode, Options::default())?;
                     let mut rows: Vec<_> = output.pods.iter().map(|p| (p.name.clone(), p.node.clone(), p.stuck)).collect();
                     rows.extend(output.claims.iter().map(|c| (c.name.clone(), c.volume.clone(), false)));

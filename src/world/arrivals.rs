@@ -1,6 +1,6 @@
 //! What arrives: sets of generators, pulled one at a time in order of time and never queued in the agenda.
 
-use super::draw::{draw, draw_bytes};
+use super::draw::{constant, draw, draw_bytes};
 use super::plan::{GeneratorPlan, Plan};
 use super::*;
 use crate::engine::rng::EntityKey;
@@ -68,9 +68,11 @@ impl<O: Observer> World<'_, O> {
             let next = match &generator.every {
                 None => at,
                 Some(every) => {
-                    let name = self.cluster.names.show(generator.name).to_string();
-                    let mut rng = self.streams.stream("arrival", &format!("{name}-{}", number + 1));
-                    at + draw(every, &mut rng)
+                    at + constant(every).unwrap_or_else(|| {
+                        let name = self.cluster.names.show(generator.name).to_string();
+                        let mut rng = self.streams.stream("arrival", &format!("{name}-{}", number + 1));
+                        draw(every, &mut rng)
+                    })
                 }
             };
             self.sources.heads.push(Reverse((next, index)));
@@ -80,11 +82,11 @@ impl<O: Observer> World<'_, O> {
 
     fn make_set(&mut self, generator: &GeneratorPlan, number: u32) {
         let name = self.cluster.names.child(generator.name, number);
-        let text = self.cluster.names.show(name).to_string();
+        let mut text = String::new();
+        self.cluster.names.push_name(name, &mut text);
         let claims = self.draw_claims(generator, &text);
         let lifetime = generator.lifetime.as_ref().map(|lifetime| {
-            let mut rng = self.streams.stream("lifetime", &text);
-            draw(lifetime, &mut rng)
+            constant(lifetime).unwrap_or_else(|| draw(lifetime, &mut self.streams.stream("lifetime", &text)))
         });
         let (spec, selector) = self.set_spec(generator, &text);
         let uid = self.cluster.new_uid();
@@ -192,9 +194,10 @@ impl<O: Observer> World<'_, O> {
     fn draw_claims(&mut self, generator: &GeneratorPlan, set: &str) -> Vec<ClaimTemplate> {
         let mut templates = Vec::with_capacity(generator.claims.len());
         for claim in &generator.claims {
-            let prefix = self.cluster.names.text(claim.prefix);
-            let mut rng = self.streams.stream("size", &format!("{set}/{prefix}"));
-            let bytes = draw_bytes(&claim.size, &mut rng);
+            let bytes = constant(&claim.size).unwrap_or_else(|| {
+                let prefix = self.cluster.names.text(claim.prefix);
+                draw_bytes(&claim.size, &mut self.streams.stream("size", &format!("{set}/{prefix}")))
+            });
             let spec: ClaimSpecId = self.cluster.intern_claim_spec(ClaimSpec {
                 class: Some(claim.class),
                 modes: claim.modes,

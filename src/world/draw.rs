@@ -34,6 +34,14 @@ impl Value for SimDuration {
     }
 }
 
+/// The value of a distribution that needs no draw.
+pub fn constant<T: Value>(distribution: &Distribution<T>) -> Option<T> {
+    match distribution {
+        Distribution::Constant(value) => Some(*value),
+        _ => None,
+    }
+}
+
 /// One draw.
 pub fn draw<T: Value>(distribution: &Distribution<T>, rng: &mut ChaCha8Rng) -> T {
     match distribution {

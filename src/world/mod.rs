@@ -44,7 +44,7 @@ use crate::engine::simulation;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::{Change, Cluster, Exemptions};
 use crate::model::ids::{Id, JobId, NodeId, PodId, ReplicaSetId, StatefulSetId, Uid};
-use crate::model::names::Name;
+use crate::model::names::{Name, Names};
 use crate::model::pod::PodOwner;
 use crate::observe::{Observation, Observer};
 use crate::scheduler::cycle::Scheduler;
@@ -346,10 +346,25 @@ impl RunEnd {
     pub fn attempts(&self, pod: PodId) -> u32 {
         self.pods.get(pod.index()).map_or(0, |p| p.attempts)
     }
+    /// Takes the last verdicts about pods out, to ask for their messages while the cluster is being changed.
+    pub fn take_verdicts(&mut self) -> Verdicts {
+        Verdicts(std::mem::take(&mut self.pods))
+    }
     /// The message of the last failed attempt at a pod that waits, in Kubernetes' words; `true` with reason SchedulerError.
     pub fn message(&self, pod: PodId) -> Option<(String, bool)> {
         let verdict = self.pods.get(pod.index())?.verdict.as_ref()?;
         Some((verdict.message(&self.cluster.names), verdict.is_error()))
+    }
+}
+
+/// The last verdicts about pods.
+#[derive(Debug)]
+pub struct Verdicts(Vec<PodState>);
+
+impl Verdicts {
+    /// The message of the last failed attempt at a pod that waits, in Kubernetes' words.
+    pub fn message(&self, names: &Names, pod: PodId) -> Option<String> {
+        Some(self.0.get(pod.index())?.verdict.as_ref()?.message(names))
     }
 }
 

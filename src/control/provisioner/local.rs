@@ -10,7 +10,7 @@ use crate::model::ids::{NodeId, Uid, VolumeId};
 use crate::model::names::Sym;
 use crate::model::volume::{ReclaimPolicy, Volume, VolumePhase};
 use rustc_hash::FxHashMap;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// A write that is due.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ struct Disk {
 /// The static provisioners of all nodes.
 #[derive(Clone, Debug, Default)]
 pub struct LocalProvisioner {
-    disks: BTreeMap<Sym, Disk>,
+    disks: FxHashMap<Sym, Disk>,
     by_node: FxHashMap<Sym, Vec<Sym>>,
     /// When something is due, and about which disk.
     timers: BTreeSet<(SimTime, Sym)>,

@@ -54,9 +54,7 @@ fn prebound(cluster: &Cluster, claim: &Claim, spec: &ClaimSpec, modes: AccessMod
 }
 
 fn smallest(cluster: &Cluster, spec: &ClaimSpec, modes: AccessModes) -> Option<VolumeId> {
-    let index = cluster.volume_index();
-    let mut free =
-        index.free_volumes(spec.class_or_empty(), spec.mode, spec.attributes_class, modes, spec.request);
+    let mut free = cluster.free_volumes(spec, modes);
     match &spec.selector {
         None => free.next(),
         Some(selector) => free.find(|id| selects(cluster, selector, *id)),

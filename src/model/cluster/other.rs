@@ -17,6 +17,7 @@ impl Cluster {
         self.changes.push(Change::ClassChanged(class.name));
         self.new_config();
         self.generation += 1;
+        self.index_class(&class);
         self.classes.insert(class.name, class);
     }
     /// Adds or replaces a namespace.

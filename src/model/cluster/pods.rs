@@ -17,7 +17,7 @@ impl Cluster {
         let id = self.pods.insert(pod);
         self.pod_names.insert(key, id);
         for name in self.claim_names_of(id).flatten().collect::<Vec<_>>() {
-            self.claim_users.entry((key.0, name)).or_default().push(id);
+            self.claim_users.entry((key.0, name)).and_modify(|u| u.push(id)).or_insert(Few::One(id));
         }
         if let Some(node) = node.filter(|_| !finished) {
             self.charge(id, node);
@@ -52,11 +52,8 @@ impl Cluster {
         }
         let namespace = self.spec(spec).namespace;
         for name in self.claim_names_of(id).flatten().collect::<Vec<_>>() {
-            if let Some(users) = self.claim_users.get_mut(&(namespace, name)) {
-                users.retain(|user| *user != id);
-                if users.is_empty() {
-                    self.claim_users.remove(&(namespace, name));
-                }
+            if self.claim_users.get_mut(&(namespace, name)).is_some_and(|users| users.forget(id)) {
+                self.claim_users.remove(&(namespace, name));
             }
         }
         if let Some(pod) = self.pods.remove(id) {

@@ -99,7 +99,10 @@ impl Cluster {
     /// `namespace/name` of a claim.
     pub fn claim_key(&self, id: ClaimId) -> String {
         let claim = &self.claims[id];
-        format!("{}/{}", self.names.text(claim.namespace), self.names.show(claim.name))
+        let mut text = self.names.text(claim.namespace).to_owned();
+        text.push('/');
+        self.names.push_name(claim.name, &mut text);
+        text
     }
     /// All volumes.
     pub fn volumes(&self) -> &Slab<VolumeId, Volume> {
@@ -123,8 +126,9 @@ impl Cluster {
     }
     /// Does the volume's node affinity allow the node? As Kubernetes asks it: by the node's labels only.
     pub fn volume_allows_node(&self, volume: &Volume, node: NodeId) -> bool {
-        volume.node_affinity.is_none_or(|selector| {
-            self.node_selector(selector).matches_labels(self.node_labels(node), &self.names)
+        volume.node_affinity.is_none_or(|selector| match self.hosts_of_selectors[selector.index()] {
+            Hosts::Only(host) => self.node_labels(node).get(sym::HOSTNAME) == Some(host),
+            _ => self.node_selector(selector).matches_labels(self.node_labels(node), &self.names),
         })
     }
     /// Which volumes are free, reserved or name a claim, and the order among equal ones.
@@ -134,9 +138,19 @@ impl Cluster {
     /// Chooses how ties among equal volumes are broken; by name unless set.
     pub fn set_volume_tie_break(&mut self, tie: TieBreak) {
         self.volume_index = VolumeIndex::new(tie);
+        for class in self.classes.values() {
+            let delayed = class.is_static_and_delayed();
+            self.volume_index.class_changed(&self.names, &self.volumes, class.name, delayed);
+        }
         for (id, volume) in self.volumes.iter() {
             self.volume_index.insert(&self.names, id, volume);
         }
+    }
+    /// The free volumes that the PV controller may choose from for such a claim, those with exactly these access modes, in the order in
+    /// which they are to be taken.
+    pub fn free_volumes(&self, spec: &ClaimSpec, modes: AccessModes) -> impl Iterator<Item = VolumeId> + '_ {
+        let kind = (spec.class_or_empty(), spec.mode, spec.attributes_class);
+        self.volume_index.free_volumes(&self.names, &self.volumes, kind, modes, spec.request)
     }
     /// `resourceVersion` of a volume: changes at every write, not when the scheduler reserves it.
     pub fn volume_version(&self, id: VolumeId) -> u64 {
@@ -161,7 +175,7 @@ impl Cluster {
     }
     /// Pods that mention the claim, finished ones too.
     pub fn claim_users(&self, namespace: Sym, name: Name) -> &[PodId] {
-        self.claim_users.get(&(namespace, name)).map_or(&[], Vec::as_slice)
+        self.claim_users.get(&(namespace, name)).map_or(&[], Few::as_slice)
     }
     /// Pods nominated to run on a node.
     pub fn nominated_pods(&self, node: NodeId) -> &[PodId] {
@@ -238,6 +252,10 @@ impl Cluster {
     /// The CSINode of a node.
     pub fn csi_node(&self, node: Sym) -> Option<&CsiNode> {
         self.csi_nodes.get(&node)
+    }
+    /// How many nodes have a CSINode.
+    pub fn csi_nodes(&self) -> usize {
+        self.csi_nodes.len()
     }
     /// A CSIDriver.
     pub fn csi_drivers(&self) -> impl Iterator<Item = &CsiDriver> {

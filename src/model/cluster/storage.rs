@@ -1,6 +1,7 @@
 //! Changes of claims and volumes.
 
 use super::*;
+use crate::model::volume_index::Entry;
 
 impl Cluster {
     /// Adds a claim.
@@ -73,12 +74,14 @@ impl Cluster {
     }
     /// Changes a volume (never its name, access modes or node affinity).
     pub fn update_volume(&mut self, id: VolumeId, change: impl FnOnce(&mut Volume)) {
-        self.volume_index.unlink(&self.names, id, &self.volumes[id]);
+        let volume = &mut self.volumes[id];
+        let old = Entry::of(volume);
         // An assumption holds for the version of the object that it was made on.
-        self.volumes[id].assumed_for = None;
-        change(&mut self.volumes[id]);
-        self.volume_index.link(&self.names, id, &self.volumes[id]);
-        self.touch_volume(self.volumes[id].node_affinity);
+        volume.assumed_for = None;
+        change(volume);
+        let (new, name, affinity) = (Entry::of(volume), volume.name, volume.node_affinity);
+        self.volume_index.change(&self.names, id, name, old, new);
+        self.touch_volume(affinity);
         set_version(&mut self.volume_versions, id, self.generation);
         self.changes.push(Change::VolumeUpdated(id));
     }
@@ -88,10 +91,12 @@ impl Cluster {
     }
     /// The scheduler reserves a volume for a claim, or gives it back (no API write).
     pub fn assume_volume(&mut self, id: VolumeId, claim: Option<Uid>) {
-        self.volume_index.unlink(&self.names, id, &self.volumes[id]);
-        self.volumes[id].assumed_for = claim;
-        self.volume_index.link(&self.names, id, &self.volumes[id]);
-        self.touch_volume(self.volumes[id].node_affinity);
+        let volume = &mut self.volumes[id];
+        let old = Entry::of(volume);
+        volume.assumed_for = claim;
+        let (new, name, affinity) = (Entry::of(volume), volume.name, volume.node_affinity);
+        self.volume_index.change(&self.names, id, name, old, new);
+        self.touch_volume(affinity);
     }
     /// Removes a volume for good.
     pub fn remove_volume(&mut self, id: VolumeId) {
@@ -111,13 +116,16 @@ impl Cluster {
             self.changes.push(Change::VolumeRemoved { volume: id, name: volume.name, claim });
         }
     }
+    pub(super) fn index_class(&mut self, class: &StorageClass) {
+        let delayed = class.is_static_and_delayed();
+        self.volume_index.class_changed(&self.names, &self.volumes, class.name, delayed);
+    }
     /// The one host that a node affinity can match: a single term with `kubernetes.io/hostname In [host]`.
     pub fn pinned_host(&self, selector: Option<NodeSelectorId>) -> Option<Sym> {
-        let [term] = &*self.node_selectors.rows[selector?].terms else { return None };
-        term.expressions.iter().find_map(|r| match (r.key, r.operator, &*r.values) {
-            (sym::HOSTNAME, NodeOperator::In, [host]) => Some(*host),
-            _ => None,
-        })
+        match self.hosts_of_selectors[selector?.index()] {
+            Hosts::Only(host) | Hosts::Within(host) => Some(host),
+            Hosts::Any => None,
+        }
     }
 }
 

@@ -157,7 +157,7 @@ impl Metrics {
         let s = &mut self.samples;
         s.last_states.resize(states.len(), NodeState::Room);
         s.exhausted.resize(states.len(), None);
-        for node in cluster.nodes().ids().take(states.len()) {
+        for &node in self.stranding.judged() {
             let i = node.index();
             let state = states[i];
             if s.last_states[i] == state || (state == NodeState::Down && !cluster.node(node).exists) {
@@ -168,7 +168,7 @@ impl Metrics {
                 s.exhausted[i] = Some((state, at));
             }
             if s.states.len() < MOST_STATES {
-                let name = cluster.names.text(cluster.node(node).name).to_owned();
+                let name = cluster.names.text(cluster.node(node).name).into();
                 s.states.push(NodeHeatRow { seconds: at.as_secs_f64(), node: name, state });
             }
         }

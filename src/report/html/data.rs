@@ -61,10 +61,10 @@ pub fn harmless(data: &Value) -> String {
 /// The messages of stuck pods, in bytewise order.
 pub fn reasons(run: &RunOutput) -> Vec<String> {
     let stuck = run.variants.iter().flat_map(|v| &v.pods).filter(|p| p.stuck);
-    let mut all: Vec<String> = stuck.map(|p| p.last_message.clone()).collect();
-    all.sort();
+    let mut all: Vec<&str> = stuck.map(|p| &*p.last_message).collect();
+    all.sort_unstable();
     all.dedup();
-    all
+    all.into_iter().map(str::to_owned).collect()
 }
 
 /// How many nodes of each variant are on the page.
@@ -130,7 +130,8 @@ fn pods(run: &RunOutput, reasons: &[String]) -> Vec<Value> {
     for (i, pods) in stuck {
         let share = if all <= MOST_PODS { pods.len() } else { MOST_PODS * pods.len() / all };
         for pod in pods.into_iter().take(share) {
-            let reason = reasons.binary_search(&pod.last_message).unwrap_or(0);
+            let reason =
+                reasons.binary_search_by(|reason| reason.as_str().cmp(&pod.last_message)).unwrap_or(0);
             rows.push(json!([
                 i,
                 format!("{}/{}", pod.namespace, pod.name),

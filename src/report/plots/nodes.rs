@@ -67,7 +67,7 @@ pub fn histories(variant: &VariantOutput) -> Vec<History> {
     let mut all: Vec<History> = variant
         .nodes
         .iter()
-        .map(|n| History { node: n.name.clone(), states: vec![(0.0, NodeState::Room)] })
+        .map(|n| History { node: n.name.to_string(), states: vec![(0.0, NodeState::Room)] })
         .collect();
     let index: BTreeMap<&str, usize> =
         variant.nodes.iter().enumerate().map(|(i, n)| (n.name.as_str(), i)).collect();

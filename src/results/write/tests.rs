@@ -11,7 +11,11 @@ fn run(name: &str, pods: usize) -> RunOutput {
     let variant = |variant: &str| VariantOutput {
         summary: VariantSummary { name: variant.into(), ..VariantSummary::default() },
         pods: (0..pods)
-            .map(|i| PodRow { name: format!("db-{i}"), created_seconds: Some(0.5), ..PodRow::default() })
+            .map(|i| PodRow {
+                name: format!("db-{i}").into(),
+                created_seconds: Some(0.5),
+                ..PodRow::default()
+            })
             .collect(),
         ..VariantOutput::default()
     };

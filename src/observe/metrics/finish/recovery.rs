@@ -53,8 +53,8 @@ fn row(m: &Metrics, cluster: &Cluster, ending: &Ending<'_>, set: StatefulSetId, 
         Default::default()
     };
     GroupRow {
-        namespace: cluster.names.text(object.namespace).to_owned(),
-        name: cluster.names.show(object.name).to_string(),
+        namespace: cluster.names.text(object.namespace).into(),
+        name: cluster.names.show(object.name).to_string().into(),
         exists: group.exists(),
         replicas: object.replicas,
         ready: ready_members(cluster, &m.replicas, set).count() as u32,
@@ -66,8 +66,8 @@ fn row(m: &Metrics, cluster: &Cluster, ending: &Ending<'_>, set: StatefulSetId, 
         rebuilt_bytes: group.rebuilt_bytes,
         catch_up_bytes: group.caught_up_bytes,
         never_recovered: group.is_degraded(),
-        reason,
-        message,
+        reason: reason.into(),
+        message: message.into(),
     }
 }
 

@@ -5,6 +5,7 @@ use crate::engine::time::SimTime;
 use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, ClaimSpecId, Id, NodeId, PodId, SpecId};
 use crate::model::names::{Name, Sym, sym};
+use crate::model::pod::PodPhase;
 use crate::model::spec::{OwnerKind, PodVolume};
 use crate::model::volume::{BindingMode, ClaimPhase, VolumePhase};
 use crate::model::workload::ReplicaSetKind;
@@ -13,13 +14,33 @@ use crate::observe::metrics::rows::{GoneClaim, GonePod};
 use crate::observe::replicas::{Absent, OwnerKey, Status, Track};
 use crate::observe::storage::{self, Kind};
 use crate::results::summary::StuckCause;
-use crate::results::tables::{ClaimRow, NodeRow, PodRow, VolumeRow};
+use crate::results::tables::{ClaimRow, NodeRow, PodRow, Text, VolumeRow};
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+/// A row of a table that is still to be made: what rows are sorted by is known before.
+#[derive(Clone, Copy)]
+enum Source<L, G> {
+    Living(L),
+    Gone(G),
+}
 
 /// `pods.csv`.
 pub fn pods(m: &Metrics, cluster: &Cluster, verdicts: &Verdicts, ending: &Ending<'_>) -> Vec<PodRow> {
-    let mut rows: Vec<PodRow> =
-        m.replicas.tracks().map(|(id, track)| living_pod(cluster, id, track, verdicts, ending)).collect();
-    rows.extend(m.gone.pods.iter().map(|gone| gone_pod(cluster, gone)));
+    let names = &cluster.names;
+    let namespace = |spec: SpecId| names.text(cluster.spec(spec).namespace);
+    let living = m.replicas.tracks().map(|(id, t)| (t.spec, t.name, Source::Living((id, t))));
+    let gone = m.gone.pods.iter().map(|gone| (gone.spec, gone.name, Source::Gone(gone)));
+    let mut order: Vec<(SpecId, Name, Source<(PodId, &Track), &GonePod>)> = living.chain(gone).collect();
+    order.sort_by(|a, b| namespace(a.0).cmp(namespace(b.0)).then_with(|| names.compare_names(a.1, b.1)));
+    let texts = &mut Texts::default();
+    let row = |(_, _, source)| match source {
+        Source::Living((id, track)) => living_pod(cluster, texts, id, track, verdicts, ending),
+        Source::Gone(gone) => gone_pod(cluster, texts, gone),
+    };
+    let mut rows: Vec<PodRow> = order.into_iter().map(row).collect();
+    let existing = rows.len();
     let sets = cluster.stateful_sets().ids().map(OwnerKey::StatefulSet);
     let replica_sets = cluster.replica_sets().ids().map(OwnerKey::ReplicaSet);
     let jobs = cluster.jobs().ids().map(OwnerKey::Job);
@@ -29,12 +50,47 @@ pub fn pods(m: &Metrics, cluster: &Cluster, verdicts: &Verdicts, ending: &Ending
             rows.extend(absent_pods(cluster, key, absent).take(room));
         }
     }
-    rows.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+    if rows.len() > existing {
+        rows.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+    }
     rows
+}
+
+/// Texts that many rows share.
+#[derive(Default)]
+struct Texts {
+    /// The last messages met: stuck pods of one template mostly say the same.
+    messages: FxHashMap<u64, Vec<Arc<str>>>,
+    empty: Option<Arc<str>>,
+}
+
+impl Texts {
+    fn share(&mut self, text: String) -> Arc<str> {
+        if text.is_empty() {
+            return Arc::clone(self.empty.get_or_insert_with(|| Arc::from("")));
+        }
+        let known = self.messages.entry(FxBuildHasher.hash_one(&text)).or_default();
+        if let Some(same) = known.iter().find(|k| ***k == *text) {
+            return Arc::clone(same);
+        }
+        known.push(Arc::from(text));
+        known.last().map_or_else(|| Arc::from(""), Arc::clone)
+    }
+}
+
+fn phase_text(phase: PodPhase) -> Text {
+    Text::const_new(match phase {
+        PodPhase::Pending => "Pending",
+        PodPhase::Running => "Running",
+        PodPhase::Succeeded => "Succeeded",
+        PodPhase::Failed => "Failed",
+        PodPhase::Unknown => "Unknown",
+    })
 }
 
 fn living_pod(
     cluster: &Cluster,
+    texts: &mut Texts,
     id: PodId,
     track: &Track,
     verdicts: &Verdicts,
@@ -45,69 +101,100 @@ fn living_pod(
     let stuck = track.wanted && track.clock.stuck;
     PodRow {
         node: pod.node.map(|n| node_name(cluster, n)).unwrap_or_default(),
-        phase: format!("{:?}", pod.phase),
+        phase: phase_text(pod.phase),
         status: match track.status {
-            Status::Terminating => "Terminating".into(),
-            _ => format!("{:?}", pod.phase),
+            Status::Terminating => Text::const_new("Terminating"),
+            _ => phase_text(pod.phase),
         },
         stuck,
-        stuck_cause: track.cause.filter(|_| stuck).map(|c| c.name().to_owned()).unwrap_or_default(),
+        stuck_cause: track.cause.filter(|_| stuck).map(|c| Text::from(c.name())).unwrap_or_default(),
         stuck_by_binding: verdicts.by_binding.contains(&id),
         created_seconds: Some(pod.created.as_secs_f64()),
         scheduled_seconds: seconds(track.scheduled),
         running_seconds: seconds(track.first_run),
         pending_seconds: (!track.assigned_before).then(|| until.since(pod.created).as_secs_f64()),
         attempts: track.attempts,
-        last_message: (ending.message)(cluster, id).unwrap_or_default(),
-        ..pod_row(cluster, track.name, track.spec, track.owner)
+        last_message: texts.share((ending.message)(cluster, id).unwrap_or_default()),
+        ..pod_row(cluster, texts, track.name, track.spec, track.owner)
     }
 }
 
-fn gone_pod(cluster: &Cluster, gone: &GonePod) -> PodRow {
+fn gone_pod(cluster: &Cluster, texts: &mut Texts, gone: &GonePod) -> PodRow {
     let until = gone.scheduled.unwrap_or(gone.gone);
     PodRow {
         node: gone.node.map(|n| node_name(cluster, n)).unwrap_or_default(),
-        status: "Deleted".into(),
+        status: Text::const_new("Deleted"),
         created_seconds: Some(gone.created.as_secs_f64()),
         scheduled_seconds: seconds(gone.scheduled),
         running_seconds: seconds(gone.first_run),
         deleted_seconds: Some(gone.gone.as_secs_f64()),
         pending_seconds: (!gone.assigned_before).then(|| until.since(gone.created).as_secs_f64()),
         attempts: gone.attempts,
-        ..pod_row(cluster, gone.name, gone.spec, gone.owner)
+        ..pod_row(cluster, texts, gone.name, gone.spec, gone.owner)
     }
 }
 
 /// What a pod's spec and owner say.
-fn pod_row(cluster: &Cluster, name: Name, spec: SpecId, owner: Option<OwnerKey>) -> PodRow {
+fn pod_row(
+    cluster: &Cluster,
+    texts: &mut Texts,
+    name: Name,
+    spec: SpecId,
+    owner: Option<OwnerKey>,
+) -> PodRow {
     let row = cluster.spec(spec);
-    let (kind, set) = match owner {
+    let (owner, set) = match owner {
         Some(key) => owner_text(cluster, key),
-        None => (kind_text(row.owner).to_owned(), String::new()),
+        None => (Text::const_new(kind_text(row.owner)), Text::default()),
     };
-    let names = &cluster.names;
-    let claims = row.volumes.iter().filter_map(|volume| match volume {
-        PodVolume::Claim { name, .. } => Some(names.show(*name).to_string()),
-        PodVolume::ClaimTemplate { prefix } => Some(format!("{}-{}", names.text(*prefix), names.show(name))),
-        PodVolume::Ephemeral { suffix, .. } => Some(format!("{}-{}", names.show(name), names.text(*suffix))),
-        PodVolume::Exclusive { .. } => None,
-    });
     PodRow {
-        namespace: names.text(row.namespace).to_owned(),
-        name: names.show(name).to_string(),
-        owner: kind,
+        namespace: cluster.names.text(row.namespace).into(),
+        name: shown(cluster, name),
+        owner,
         set,
         template: Some(spec.0),
         cpu_milli: row.requests.cpu_milli,
         memory_bytes: row.requests.memory_bytes,
-        claims: claims.collect::<Vec<_>>().join(" "),
+        claims: claims_text(cluster, name, &row.volumes),
+        last_message: texts.share(String::new()),
         ..PodRow::default()
     }
 }
 
+fn claims_text(cluster: &Cluster, pod: Name, volumes: &[PodVolume]) -> Text {
+    let names = &cluster.names;
+    let mut text = String::new();
+    for volume in volumes {
+        if !text.is_empty() && !matches!(volume, PodVolume::Exclusive { .. }) {
+            text.push(' ');
+        }
+        match volume {
+            PodVolume::Claim { name, .. } => names.push_name(*name, &mut text),
+            PodVolume::ClaimTemplate { prefix } => {
+                text.push_str(names.text(*prefix));
+                text.push('-');
+                names.push_name(pod, &mut text);
+            }
+            PodVolume::Ephemeral { suffix, .. } => {
+                names.push_name(pod, &mut text);
+                text.push('-');
+                text.push_str(names.text(*suffix));
+            }
+            PodVolume::Exclusive { .. } => {}
+        }
+    }
+    text.into()
+}
+
+fn shown(cluster: &Cluster, name: Name) -> Text {
+    let mut text = String::new();
+    cluster.names.push_name(name, &mut text);
+    text.into()
+}
+
 /// Rows of wanted replicas without a pod; those of owners without ordinals have no names yet.
 fn absent_pods(cluster: &Cluster, key: OwnerKey, absent: &Absent) -> impl Iterator<Item = PodRow> {
-    let (kind, set) = owner_text(cluster, key);
+    let (owner, set) = owner_text(cluster, key);
     let (namespace, spec) = match key {
         OwnerKey::StatefulSet(id) => {
             (cluster.stateful_sets()[id].namespace, cluster.stateful_sets()[id].spec)
@@ -117,12 +204,12 @@ fn absent_pods(cluster: &Cluster, key: OwnerKey, absent: &Absent) -> impl Iterat
     };
     let requests = &cluster.spec(spec).requests;
     let row = PodRow {
-        namespace: cluster.names.text(namespace).to_owned(),
-        owner: kind,
+        namespace: cluster.names.text(namespace).into(),
+        owner,
         template: Some(spec.0),
         status: "NotCreated".into(),
         stuck: absent.clock.stuck,
-        stuck_cause: if absent.clock.stuck { StuckCause::NotCreated.name().into() } else { String::new() },
+        stuck_cause: if absent.clock.stuck { StuckCause::NotCreated.name().into() } else { Text::default() },
         cpu_milli: requests.cpu_milli,
         memory_bytes: requests.memory_bytes,
         ..PodRow::default()
@@ -130,11 +217,11 @@ fn absent_pods(cluster: &Cluster, key: OwnerKey, absent: &Absent) -> impl Iterat
     let first = u64::from(absent.first);
     (first..first + u64::from(absent.count)).map(move |ordinal| {
         let name = if key.has_ordinals() { format!("{set}-{ordinal}") } else { format!("{set}-?") };
-        PodRow { name, set: set.clone(), ..row.clone() }
+        PodRow { name: name.into(), set: set.clone(), ..row.clone() }
     })
 }
 
-fn owner_text(cluster: &Cluster, key: OwnerKey) -> (String, String) {
+fn owner_text(cluster: &Cluster, key: OwnerKey) -> (Text, Text) {
     let (kind, name) = match key {
         OwnerKey::StatefulSet(id) => ("StatefulSet", cluster.stateful_sets()[id].name),
         OwnerKey::ReplicaSet(id) => {
@@ -148,7 +235,7 @@ fn owner_text(cluster: &Cluster, key: OwnerKey) -> (String, String) {
         }
         OwnerKey::Job(id) => ("Job", cluster.jobs()[id].name),
     };
-    (kind.to_owned(), cluster.names.show(name).to_string())
+    (Text::const_new(kind), shown(cluster, name))
 }
 
 fn kind_text(kind: OwnerKind) -> &'static str {
@@ -165,10 +252,16 @@ fn kind_text(kind: OwnerKind) -> &'static str {
 
 /// `claims.csv`.
 pub fn claims(m: &Metrics, cluster: &Cluster) -> Vec<ClaimRow> {
-    let mut rows: Vec<ClaimRow> = cluster.claims().ids().map(|id| living_claim(m, cluster, id)).collect();
-    rows.extend(m.gone.claims.iter().map(|gone| gone_claim(m, cluster, gone)));
-    rows.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
-    rows
+    let names = &cluster.names;
+    let living = cluster.claims().iter().map(|(id, claim)| (claim.namespace, claim.name, Source::Living(id)));
+    let gone = m.gone.claims.iter().map(|gone| (gone.namespace, gone.name, Source::Gone(gone)));
+    let mut order: Vec<(Sym, Name, Source<ClaimId, &GoneClaim>)> = living.chain(gone).collect();
+    order.sort_by(|a, b| names.compare(a.0, b.0).then_with(|| names.compare_names(a.1, b.1)));
+    let row = |(_, _, source)| match source {
+        Source::Living(id) => living_claim(m, cluster, id),
+        Source::Gone(gone) => gone_claim(m, cluster, gone),
+    };
+    order.into_iter().map(row).collect()
 }
 
 fn living_claim(m: &Metrics, cluster: &Cluster, id: ClaimId) -> ClaimRow {
@@ -179,12 +272,16 @@ fn living_claim(m: &Metrics, cluster: &Cluster, id: ClaimId) -> ClaimRow {
     let track = m.claims.get(id.index()).and_then(Option::as_ref);
     let user = cluster.claim_users(claim.namespace, claim.name).first();
     ClaimRow {
-        phase: format!("{:?}", claim.phase),
-        volume: claim.volume_name.map(|v| cluster.names.text(v).to_owned()).unwrap_or_default(),
+        phase: Text::const_new(match claim.phase {
+            ClaimPhase::Pending => "Pending",
+            ClaimPhase::Bound => "Bound",
+            ClaimPhase::Lost => "Lost",
+        }),
+        volume: claim.volume_name.map(|v| cluster.names.text(v).into()).unwrap_or_default(),
         volume_bytes: share.map(|s| s.capacity),
         over_size_bytes: share.map(|s| s.capacity - s.requested),
         node: share.and_then(|s| s.node).map(|n| node_name(cluster, n)).unwrap_or_default(),
-        pod: user.map(|p| cluster.names.show(cluster.pod(*p).name).to_string()).unwrap_or_default(),
+        pod: user.map(|p| shown(cluster, cluster.pod(*p).name)).unwrap_or_default(),
         held_by_stuck: share.is_some_and(|s| s.held_by_stuck),
         orphaned: share.is_some_and(|s| s.orphaned),
         created_seconds: Some(claim.created.as_secs_f64()),
@@ -196,8 +293,8 @@ fn living_claim(m: &Metrics, cluster: &Cluster, id: ClaimId) -> ClaimRow {
 fn gone_claim(m: &Metrics, cluster: &Cluster, gone: &GoneClaim) -> ClaimRow {
     let node = gone.volume.and_then(|v| m.storage.history(v).last).and_then(|l| l.node);
     ClaimRow {
-        phase: "Deleted".into(),
-        volume: gone.volume.map(|v| cluster.names.text(v).to_owned()).unwrap_or_default(),
+        phase: Text::const_new("Deleted"),
+        volume: gone.volume.map(|v| cluster.names.text(v).into()).unwrap_or_default(),
         node: node.map(|n| node_name(cluster, n)).unwrap_or_default(),
         created_seconds: Some(gone.track.created.as_secs_f64()),
         bound_seconds: seconds(gone.track.bound),
@@ -214,10 +311,10 @@ fn claim_row(cluster: &Cluster, namespace: Sym, name: Name, spec: ClaimSpecId) -
         BindingMode::WaitForFirstConsumer => "WaitForFirstConsumer",
     });
     ClaimRow {
-        namespace: cluster.names.text(namespace).to_owned(),
-        name: cluster.names.show(name).to_string(),
-        class: cluster.names.text(class).to_owned(),
-        binding_mode: mode.unwrap_or_default().to_owned(),
+        namespace: cluster.names.text(namespace).into(),
+        name: shown(cluster, name),
+        class: cluster.names.text(class).into(),
+        binding_mode: mode.map(Text::const_new).unwrap_or_default(),
         request_bytes: u128::try_from(spec.request.ceil()).unwrap_or(0),
         ..ClaimRow::default()
     }
@@ -225,17 +322,15 @@ fn claim_row(cluster: &Cluster, namespace: Sym, name: Name, spec: ClaimSpecId) -
 
 /// `nodes.csv`.
 pub fn nodes(m: &Metrics, cluster: &Cluster) -> Vec<NodeRow> {
-    let mut rows: Vec<NodeRow> = cluster
-        .nodes()
-        .ids()
-        // A name that only a pod's nodeName mentions never was a node.
-        .filter(|id| m.node_shares.get(id.index()).is_some_and(|s| s.is_some()) || existed(cluster, *id))
-        .map(|id| node_row(m, cluster, id))
-        .collect();
+    // A name that only a pod's nodeName mentions never was a node.
+    let known =
+        |id: &NodeId| m.node_shares.get(id.index()).is_some_and(|s| s.is_some()) || existed(cluster, *id);
+    let ids: Vec<NodeId> = cluster.nodes().ids().filter(known).collect();
+    let mut rows: Vec<NodeRow> = ids.iter().map(|id| node_row(m, cluster, *id)).collect();
     for (volume, row) in cluster.volumes().iter() {
         let Some(share) = m.storage.share(volume) else { continue };
-        let Some(node) = share.node.map(|n| cluster.names.text(cluster.node(n).name)) else { continue };
-        let Some(found) = rows.iter_mut().find(|r| r.name == node) else { continue };
+        let place = share.node.and_then(|node| ids.binary_search(&node).ok());
+        let Some(found) = place.map(|place| &mut rows[place]) else { continue };
         found.volumes += 1;
         found.volumes_bytes += share.capacity;
         if share.kind == Kind::Bound {
@@ -258,7 +353,7 @@ fn existed(cluster: &Cluster, node: NodeId) -> bool {
 fn node_row(m: &Metrics, cluster: &Cluster, id: NodeId) -> NodeRow {
     let node = cluster.node(id);
     let label =
-        |key| cluster.node_labels(id).get(key).map(|v| cluster.names.text(v).to_owned()).unwrap_or_default();
+        |key| cluster.node_labels(id).get(key).map(|v| cluster.names.text(v).into()).unwrap_or_default();
     let stranded = m.stranding.on_node(id);
     let exhausted = m.samples.exhausted.get(id.index()).copied().flatten();
     NodeRow {
@@ -277,7 +372,7 @@ fn node_row(m: &Metrics, cluster: &Cluster, id: NodeId) -> NodeRow {
         pods: node.info.pods.len() as u64,
         pods_allocatable: u64::try_from(node.allocatable_pods).unwrap_or(0),
         disk_stranded_bytes: stranded.disk_bytes,
-        first_exhausted: exhausted.map(|(state, _)| state.name().to_owned()).unwrap_or_default(),
+        first_exhausted: exhausted.map(|(state, _)| Text::from(state.name())).unwrap_or_default(),
         first_exhausted_seconds: exhausted.map(|(_, at)| at.as_secs_f64()),
         ..NodeRow::default()
     }
@@ -290,7 +385,7 @@ pub fn volumes(m: &Metrics, cluster: &Cluster) -> Vec<VolumeRow> {
         .into_iter()
         .map(|(name, history)| {
             let mut row = VolumeRow {
-                name: cluster.names.text(name).to_owned(),
+                name: cluster.names.text(name).into(),
                 phase: "Deleted".into(),
                 bindings: history.bindings,
                 bound_seconds: seconds(history.bound_at),
@@ -298,14 +393,14 @@ pub fn volumes(m: &Metrics, cluster: &Cluster) -> Vec<VolumeRow> {
             };
             if let Some(last) = history.last {
                 row.node = last.node.map(|n| node_name(cluster, n)).unwrap_or_default();
-                row.class = cluster.names.text(last.class).to_owned();
+                row.class = cluster.names.text(last.class).into();
                 row.capacity_bytes = last.capacity;
-                row.reclaim_policy = last.reclaim.name().to_owned();
+                row.reclaim_policy = Text::const_new(last.reclaim.name());
             }
             if let Some(id) = cluster.volume_by_name(name) {
                 let volume = cluster.volume(id);
                 let wiping = volume.deletion.is_some() && volume.phase != VolumePhase::Bound;
-                row.phase = if wiping { "Wiping".into() } else { format!("{:?}", volume.phase) };
+                row.phase = Text::const_new(if wiping { "Wiping" } else { volume_phase_text(volume.phase) });
                 if let Some(share) = m.storage.share(id) {
                     row.held_by_stuck = share.held_by_stuck;
                     row.orphaned = share.orphaned;
@@ -315,16 +410,26 @@ pub fn volumes(m: &Metrics, cluster: &Cluster) -> Vec<VolumeRow> {
                         row.over_size_bytes = Some(share.capacity - share.requested);
                     }
                 }
-                row.claim =
-                    storage::claim_of(cluster, volume).map(|c| cluster.claim_key(c)).unwrap_or_default();
+                let claim = storage::claim_of(cluster, volume);
+                row.claim = claim.map(|c| cluster.claim_key(c).into()).unwrap_or_default();
             }
             row
         })
         .collect()
 }
 
-fn node_name(cluster: &Cluster, node: NodeId) -> String {
-    cluster.names.text(cluster.node(node).name).to_owned()
+fn volume_phase_text(phase: VolumePhase) -> &'static str {
+    match phase {
+        VolumePhase::Pending => "Pending",
+        VolumePhase::Available => "Available",
+        VolumePhase::Bound => "Bound",
+        VolumePhase::Released => "Released",
+        VolumePhase::Failed => "Failed",
+    }
+}
+
+fn node_name(cluster: &Cluster, node: NodeId) -> Text {
+    cluster.names.text(cluster.node(node).name).into()
 }
 
 fn seconds(at: Option<SimTime>) -> Option<f64> {

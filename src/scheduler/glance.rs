@@ -1,0 +1,237 @@
+//! What the filters of the default profile say about a fresh pod on a node, by arithmetic: for measurements that ask about many
+//! templates and nodes. Whoever asks must have the plugins answer where the arithmetic does not ([`Glance::fits`] says `false`).
+//!
+//! A fresh pod belongs to nobody and its claims are unbound and wait for it. The arithmetic covers templates whose fate on a node
+//! depends on that node alone and whose claims want static local volumes.
+
+use super::plugins::taint_toleration::has_untolerated_taint;
+use super::profile::Profile;
+use crate::model::cluster::Cluster;
+use crate::model::ids::{ClaimSpecId, Id, NodeId, SpecId};
+use crate::model::names::{Sym, sym};
+use crate::model::node::Node;
+use crate::model::resources::Resources;
+use crate::model::spec::{PodSpec, PodVolume, Taint, TaintEffect};
+use crate::model::volume::{AccessModes, ClaimSpec, Volume, VolumeMode, VolumePhase};
+
+/// What the filters say about one node, by groups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fit {
+    /// VolumeBinding, VolumeRestrictions, VolumeZone and NodeVolumeLimits let the node pass.
+    pub volumes: bool,
+    /// NodeResourcesFit lets it pass.
+    pub resources: bool,
+    /// Every other filter lets it pass.
+    pub others: bool,
+}
+
+impl Fit {
+    /// Every filter lets the node pass.
+    pub fn all(self) -> bool {
+        self.volumes && self.resources && self.others
+    }
+    /// Only storage is in the way.
+    pub fn lacks_only_storage(self) -> bool {
+        !self.volumes && self.resources && self.others
+    }
+}
+
+/// What volumes must share to be alternatives for a claim without selector.
+type Pool = (Sym, VolumeMode, AccessModes, Sym);
+
+/// Pools that fit into a claim's mask.
+const MAX_POOLS: usize = 64;
+
+/// The free volumes of one node.
+#[derive(Clone, Debug, Default)]
+struct Free {
+    /// Of which generation of the node; 0: never looked at.
+    generation: u64,
+    /// Capacity in bytes and pool, smallest first.
+    volumes: Vec<(u64, u8)>,
+    /// Volumes that the arithmetic has no words for.
+    odd: bool,
+}
+
+/// Looks at nodes, each once per change.
+#[derive(Debug, Default)]
+pub struct Glance {
+    nodes: Vec<Free>,
+    pools: Vec<Pool>,
+    /// Nodes whose volumes were read so far.
+    reads: u64,
+}
+
+/// What a template's fresh pods ask of a node's volumes.
+struct Wish {
+    /// Pools that may serve its claims, as a mask.
+    pools: u64,
+    /// What the claims ask for in bytes, smallest first.
+    requests: Vec<u64>,
+}
+
+impl Glance {
+    /// Appends to `fits` what the filters say about a fresh pod on each of `nodes`, all of which exist. False, with `fits` as it was,
+    /// if only the plugins can tell.
+    pub fn fits(
+        &mut self,
+        cluster: &Cluster,
+        profile: &Profile,
+        template: (SpecId, &[ClaimSpecId]),
+        nodes: &[NodeId],
+        fits: &mut Vec<Fit>,
+    ) -> bool {
+        let spec = cluster.spec(template.0);
+        if !profile.has_default_arithmetic()
+            || cluster.has_required_anti_affinity()
+            || cluster.csi_nodes() > 0
+            || !cluster.wide_volumes().is_empty()
+            || !is_plain(spec, template.1.len())
+            || !nodes.iter().all(|node| self.look(cluster, *node))
+        {
+            return false;
+        }
+        let Some(wish) = self.wish(cluster, template.1) else { return false };
+        fits.extend(nodes.iter().map(|id| {
+            let node = cluster.node(*id);
+            let others = takes(cluster, spec, node);
+            let resources = has_room(spec, node);
+            // Where resources suffice and something else is in the way, nobody asks about volumes.
+            let volumes = (others || !resources) && wish.is_met(&self.nodes[id.index()].volumes);
+            Fit { volumes, resources, others }
+        }));
+        true
+    }
+
+    /// Nodes whose volumes were read so far: the work that grows with what changed.
+    pub fn reads(&self) -> u64 {
+        self.reads
+    }
+
+    /// Reads the node's free volumes if it changed. False if they are of a kind that needs the plugins.
+    fn look(&mut self, cluster: &Cluster, id: NodeId) -> bool {
+        if self.nodes.len() <= id.index() {
+            self.nodes.resize_with(cluster.nodes().len().max(id.index() + 1), Free::default);
+        }
+        let generation = cluster.node(id).generation;
+        if self.nodes[id.index()].generation != generation || generation == 0 {
+            self.reads += 1;
+            let mut free = std::mem::take(&mut self.nodes[id.index()]);
+            free.generation = generation;
+            free.volumes.clear();
+            free.odd = false;
+            if let Some(host) = cluster.node_labels(id).get(sym::HOSTNAME) {
+                for &volume in cluster.pinned_volumes(host) {
+                    let volume = cluster.volume(volume);
+                    if !is_free(volume) || !cluster.volume_allows_node(volume, id) {
+                        continue;
+                    }
+                    match (whole_bytes(volume), self.pool(volume)) {
+                        (Some(bytes), Some(pool)) => free.volumes.push((bytes, pool)),
+                        _ => free.odd = true,
+                    }
+                }
+                free.volumes.sort_unstable();
+            }
+            self.nodes[id.index()] = free;
+        }
+        !self.nodes[id.index()].odd
+    }
+
+    fn pool(&mut self, volume: &Volume) -> Option<u8> {
+        let attributes = volume.attributes_class.unwrap_or(sym::EMPTY);
+        let pool = (volume.class, volume.mode, volume.modes, attributes);
+        let known = self.pools.iter().position(|p| *p == pool);
+        let index = known.unwrap_or_else(|| {
+            self.pools.push(pool);
+            self.pools.len() - 1
+        });
+        (index < MAX_POOLS).then_some(index as u8)
+    }
+
+    /// What the claims ask for, if all of them may be served by the same volumes, and only by static ones.
+    fn wish(&self, cluster: &Cluster, claims: &[ClaimSpecId]) -> Option<Wish> {
+        let mut wish = Wish { pools: 0, requests: Vec::with_capacity(claims.len()) };
+        for (i, claim) in claims.iter().enumerate() {
+            let spec = cluster.claim_spec(*claim);
+            let class = cluster.class(spec.class_or_empty())?;
+            let usual = class.provisioner == sym::NO_PROVISIONER
+                && !spec.modes.contains(AccessModes::RWOP)
+                && spec.selector.as_ref().is_none_or(|s| s.is_everything());
+            let pools = self.pools_for(spec);
+            if !usual || (i > 0 && pools != wish.pools) {
+                return None;
+            }
+            wish.pools = pools;
+            wish.requests.push(u64::try_from(spec.request.ceil()).ok()?);
+        }
+        wish.requests.sort_unstable();
+        Some(wish)
+    }
+
+    fn pools_for(&self, spec: &ClaimSpec) -> u64 {
+        let attributes = spec.attributes_class.unwrap_or(sym::EMPTY);
+        let serves = |(class, mode, modes, attr): &Pool| {
+            *class == spec.class_or_empty()
+                && *mode == spec.mode
+                && modes.contains(spec.modes)
+                && *attr == attributes
+        };
+        let bits = self.pools.iter().take(MAX_POOLS).enumerate();
+        bits.filter(|(_, pool)| serves(pool)).fold(0, |mask, (i, _)| mask | 1 << i)
+    }
+}
+
+impl Wish {
+    /// Claims take the smallest volume that fits, the smallest claim first: a volume too small for one is too small for the next.
+    fn is_met(&self, volumes: &[(u64, u8)]) -> bool {
+        let mut left = volumes.iter().filter(|(_, pool)| self.pools >> pool & 1 == 1);
+        self.requests.iter().all(|request| left.any(|(bytes, _)| bytes >= request))
+    }
+}
+
+/// Nothing in the spec relates its pods to others or needs a filter that the arithmetic leaves out.
+fn is_plain(spec: &PodSpec, claims: usize) -> bool {
+    spec.host_ports.is_empty()
+        && spec.affinity.is_none()
+        && spec.spread.is_empty()
+        && spec.volumes.len() == claims
+        && spec.volumes.iter().all(|v| matches!(v, PodVolume::ClaimTemplate { .. }))
+}
+
+/// NodeUnschedulable, TaintToleration and NodeAffinity.
+fn takes(cluster: &Cluster, spec: &PodSpec, node: &Node) -> bool {
+    const CORDONED: Taint =
+        Taint { key: sym::TAINT_UNSCHEDULABLE, value: sym::EMPTY, effect: TaintEffect::NoSchedule };
+    let tolerated = || spec.tolerations.iter().any(|t| t.tolerates(&CORDONED));
+    (!node.unschedulable || tolerated())
+        && (node.taints.is_empty() || !has_untolerated_taint(&node.taints, &spec.tolerations))
+        && (spec.node_selector.is_empty()
+            || spec.allows_node(node.name, cluster.label_set(node.labels), &cluster.names))
+}
+
+/// NodeResourcesFit.
+fn has_room(spec: &PodSpec, node: &Node) -> bool {
+    let (want, have, used): (&Resources, _, _) = (&spec.requests, &node.allocatable, &node.info.requested);
+    let fits = |want: i64, have: i64, used: i64| want <= 0 || want <= have.wrapping_sub(used);
+    (node.info.pods.len() as i64) < node.allocatable_pods
+        && fits(want.cpu_milli, have.cpu_milli, used.cpu_milli)
+        && fits(want.memory_bytes, have.memory_bytes, used.memory_bytes)
+        && fits(want.ephemeral_bytes, have.ephemeral_bytes, used.ephemeral_bytes)
+        && want.scalars.iter().all(|(name, amount)| fits(*amount, have.scalar(*name), used.scalar(*name)))
+}
+
+/// Free in the scheduler's eyes.
+fn is_free(volume: &Volume) -> bool {
+    volume.phase == VolumePhase::Available
+        && volume.claim_ref.is_none()
+        && volume.assumed_for.is_none()
+        && volume.deletion.is_none()
+}
+
+/// The capacity, if it is a whole number of bytes: then it suffices for a request if it suffices for that rounded up.
+fn whole_bytes(volume: &Volume) -> Option<u64> {
+    const NANOS: i128 = 1_000_000_000;
+    let nanos = volume.capacity.nanos();
+    (nanos % NANOS == 0).then(|| u64::try_from(nanos / NANOS).ok()).flatten()
+}
