@@ -163,8 +163,7 @@ impl Request {
     /// Every variant with its plan; all that is wrong is found before anything runs.
     fn prepare(&self) -> Result<Vec<Job>, Diagnostics> {
         let mut read = ReadManifests::default();
-        let mut job =
-            |variant| Ok(Job { name: variant_name(variant), prepared: self.plan(variant, &mut read)? });
+        let mut job = |variant| Ok(Job::new(variant_name(variant), self.plan(variant, &mut read)?));
         self.variants.iter().map(&mut job).collect()
     }
 
@@ -192,13 +191,9 @@ impl Request {
             let hint = format!("choose one with --variant: {}", names.join(", "));
             return Err(Diagnostic::error(Code::Conflict, "there are several variants").help(hint).into());
         };
-        let jobs = [Job {
-            name: variant_name(variant),
-            prepared: self.plan(variant, &mut ReadManifests::default())?,
-        }];
-        warn(&jobs);
-        let [job] = jobs;
-        Ok((job.name, job.prepared))
+        let prepared = self.plan(variant, &mut ReadManifests::default())?;
+        warn([&prepared]);
+        Ok((variant_name(variant), prepared))
     }
 }
 
@@ -272,7 +267,7 @@ pub fn run(args: Args) -> Answer {
     let begun = Instant::now();
     let request = Request::new(&args)?;
     let jobs = Arc::new(request.prepare()?);
-    warn(&jobs);
+    warn(jobs.iter().map(|job| &job.prepared));
     let target = args.output.clone().unwrap_or_else(|| default_folder(&request.base));
     if output::is_verbose() {
         output::complain(&format!("read and checked after {:.3} s\n", begun.elapsed().as_secs_f64()));
@@ -356,9 +351,9 @@ fn exempt(run: &RunOutput) {
 }
 
 /// Warnings of all variants, each once.
-fn warn(jobs: &[Job]) {
+fn warn<'p>(plans: impl IntoIterator<Item = &'p Prepared>) {
     let mut seen: Vec<&Diagnostic> = Vec::new();
-    for variant in jobs.iter().map(|job| &job.prepared) {
+    for variant in plans {
         let new: Vec<&Diagnostic> = variant.warnings.iter().filter(|w| !seen.contains(w)).collect();
         let list: Vec<Diagnostic> = new.iter().map(|w| (*w).clone()).collect();
         let found = Diagnostics::new(list, variant.sources.clone());

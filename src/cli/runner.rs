@@ -10,9 +10,9 @@ use crate::results::VariantOutput;
 use crate::simulate::{self, Options, Prepared};
 use crate::world::SimError;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often signals are looked at and the progress is drawn.
@@ -24,8 +24,21 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub struct Job {
     /// The variant's name.
     pub name: String,
-    /// Its plan.
+    /// Its plan, without the cluster.
     pub prepared: Prepared,
+    /// The cluster that it starts with, until the run takes it.
+    start: Mutex<Option<Cluster>>,
+}
+
+impl Job {
+    /// Of a plan.
+    pub fn new(name: String, mut prepared: Prepared) -> Job {
+        let start = Mutex::new(Some(std::mem::take(&mut prepared.plan.cluster)));
+        Job { name, prepared, start }
+    }
+    fn take_start(&self) -> Cluster {
+        self.start.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
+    }
 }
 
 /// Tells how far a run has come.
@@ -54,9 +67,11 @@ pub fn run_all(jobs: &Arc<Vec<Job>>, options: Options) -> Result<Vec<Option<Vari
                 let index = next.fetch_add(1, Ordering::SeqCst);
                 jobs.get(index).map(|job| (index, job))
             } {
-                let (index, Job { name, prepared }) = job;
+                let (index, job) = job;
                 let clock = Clock(clocks[index].clone());
-                let run = simulate::run_observed(&prepared.plan, name, prepared.sample, options, clock);
+                let (start, prepared) = (job.take_start(), &job.prepared);
+                let run =
+                    simulate::run_from(&prepared.plan, start, &job.name, prepared.sample, options, clock);
                 if sender.send((index, run)).is_err() {
                     return;
                 }

@@ -129,7 +129,7 @@ pub struct ClaimRef {
 }
 
 /// One PersistentVolume.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volume {
     /// Name.
     pub name: Sym,

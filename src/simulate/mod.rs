@@ -304,6 +304,21 @@ pub fn run_observed<O: Observer>(
     options: Options,
     listener: O,
 ) -> Result<VariantOutput, SimError> {
+    run_from(plan, plan.cluster.clone(), name, sample, options, listener)
+}
+
+/// The same for a plan whose cluster was taken out: two copies of a large one would be the most of a run's memory.
+///
+/// # Errors
+/// [`SimError`].
+pub fn run_from<O: Observer>(
+    plan: &Plan,
+    cluster: Cluster,
+    name: &str,
+    sample: SimDuration,
+    options: Options,
+    listener: O,
+) -> Result<VariantOutput, SimError> {
     let profiles: Vec<Profile> = plan.make_profiles()?;
     let settings = Settings {
         stuck_after: plan.stuck_after,
@@ -316,7 +331,7 @@ pub fn run_observed<O: Observer>(
     let mut digest = Digest::default();
     let mut log = options.events.then(EventLog::default);
     let observers = (((&mut metrics, &mut digest), log.as_mut()), listener);
-    let mut end = world::run(plan, observers)?;
+    let mut end = world::run_from(plan, cluster, observers)?;
     let verdicts = end.take_verdicts();
     let ending = Ending {
         name: name.to_owned(),

@@ -18,6 +18,7 @@ use crate::scheduler::plugins::volume_binding::{
 };
 use crate::scheduler::queue::{Failure, PluginSet};
 use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
 /// Why the last attempt at a pod failed. Kept as data; rendered when somebody wants to read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,9 +174,11 @@ impl<O: Observer> World<'_, O> {
                 continue;
             }
             self.counted += woken.rounds;
+            let verdict = Verdict::Unschedulable(woken.known.result.clone());
+            let verdict = self.shared_verdict(woken.pod, verdict);
             let state = self.pod_state(woken.pod);
             state.attempts = state.attempts.saturating_add(u32::try_from(woken.rounds).unwrap_or(u32::MAX));
-            state.verdict = Some(Box::new(Verdict::Unschedulable(woken.known.result.clone())));
+            state.verdict = Some(verdict);
             self.observe(&Observation::Repeated { pod: woken.pod, attempts: woken.rounds });
         }
     }
@@ -255,7 +258,8 @@ impl<O: Observer> World<'_, O> {
             });
         }
         if !same {
-            self.pod_state(pod).verdict = Some(Box::new(verdict));
+            let verdict = self.shared_verdict(pod, verdict);
+            self.pod_state(pod).verdict = Some(verdict);
             let epoch = epoch_of(self.cluster.pod(pod).uid);
             // Where an attempt takes no time, neither does what ends it.
             let free = self.plan.timing.attempt == AttemptTime::Zero;
@@ -268,6 +272,19 @@ impl<O: Observer> World<'_, O> {
                 if in_cycle { Event::FailureNoted(pod, epoch) } else { Event::ErrorNoted(pod, epoch) };
             self.plan_event(at, RANK_CONTROLLERS, event);
         }
+    }
+    /// A hundred thousand stuck pods of thirty templates have thirty verdicts.
+    fn shared_verdict(&mut self, pod: PodId, verdict: Verdict) -> Arc<Verdict> {
+        let spec = self.cluster.pods().get(pod).map(|row| row.spec);
+        let last = spec.and_then(|spec| self.verdicts.get(&spec));
+        if let Some(same) = last.filter(|last| ***last == verdict) {
+            return Arc::clone(same);
+        }
+        let verdict = Arc::new(verdict);
+        if let Some(spec) = spec {
+            self.verdicts.insert(spec, Arc::clone(&verdict));
+        }
+        verdict
     }
     /// The scheduling cycle of a pod that failed ends: its condition is written.
     pub(super) fn failure_noted(&mut self, pod: PodId, epoch: u32) {

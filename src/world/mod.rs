@@ -43,7 +43,7 @@ use crate::engine::rng::{Streams, TieBreak};
 use crate::engine::simulation;
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::{Change, Cluster, Exemptions};
-use crate::model::ids::{Id, JobId, NodeId, PodId, ReplicaSetId, StatefulSetId, Uid};
+use crate::model::ids::{Id, JobId, NodeId, PodId, ReplicaSetId, SpecId, StatefulSetId, Uid};
 use crate::model::names::{Name, Names};
 use crate::model::pod::PodOwner;
 use crate::observe::{Observation, Observer};
@@ -56,6 +56,7 @@ use binding::{Bindings, Verdict};
 use children::Children;
 use plan::Plan;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// What stops a run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -235,7 +236,7 @@ struct PodState {
     /// When its node's NoExecute taints evict it.
     evicted_at: Option<SimTime>,
     /// Why it was not scheduled in the last attempt.
-    verdict: Option<Box<Verdict>>,
+    verdict: Option<Arc<Verdict>>,
 }
 
 /// A write on its way, and the work that goes on when it has arrived.
@@ -315,6 +316,8 @@ struct World<'p, O> {
     requests: u64,
     /// Decisions that were counted without being made.
     counted: u64,
+    /// The last verdict about a pod of each spec: the next one mostly says the same.
+    verdicts: rustc_hash::FxHashMap<SpecId, Arc<Verdict>>,
 }
 
 /// What is left at the end of a run.
@@ -373,7 +376,15 @@ impl Verdicts {
 /// # Errors
 /// [`SimError`].
 pub fn run<O: Observer>(plan: &Plan, observer: O) -> Result<RunEnd, SimError> {
-    let mut world = World::new(plan, observer)?;
+    run_from(plan, plan.cluster.clone(), observer)
+}
+
+/// The same for a plan whose cluster was taken out: two copies of a large one would be the most of a run's memory.
+///
+/// # Errors
+/// [`SimError`].
+pub fn run_from<O: Observer>(plan: &Plan, cluster: Cluster, observer: O) -> Result<RunEnd, SimError> {
+    let mut world = World::new(plan, cluster, observer)?;
     let mut agenda = Agenda::default();
     world.start()?;
     world.flush(&mut agenda);
@@ -395,10 +406,9 @@ pub fn run<O: Observer>(plan: &Plan, observer: O) -> Result<RunEnd, SimError> {
 }
 
 impl<'p, O: Observer> World<'p, O> {
-    fn new(plan: &'p Plan, observer: O) -> Result<World<'p, O>, SimError> {
+    fn new(plan: &'p Plan, mut cluster: Cluster, observer: O) -> Result<World<'p, O>, SimError> {
         let streams = Streams::new(plan.seed, plan.replication);
         let tie = if plan.first_of_ties { TieBreak::First } else { TieBreak::Seeded(streams.clone()) };
-        let mut cluster = plan.cluster.clone();
         cluster.set_volume_tie_break(tie.clone());
         let lvm = LvmProvisioner::start(&mut cluster, plan.timing.csi);
         let scheduler = Scheduler::new(plan.make_profiles()?, tie.clone()).with_engine(plan.engine);
@@ -475,6 +485,7 @@ impl<'p, O: Observer> World<'p, O> {
             decisions: 0,
             requests: 0,
             counted: 0,
+            verdicts: rustc_hash::FxHashMap::default(),
             plan,
         })
     }

@@ -6,8 +6,8 @@
 
 use crate::engine::time::{NANOS_PER_SECOND, SimDuration, SimTime};
 use crate::model::cluster::{Change, Cluster};
-use crate::model::ids::{NodeId, Uid, VolumeId};
-use crate::model::names::Sym;
+use crate::model::ids::{NodeId, NodeSelectorId, Uid, VolumeId};
+use crate::model::names::{Sym, sym};
 use crate::model::volume::{ReclaimPolicy, Volume, VolumePhase};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
@@ -35,23 +35,37 @@ pub enum Wipe {
     Time(SimDuration),
 }
 
+/// What many disks have in common: the volume as it is created, without name, place, uid and time.
+#[derive(Clone, Debug)]
+struct Shape {
+    volume: Volume,
+    wipe: Wipe,
+}
+
 /// A managed disk.
 #[derive(Clone, Debug)]
 struct Disk {
-    /// The volume as it is created, without uid and time.
-    template: Volume,
+    volume: Sym,
+    node_affinity: Option<NodeSelectorId>,
     node: Sym,
-    wipe: Wipe,
+    /// Index into the shapes.
+    shape: u32,
     present: bool,
     /// Ends of wiping.
     wiping: Option<SimTime>,
 }
 
+/// Shapes that are looked at for one that a new disk shares: disks of one kind come one after the other.
+const LATEST_SHAPES: usize = 32;
+
 /// The static provisioners of all nodes.
 #[derive(Clone, Debug, Default)]
 pub struct LocalProvisioner {
-    disks: FxHashMap<Sym, Disk>,
-    by_node: FxHashMap<Sym, Vec<Sym>>,
+    shapes: Vec<Shape>,
+    disks: Vec<Disk>,
+    /// Disks by the name of their volume.
+    by_volume: FxHashMap<Sym, u32>,
+    by_node: FxHashMap<Sym, Vec<u32>>,
     /// When something is due, and about which disk.
     timers: BTreeSet<(SimTime, Sym)>,
 }
@@ -60,7 +74,12 @@ impl LocalProvisioner {
     /// Manages the disk behind a volume.
     pub fn manage(&mut self, cluster: &Cluster, volume: VolumeId, node: NodeId, wipe: Wipe) {
         let (row, node) = (cluster.volume(volume), cluster.node(node).name);
-        let template = Volume {
+        let (name, node_affinity) = (row.name, row.node_affinity);
+        let volume = Volume {
+            name: sym::EMPTY,
+            uid: Uid(0),
+            node_affinity: None,
+            created: SimTime::ZERO,
             claim_ref: None,
             bound_by_controller: false,
             phase: VolumePhase::Pending,
@@ -68,23 +87,45 @@ impl LocalProvisioner {
             assumed_for: None,
             ..row.clone()
         };
-        let disk = Disk { template, node, wipe, present: true, wiping: None };
-        if self.disks.insert(row.name, disk).is_none() {
-            self.by_node.entry(node).or_default().push(row.name);
+        let shape = self.shape(Shape { volume, wipe });
+        let disk = Disk { volume: name, node_affinity, node, shape, present: true, wiping: None };
+        match self.by_volume.get(&name) {
+            Some(&known) => self.disks[known as usize] = disk,
+            None => {
+                let index = self.disks.len() as u32;
+                self.disks.push(disk);
+                self.by_volume.insert(name, index);
+                self.by_node.entry(node).or_default().push(index);
+            }
         }
+    }
+    fn shape(&mut self, shape: Shape) -> u32 {
+        let from = self.shapes.len().saturating_sub(LATEST_SHAPES);
+        let same = |s: &Shape| s.wipe == shape.wipe && s.volume == shape.volume;
+        let index = match self.shapes[from..].iter().position(same) {
+            Some(known) => from + known,
+            None => {
+                self.shapes.push(shape);
+                self.shapes.len() - 1
+            }
+        };
+        index as u32
+    }
+    fn disk(&self, volume: Sym) -> Option<&Disk> {
+        self.by_volume.get(&volume).map(|index| &self.disks[*index as usize])
     }
     /// Is the disk of this volume managed?
     pub fn manages(&self, volume: Sym) -> bool {
-        self.disks.contains_key(&volume)
+        self.by_volume.contains_key(&volume)
     }
     /// Is this volume being wiped?
     pub fn is_wiping(&self, volume: Sym) -> bool {
-        self.disks.get(&volume).is_some_and(|disk| disk.wiping.is_some())
+        self.disk(volume).is_some_and(|disk| disk.wiping.is_some())
     }
     /// The disk has failed, or has been repaired (it is offered again if its volume is gone).
     pub fn set_present(&mut self, cluster: &Cluster, volume: Sym, present: bool, now: SimTime) {
-        if let Some(disk) = self.disks.get_mut(&volume) {
-            disk.present = present;
+        if let Some(&index) = self.by_volume.get(&volume) {
+            self.disks[index as usize].present = present;
             self.look(cluster, volume, now);
         }
     }
@@ -99,8 +140,8 @@ impl LocalProvisioner {
             Change::VolumeRemoved { name, .. } => self.look(cluster, name, now),
             Change::NodeAdded(id) | Change::NodeUpdated(id, _) | Change::NodeRemoved(id) => {
                 let volumes = self.by_node.get(&cluster.node(id).name).cloned().unwrap_or_default();
-                for volume in volumes {
-                    self.look(cluster, volume, now);
+                for index in volumes {
+                    self.look(cluster, self.disks[index as usize].volume, now);
                 }
             }
             _ => {}
@@ -114,13 +155,19 @@ impl LocalProvisioner {
     pub fn due(&mut self, cluster: &Cluster, now: SimTime) -> Option<LocalWrite> {
         while let Some(&(at, name)) = self.timers.first().filter(|(at, _)| *at <= now) {
             self.timers.remove(&(at, name));
-            let Some(disk) = self.disks.get_mut(&name) else { continue };
+            let Some(&index) = self.by_volume.get(&name) else { continue };
+            let disk = &mut self.disks[index as usize];
             disk.wiping = None;
             if !disk.present || !node_ready(cluster, disk.node) {
                 continue;
             }
             match cluster.volume_by_name(name) {
-                None => return Some(LocalWrite::Create(Box::new(disk.template.clone()))),
+                None => {
+                    let shape = &self.shapes[disk.shape as usize];
+                    let node_affinity = disk.node_affinity;
+                    let volume = Volume { name, node_affinity, ..shape.volume.clone() };
+                    return Some(LocalWrite::Create(Box::new(volume)));
+                }
                 Some(id) => {
                     let volume = cluster.volume(id);
                     if is_dirty(volume) {
@@ -134,7 +181,9 @@ impl LocalProvisioner {
 
     /// Begins or stops wiping, or plans to offer the disk, as the volume's state asks for.
     fn look(&mut self, cluster: &Cluster, name: Sym, now: SimTime) {
-        let Some(disk) = self.disks.get_mut(&name) else { return };
+        let Some(&index) = self.by_volume.get(&name) else { return };
+        let disk = &mut self.disks[index as usize];
+        let wipe = self.shapes[disk.shape as usize].wipe;
         let able = disk.present && node_ready(cluster, disk.node);
         match cluster.volume_by_name(name).map(|id| cluster.volume(id)) {
             None if able => {
@@ -143,7 +192,7 @@ impl LocalProvisioner {
             }
             Some(volume) if able && is_dirty(volume) => {
                 if disk.wiping.is_none() {
-                    let end = now + wipe_time(volume, disk.wipe);
+                    let end = now + wipe_time(volume, wipe);
                     disk.wiping = Some(end);
                     self.timers.insert((end, name));
                 }
