@@ -5,7 +5,8 @@
 pub enum Few<T> {
     /// One.
     One(T),
-    /// Any number.
+    /// Any number. Boxed, because a vector of three words would be what one element costs.
+    #[allow(clippy::box_collection)]
     Many(Box<Vec<T>>),
 }
 
