@@ -1,7 +1,7 @@
 //! The choice of a node, once it is known what every node says by itself.
 
 use super::Decision;
-use super::class::{Class, Eyes, FastStats, Sample, says_the_usual, sum_up};
+use super::class::{Bases, Class, Eyes, FastStats, Sample, says_the_usual, sum_up};
 use super::parts::PartBuffers;
 use super::relations::{Candidate, Overlay, RelationWeights, Scratch};
 use crate::model::cluster::Cluster;
@@ -154,6 +154,7 @@ impl Choice<'_> {
         state: &mut CycleState,
         order: &mut NodeOrder,
         enough: usize,
+        bases: &mut Bases,
         stats: &mut FastStats,
         buffers: &mut Buffers,
         rejected: &mut Vec<(NodeId, Code)>,
@@ -164,7 +165,7 @@ impl Choice<'_> {
         let start = start % nodes.len().max(1); // nodes may have gone since
         let turn = nodes[start..].iter().chain(&nodes[..start]).copied();
         let found = &mut buffers.sample;
-        if !class.sample(eyes, self.overlay.as_ref(), state, turn, enough, stats, found) {
+        if !class.sample(eyes, self.overlay.as_ref(), state, bases, turn, enough, stats, found) {
             return Decision::Ask;
         }
         let looked_at = found.looked_at;

@@ -3,7 +3,7 @@
 //! Pods of one spec whose claims ask for the same meet the same verdict and score on a node that has not changed. A class keeps
 //! both per node, and looks again only at nodes that were touched since.
 
-use super::native::{Native, Pattern, Weights};
+use super::native::{Base, NativeClaim, Pattern, Weights};
 use super::nodes::NodeTable;
 use super::ranking::{Parts, Ranking};
 use super::relations::{Candidate, Overlay};
@@ -56,6 +56,8 @@ pub(super) struct Class {
     /// Counts up whenever a verdict becomes another.
     version: u64,
     native: Option<Native>,
+    /// The smallest request of any pod of the class.
+    pub least_request: i128,
     /// Verdicts are kept. Otherwise all nodes are looked at for every pod.
     pub kept: bool,
     /// Volumes are left out: for pods whose volumes are bound, which are asked about their own node only.
@@ -68,6 +70,33 @@ pub(super) struct Class {
     known: Option<(u64, Arc<Known>)>,
     /// The outcome when no node was feasible although it cannot be put together from the verdicts, and when.
     failed: Option<(u64, Arc<Known>)>,
+}
+
+/// Where the arithmetic is that says all there is to say about the pods of a class on a plain node.
+#[derive(Debug)]
+struct Native {
+    /// Place among the bases.
+    base: usize,
+    claim: Option<NativeClaim>,
+}
+
+/// The arithmetic per shape of pod, shared by classes that differ in their claims.
+#[derive(Debug, Default)]
+pub(super) struct Bases {
+    list: Vec<Base>,
+    index: FxHashMap<[u32; 2], Option<usize>>,
+}
+
+impl Bases {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+    /// Forgets all of them.
+    pub fn clear(&mut self) {
+        self.list.clear();
+        self.index.clear();
+    }
 }
 
 /// What looking at nodes one after the other found.
@@ -107,6 +136,19 @@ impl Eyes<'_> {
     }
 }
 
+/// What a class is made for, besides its pods.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Identity {
+    /// Profile and shape.
+    pub base: [u32; 2],
+    /// Any volume of at least this capacity does for the one claim; `None`: what the claim says.
+    pub enough: Option<i128>,
+    /// Nodes of which the arithmetic remembers what it said.
+    pub remembered: usize,
+    /// Volumes are left out.
+    pub without_volumes: bool,
+}
+
 /// Counters of work done, for `--stats`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FastStats {
@@ -125,7 +167,12 @@ pub struct FastStats {
 impl Class {
     /// Learns how the pods of the class are judged. `state` is what PreFilter left for one of them. `None` if some plugin looks at
     /// more than the node itself.
-    pub fn new(eyes: &Eyes<'_>, state: &mut CycleState, without_volumes: bool) -> Option<Class> {
+    pub fn new(
+        eyes: &Eyes<'_>,
+        state: &mut CycleState,
+        bases: &mut Bases,
+        Identity { base, enough, remembered, without_volumes }: Identity,
+    ) -> Option<Class> {
         let cluster = eyes.view.cluster;
         let (mut scorers, mut constant) = (Vec::new(), 0);
         for (i, entry) in eyes.profile.score.iter().enumerate() {
@@ -157,6 +204,7 @@ impl Class {
             counts: Vec::new(),
             version: 0,
             native: None,
+            least_request: i128::MAX,
             kept: false,
             without_volumes,
             scorers,
@@ -164,12 +212,27 @@ impl Class {
             known: None,
             failed: None,
         };
-        class.native = class.native(eyes);
+        let claim =
+            if without_volumes { Some(None) } else { NativeClaim::of(cluster, eyes.table, eyes.pod, enough) };
+        if let Some(claim) = claim {
+            let made = |bases: &mut Bases| {
+                let made = Base::new(cluster, eyes.pod, class.weights(eyes)?, remembered)?;
+                bases.list.push(made);
+                Some(bases.list.len() - 1)
+            };
+            let known = bases.index.get(&base).copied();
+            let place = known.unwrap_or_else(|| {
+                let place = made(bases);
+                bases.index.insert(base, place);
+                place
+            });
+            class.native = place.map(|base| Native { base, claim });
+        }
         Some(class)
     }
 
-    /// The native arithmetic, if it says all there is to say about the pod on a plain node.
-    fn native(&self, eyes: &Eyes<'_>) -> Option<Native> {
+    /// What the arithmetic needs to know of the profile; `None` if it does not say all there is to say about the pod on a plain node.
+    fn weights(&self, eyes: &Eyes<'_>) -> Option<Weights> {
         let name = |i: &usize| eyes.profile.score[*i].plugin.name();
         if !eyes.profile.has_default_arithmetic()
             || self.scorers.iter().any(|i| name(i) == image_locality::NAME)
@@ -180,9 +243,21 @@ impl Class {
             let of = self.scorers.iter().filter(|i| name(i) == wanted);
             of.map(|i| eyes.profile.score[*i].weight).sum()
         };
-        let weights =
-            Weights { fit: weight(fit::NAME), balanced: weight(balanced::NAME), constant: self.constant };
-        Native::new(eyes.view.cluster, eyes.table, eyes.pod, weights, !self.without_volumes)
+        Some(Weights { fit: weight(fit::NAME), balanced: weight(balanced::NAME), constant: self.constant })
+    }
+    /// Whether arithmetic may answer, with the pools of volumes as they are now.
+    fn refresh(&mut self, cluster: &Cluster, table: &NodeTable) -> bool {
+        let Some(native) = &mut self.native else { return false };
+        if let Some(claim) = &mut native.claim {
+            claim.refresh(cluster, table);
+        }
+        true
+    }
+    /// Would pods with the smallest request so far still be of this class?
+    pub fn is_exact(&self, table: &NodeTable) -> bool {
+        let claim = self.native.as_ref().and_then(|native| native.claim.as_ref());
+        self.least_request == i128::MAX
+            || claim.is_none_or(|claim| table.enough(self.least_request) == claim.enough())
     }
 
     /// Looks at nodes in the given order until one more than `enough` is feasible, which does not count, as in Kubernetes. Remembers no
@@ -192,16 +267,18 @@ impl Class {
         eyes: &Eyes<'_>,
         overlay: Option<&Overlay<'_>>,
         state: &mut CycleState,
+        bases: &mut Bases,
         order: impl Iterator<Item = NodeId>,
         enough: usize,
         stats: &mut FastStats,
         sample: &mut Sample,
     ) -> bool {
         sample.clear();
-        let Some(native) = self.native.as_mut() else { return false };
-        native.refresh(eyes.view.cluster, eyes.table);
+        if !self.refresh(eyes.view.cluster, eyes.table) {
+            return false;
+        }
         for id in order {
-            let eval = match self.native_eval(eyes.table, id) {
+            let eval = match self.native_eval(bases, eyes.table, id) {
                 Some(eval) => eval,
                 None => {
                     stats.generic += 1;
@@ -224,16 +301,20 @@ impl Class {
     }
 
     /// Looks again at every node touched since the last time. False if a score is out of range: the plain scan will say how.
-    pub fn sync(&mut self, eyes: &Eyes<'_>, state: &mut CycleState, stats: &mut FastStats) -> bool {
-        if let Some(native) = &mut self.native {
-            native.refresh(eyes.view.cluster, eyes.table);
-        }
+    pub fn sync(
+        &mut self,
+        eyes: &Eyes<'_>,
+        state: &mut CycleState,
+        bases: &mut Bases,
+        stats: &mut FastStats,
+    ) -> bool {
+        self.refresh(eyes.view.cluster, eyes.table);
         let position = self.start(eyes.table);
         let mut in_range = true;
         let mut looked_at = 0u64;
         eyes.table.visit_touched(position, |id| {
             looked_at += 1;
-            let eval = match self.native_eval(eyes.table, id) {
+            let eval = match self.native_eval(bases, eyes.table, id) {
                 _ if !eyes.table.row(id).exists => None,
                 Some(eval) => {
                     stats.native += 1;
@@ -254,18 +335,25 @@ impl Class {
     }
 
     /// The same by arithmetic alone; false if some node needs the plugins.
-    pub fn sync_natively(&mut self, cluster: &Cluster, table: &NodeTable, stats: &mut FastStats) -> bool {
+    pub fn sync_natively(
+        &mut self,
+        cluster: &Cluster,
+        table: &NodeTable,
+        bases: &mut Bases,
+        stats: &mut FastStats,
+    ) -> bool {
         if !self.fresh && self.synced == table.end() {
             return true;
         }
-        let Some(native) = &mut self.native else { return false };
-        native.refresh(cluster, table);
+        if !self.refresh(cluster, table) {
+            return false;
+        }
         let position = self.start(table);
         let (mut complete, mut looked_at) = (true, 0);
         table.visit_touched(position, |id| {
             looked_at += 1;
             let exists = table.row(id).exists;
-            let eval = if exists { self.native_eval(table, id) } else { None };
+            let eval = if exists { self.native_eval(bases, table, id) } else { None };
             if exists && eval.is_none() {
                 complete = false;
             } else {
@@ -331,21 +419,23 @@ impl Class {
     }
 
     /// By arithmetic alone; `None` if the node needs the plugins.
-    fn native_eval(&mut self, table: &NodeTable, id: NodeId) -> Option<Eval> {
-        match self.native.as_ref()?.eval(id, table.row(id))? {
+    fn native_eval(&mut self, bases: &mut Bases, table: &NodeTable, id: NodeId) -> Option<Eval> {
+        let native = self.native.as_ref()?;
+        let base = bases.list.get_mut(native.base)?;
+        match base.eval(native.claim.as_ref(), table, id)? {
             Ok(total) => Some(Eval::Total(total)),
-            Err(pattern) => Some(Eval::Kind(self.native_kind(pattern)?)),
+            Err(pattern) => Some(Eval::Kind(self.native_kind(base, pattern))),
         }
     }
 
-    fn native_kind(&mut self, pattern: Pattern) -> Option<u16> {
+    fn native_kind(&mut self, base: &Base, pattern: Pattern) -> u16 {
         if let Some((_, kind)) = self.native_kinds.iter().find(|(known, _)| *known == pattern) {
-            return Some(*kind);
+            return *kind;
         }
-        let rejection = self.native.as_ref()?.rejection(pattern);
+        let rejection = base.rejection(pattern);
         let kind = self.kind(rejection);
         self.native_kinds.push((pattern, kind));
-        Some(kind)
+        kind
     }
 
     fn kind(&mut self, rejection: Rejection) -> u16 {

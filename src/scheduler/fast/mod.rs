@@ -21,7 +21,7 @@ pub use class::FastStats;
 
 use self::choice::{Buffers, Choice, prepare};
 use self::claims::{Claims, bound_local_volume, note_home, waits_for_local_volume};
-use self::class::{Class, Eyes};
+use self::class::{Bases, Class, Eyes, Identity};
 use self::nodes::NodeTable;
 use self::ranking::Parts;
 use self::relations::Relations;
@@ -34,8 +34,10 @@ use super::node_order::NodeOrder;
 use super::profile::{NodesToScore, PreFiltered, Profile};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{Id, NodeId, PodId};
+use crate::model::names::Sym;
 use crate::model::pod::PodOwner;
 use crate::model::spec::PodVolume;
+use crate::model::volume::{AccessModes, ClaimSpec, VolumeMode};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -63,6 +65,9 @@ struct Kind {
     group: Option<u32>,
 }
 
+/// What a claim without selector asks for: class, mode, access modes, attributes class, and the least capacity that is enough.
+type Ask = (Sym, VolumeMode, AccessModes, Option<Sym>, i128);
+
 /// Classes and nodes as the fast path knows them.
 #[derive(Debug)]
 pub(super) struct FastPath {
@@ -77,6 +82,11 @@ pub(super) struct FastPath {
     kept_bytes: usize,
     index: FxHashMap<Box<[u32]>, Option<u32>>,
     classes: Vec<Class>,
+    bases: Bases,
+    /// What single claims ask for, numbered.
+    asks: FxHashMap<Ask, u32>,
+    /// The one claim of the pod at hand: its request, and the least capacity that is enough for it.
+    ask: Option<(i128, i128)>,
     /// Number of `classes[0]`: numbers are never used again.
     first: u64,
     key: Vec<u32>,
@@ -110,6 +120,9 @@ impl Default for FastPath {
             kept_bytes: 0,
             index: FxHashMap::default(),
             classes: Vec::new(),
+            bases: Bases::default(),
+            asks: FxHashMap::default(),
+            ask: None,
             first: 0,
             key: Vec::new(),
             homes: Vec::new(),
@@ -159,11 +172,11 @@ impl FastPath {
         {
             return Decision::Ask;
         }
+        self.sync_table(cluster);
         let claims = self.classify(cluster, number, pod);
         if claims == Claims::Other {
             return Decision::Ask;
         }
-        self.sync_table(cluster);
         if self.table.has_soft_taints() {
             return Decision::Ask;
         }
@@ -225,9 +238,18 @@ impl FastPath {
                 return Decision::Ask;
             }
             let enough = enough.unwrap_or(usize::MAX);
-            return choice.sample(class, state, order, enough, &mut self.stats, buffers, rejected);
+            return choice.sample(
+                class,
+                state,
+                order,
+                enough,
+                &mut self.bases,
+                &mut self.stats,
+                buffers,
+                rejected,
+            );
         }
-        if !class.sync(&choice.eyes, state, &mut self.stats) {
+        if !class.sync(&choice.eyes, state, &mut self.bases, &mut self.stats) {
             return Decision::Ask;
         }
         let decision = match kind.claims {
@@ -275,6 +297,7 @@ impl FastPath {
         self.kept_bytes = 0;
         self.index.clear();
         self.classes.clear();
+        self.bases.clear();
     }
 
     /// The class that the key just written stands for, made if it is new.
@@ -286,17 +309,32 @@ impl FastPath {
         state: &mut CycleState,
         pinned: bool,
     ) -> Option<usize> {
+        let least = self.ask.map_or(i128::MAX, |(request, _)| request);
         if let Some(known) = self.index.get(&*self.key) {
-            return known.map(|index| index as usize);
+            let index = known.map(|index| index as usize)?;
+            let class = &mut self.classes[index];
+            class.least_request = class.least_request.min(least);
+            return Some(index);
         }
+        let remembered = self.kept_bytes + self.table.len() * BYTES_PER_VERDICT <= self.budget_bytes;
+        let identity = Identity {
+            base: [self.key[0], self.key[1]],
+            enough: self.ask.map(|(_, enough)| enough),
+            remembered: if remembered { self.table.len() } else { 0 },
+            without_volumes: pinned,
+        };
+        let bases = self.bases.len();
         let eyes = Eyes { profile, view, pod, table: &self.table };
         let made = match profile.pre_filter_except(view, pod, state, eyes.skipped()) {
-            PreFiltered::AllNodes => Class::new(&eyes, state, pinned),
+            PreFiltered::AllNodes => Class::new(&eyes, state, &mut self.bases, identity),
             _ => None,
         };
+        self.kept_bytes += (self.bases.len() - bases) * identity.remembered * BYTES_PER_VERDICT;
         let slot = made.as_ref().map(|_| self.classes.len() as u32);
         self.index.insert(self.key.as_slice().into(), slot);
-        self.classes.push(made?);
+        let mut made = made?;
+        made.least_request = least;
+        self.classes.push(made);
         slot.map(|slot| slot as usize)
     }
 
@@ -316,7 +354,7 @@ impl FastPath {
             return before;
         }
         let class = &mut self.classes[index];
-        if !class.sync_natively(cluster, &self.table, &mut self.stats) {
+        if !class.sync_natively(cluster, &self.table, &mut self.bases, &mut self.stats) {
             return before;
         }
         let fails = match claims {
@@ -366,8 +404,11 @@ impl FastPath {
         if self.table.has_soft_taints() {
             return None;
         }
-        let class = self.classes.get_mut(class.checked_sub(self.first)? as usize).filter(|c| c.kept)?;
-        if !class.sync_natively(cluster, &self.table, &mut self.stats) {
+        let class = self.classes.get_mut(class.checked_sub(self.first)? as usize)?;
+        if !class.kept || !class.is_exact(&self.table) {
+            return None;
+        }
+        if !class.sync_natively(cluster, &self.table, &mut self.bases, &mut self.stats) {
             return None;
         }
         let fails = class.without_volumes || class.ranking().best().is_none();
@@ -404,7 +445,8 @@ impl FastPath {
         }
         let (mut waiting, mut bound) = (0, 0);
         self.homes.clear();
-        self.alone = true;
+        (self.alone, self.ask) = (true, None);
+        let mut asked: Option<&ClaimSpec> = None;
         for name in cluster.claim_names_of(pod) {
             let claim = name.and_then(|name| cluster.claim_by_name(spec.namespace, name));
             let Some(claim) = claim.map(|id| cluster.claim(id)) else { return Claims::Other };
@@ -412,6 +454,7 @@ impl FastPath {
             if waits_for_local_volume(cluster, claim) {
                 waiting += 1;
                 self.key.push(claim.spec.0);
+                asked = Some(cluster.claim_spec(claim.spec)).filter(|spec| spec.selector.is_none());
             } else if let Some(volume) = bound_local_volume(cluster, claim) {
                 note_home(cluster, volume, bound == 0, &mut self.homes);
                 bound += 1;
@@ -421,13 +464,30 @@ impl FastPath {
         }
         match (waiting, bound) {
             (0, 0) => Claims::None,
-            (_, 0) if !self.has_free_wide_volumes(cluster) => Claims::Waiting,
+            (_, 0) if !self.has_free_wide_volumes(cluster) => {
+                if let Some(spec) = asked.filter(|_| waiting == 1) {
+                    self.ask_for(spec);
+                }
+                Claims::Waiting
+            }
             (0, _) => {
                 self.key.push(u32::MAX);
                 Claims::Bound
             }
             _ => Claims::Other,
         }
+    }
+
+    /// One claim without selector: claims for which the same volumes are large enough are one kind.
+    fn ask_for(&mut self, spec: &ClaimSpec) {
+        let request = spec.request.nanos();
+        let enough = self.table.enough(request);
+        let ask: Ask = (spec.class_or_empty(), spec.mode, spec.modes, spec.attributes_class, enough);
+        let next = self.asks.len() as u32;
+        let number = *self.asks.entry(ask).or_insert(next);
+        self.key.pop();
+        self.key.push(1 << 31 | number);
+        self.ask = Some((request, enough));
     }
 
     /// Volumes that several nodes can reach make the choice on one node depend on the others.

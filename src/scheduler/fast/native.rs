@@ -3,7 +3,7 @@
 //!
 //! What it says is what the plugins would say; where it cannot tell it says nothing, and the plugins are asked.
 
-use super::nodes::{FreeVolume, NodeRow, NodeTable};
+use super::nodes::{NodeRow, NodeTable};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimSpecId, Id, NodeId, PodId};
 use crate::model::names::{Sym, sym};
@@ -24,28 +24,32 @@ const UNRESOLVABLE: Pattern = 1 << 9;
 const NO_VOLUME: Pattern = 1 << 10;
 
 /// One waiting claim without a selector.
-#[derive(Clone, Copy, Debug)]
-struct NativeClaim {
+#[derive(Clone, Debug)]
+pub(super) struct NativeClaim {
     spec: ClaimSpecId,
-    request: i128,
-    pools: u64,
+    /// What is asked for, or the least capacity of any volume that is enough, in 10^-9 bytes.
+    enough: i128,
+    pools: Vec<u8>,
     known_pools: usize,
 }
 
-/// What the arithmetic needs of a kind of pod.
+/// What a node says to a pod of a shape, as far as arithmetic can tell: the total score, or (negative) why not.
+type Said = i32;
+
+/// The plugins have to be asked.
+const ASK: Said = i32::MIN;
+
+/// The arithmetic for the pods of one shape, whatever their claims, and what it said of each node the last time.
 #[derive(Clone, Debug)]
-pub(super) struct Native {
+pub(super) struct Base {
     requests: [i64; 3],
     scalars: Vec<(Sym, i64)>,
     scoring: [i64; 2],
-    claim: Option<NativeClaim>,
     /// Per node: node selector and required node affinity allow it. `None`: the pod has neither.
     selected: Option<Vec<bool>>,
-    fit_weight: i64,
-    /// 0 if the plugin skips the pod.
-    balanced_weight: i64,
-    /// What other plugins add to every node alike.
-    constant: i64,
+    weights: Weights,
+    /// By node: its version then, and what it said. Empty: nothing is remembered.
+    said: Vec<(u32, Said)>,
 }
 
 /// Weights of the two plugins whose scores are computed, 0 if they skip the pod, and what the others add to every node.
@@ -56,52 +60,93 @@ pub(super) struct Weights {
     pub constant: i64,
 }
 
-impl Native {
-    /// The arithmetic for pods like this one; `None` if it does not say all there is to say about them on a plain node.
-    pub fn new(
+impl NativeClaim {
+    /// The claim of a pod, if it has one; `None` if arithmetic does not say all there is to say about the pod's claims. Any volume of at
+    /// least `enough` does.
+    pub fn of(
         cluster: &Cluster,
         table: &NodeTable,
         pod: PodId,
-        weights: Weights,
-        with_volumes: bool,
-    ) -> Option<Native> {
+        enough: Option<i128>,
+    ) -> Option<Option<NativeClaim>> {
+        let spec = cluster.spec_of(pod);
+        let claims: Vec<_> = cluster.claim_names_of(pod).flatten().collect();
+        match claims[..] {
+            [] => Some(None),
+            [name] => native_claim(cluster, table, spec, name, enough).map(Some),
+            _ => None,
+        }
+    }
+    /// Pools of volumes that came since the class was made may serve its claim too.
+    pub fn refresh(&mut self, cluster: &Cluster, table: &NodeTable) {
+        if self.known_pools != table.pool_count() {
+            (self.pools, self.known_pools) = table.pools_for(cluster.claim_spec(self.spec));
+        }
+    }
+    /// The least capacity that is enough.
+    pub fn enough(&self) -> i128 {
+        self.enough
+    }
+    /// Does the node have a volume for it? `None` if not all of its volumes are known.
+    fn fits(&self, table: &NodeTable, id: NodeId) -> Option<bool> {
+        let fits = self.pools.iter().any(|pool| table.largest_free(*pool, id) >= self.enough);
+        if fits || !table.row(id).overflow { Some(fits) } else { None }
+    }
+}
+
+impl Base {
+    /// For pods like this one; `None` if arithmetic does not say all there is to say about them on a plain node.
+    pub fn new(cluster: &Cluster, pod: PodId, weights: Weights, remembered: usize) -> Option<Base> {
         let spec = cluster.spec_of(pod);
         let scalars: Vec<(Sym, i64)> =
             spec.requests.scalars.iter().copied().filter(|(_, amount)| *amount > 0).collect();
         if !is_usual(spec) || scalars.len() > MAX_SCALARS {
             return None;
         }
-        let claims: Vec<_> = cluster.claim_names_of(pod).flatten().collect();
-        let claim = match claims[..] {
-            _ if !with_volumes => None,
-            [] => None,
-            [name] => Some(native_claim(cluster, table, spec, name)?),
-            _ => return None,
-        };
         let requests = &spec.requests;
-        Some(Native {
+        Some(Base {
             requests: [requests.cpu_milli, requests.memory_bytes, requests.ephemeral_bytes],
             scalars,
             scoring: [spec.scoring_requests.cpu_milli, spec.scoring_requests.memory_bytes],
-            claim,
             selected: selected_nodes(cluster, spec),
-            fit_weight: weights.fit,
-            balanced_weight: weights.balanced,
-            constant: weights.constant,
+            weights,
+            said: vec![(0, ASK); remembered],
         })
     }
 
-    /// Pools of volumes that came since the class was made may serve its claim too.
-    pub fn refresh(&mut self, cluster: &Cluster, table: &NodeTable) {
-        if let Some(claim) = &mut self.claim
-            && claim.known_pools != table.pool_count()
-        {
-            (claim.pools, claim.known_pools) = table.pools_for(cluster.claim_spec(claim.spec));
+    /// The total score of the node or why it is rejected; `None` if the node needs the plugins.
+    pub fn eval(
+        &mut self,
+        claim: Option<&NativeClaim>,
+        table: &NodeTable,
+        id: NodeId,
+    ) -> Option<Result<i32, Pattern>> {
+        let version = table.version(id);
+        let said = match self.said.get(id.index()) {
+            Some((then, said)) if *then == version => *said,
+            _ => {
+                let said = match self.compute(id, table.row(id)) {
+                    Some(Ok(total)) if total >= 0 => total,
+                    Some(Err(pattern)) => -1 - i32::from(pattern),
+                    _ => ASK,
+                };
+                if let Some(slot) = self.said.get_mut(id.index()) {
+                    *slot = (version, said);
+                }
+                said
+            }
+        };
+        match said {
+            ASK => None,
+            0.. => match claim.map_or(Some(true), |claim| claim.fits(table, id))? {
+                true => Some(Ok(said)),
+                false => Some(Err(NO_VOLUME)),
+            },
+            pattern => Some(Err((-1 - pattern) as Pattern)),
         }
     }
 
-    /// The total score of the node or why it is rejected; `None` if the node needs the plugins.
-    pub fn eval(&self, id: NodeId, row: &NodeRow) -> Option<Result<i32, Pattern>> {
+    fn compute(&self, id: NodeId, row: &NodeRow) -> Option<Result<i32, Pattern>> {
         if !row.plain {
             return None;
         }
@@ -127,17 +172,11 @@ impl Native {
         if bits != 0 {
             return Some(Err(bits));
         }
-        if let Some(claim) = self.claim {
-            let fits = |v: &FreeVolume| claim.pools >> v.pool & 1 == 1 && v.capacity >= claim.request;
-            if !row.free.iter().any(fits) {
-                return if row.overflow { None } else { Some(Err(NO_VOLUME)) };
-            }
-        }
         let [cpu, memory] = [0, 1].map(|i| (row.allocatable[i], row.nonzero[i], self.scoring[i]));
-        let mut total = self.constant + least_allocated(cpu, memory)? * self.fit_weight;
-        if self.balanced_weight != 0 {
+        let mut total = self.weights.constant + least_allocated(cpu, memory)? * self.weights.fit;
+        if self.weights.balanced != 0 {
             let pair = [0, 1].map(|i| (row.allocatable[i], row.requested[i], self.requests[i]));
-            total += balanced_allocation(pair, row.balance?)? * self.balanced_weight;
+            total += balanced_allocation(pair, row.balance?)? * self.weights.balanced;
         }
         i32::try_from(total).ok().map(Ok)
     }
@@ -172,6 +211,7 @@ fn native_claim(
     table: &NodeTable,
     spec: &PodSpec,
     name: crate::model::names::Name,
+    enough: Option<i128>,
 ) -> Option<NativeClaim> {
     let claim = cluster.claim(cluster.claim_by_name(spec.namespace, name)?);
     let asked = cluster.claim_spec(claim.spec);
@@ -179,7 +219,8 @@ fn native_claim(
         return None;
     }
     let (pools, known_pools) = table.pools_for(asked);
-    Some(NativeClaim { spec: claim.spec, request: asked.request.nanos(), pools, known_pools })
+    let enough = enough.unwrap_or(asked.request.nanos());
+    Some(NativeClaim { spec: claim.spec, enough, pools, known_pools })
 }
 
 /// Which nodes the pod's node selector and required node affinity allow. Labels of nodes do not change while a class lives.

@@ -11,15 +11,6 @@ use rustc_hash::FxHashMap;
 /// What volumes must share to be alternatives for one claim; labels do not count (claims with a selector are matched in full).
 type Pool = (Sym, VolumeMode, AccessModes, Sym);
 
-/// A free volume that is pinned to the node.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct FreeVolume {
-    /// Index into [`NodeTable::pools`].
-    pub pool: u8,
-    /// Capacity in 10^-9 bytes.
-    pub capacity: i128,
-}
-
 /// A node at a glance.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NodeRow {
@@ -36,7 +27,6 @@ pub(super) struct NodeRow {
     pub balance: Option<i64>,
     /// Extended resources: name, allocatable, requested.
     scalars: Vec<(Sym, i64, i64)>,
-    pub free: Vec<FreeVolume>,
     /// The table's pools did not suffice for this node's volumes: match in full.
     pub overflow: bool,
 }
@@ -60,6 +50,12 @@ pub(super) struct NodeTable {
     rank: Vec<u32>,
     by_rank: Vec<NodeId>,
     pools: FxHashMap<Pool, u8>,
+    /// By pool and node: capacity of the largest free volume pinned there, in 10^-9 bytes; -1 if there is none.
+    largest: Vec<Vec<i128>>,
+    /// All capacities that some pinned volume had, sorted.
+    capacities: Vec<i128>,
+    /// Counts up, by node, when it is touched.
+    versions: Vec<u32>,
     soft_taints: usize,
     hard_taints: usize,
     /// Nodes in the order in which they were touched, each with its stamp; repetitions at once are folded.
@@ -117,6 +113,9 @@ impl NodeTable {
         self.stamp = vec![0; count];
         (self.soft_taints, self.hard_taints) = (0, 0);
         self.pools.clear();
+        self.largest.clear();
+        self.capacities.clear();
+        self.versions.resize(count, 0);
         for id in cluster.nodes().ids() {
             self.touch(cluster, id);
         }
@@ -141,6 +140,7 @@ impl NodeTable {
             self.log_start += LOG_CAPACITY as u64 / 2;
         }
         self.stamp[i] = self.end();
+        self.versions[i] = self.versions[i].wrapping_add(1);
         self.log.push(id);
     }
 
@@ -161,17 +161,30 @@ impl NodeTable {
         row.scalars.clear();
         let scalars = allocatable.scalars.iter();
         row.scalars.extend(scalars.map(|(name, amount)| (*name, *amount, requested.scalar(*name))));
-        row.free.clear();
         row.overflow = false;
+        for largest in &mut self.largest {
+            largest[id.index()] = -1;
+        }
         let Some(host) = cluster.node_labels(id).get(sym::HOSTNAME) else { return };
+        let mut last = -1;
         for &volume in cluster.pinned_volumes(host) {
             self.volumes += 1;
             let volume = cluster.volume(volume);
+            let capacity = volume.capacity.nanos();
+            if capacity != last {
+                last = capacity;
+                if let Err(place) = self.capacities.binary_search(&capacity) {
+                    self.capacities.insert(place, capacity);
+                }
+            }
             if !is_free(volume) || !cluster.volume_allows_node(volume, id) {
                 continue;
             }
             match self.pool(pool_of(volume)) {
-                Some(pool) => row.free.push(FreeVolume { pool, capacity: volume.capacity.nanos() }),
+                Some(pool) => {
+                    let largest = &mut self.largest[usize::from(pool)][id.index()];
+                    *largest = capacity.max(*largest);
+                }
                 None => row.overflow = true,
             }
         }
@@ -186,12 +199,13 @@ impl NodeTable {
             return None;
         }
         self.pools.insert(pool, index as u8);
+        self.largest.push(vec![-1; self.rows.len()]);
         Some(index as u8)
     }
 
-    /// The pools whose volumes could serve a claim without selector, as a mask, and how many pools were known then: pools that came
-    /// later are not in the mask.
-    pub fn pools_for(&self, spec: &ClaimSpec) -> (u64, usize) {
+    /// The pools whose volumes could serve a claim without selector, and how many pools were known then: pools that came later are not
+    /// among them.
+    pub fn pools_for(&self, spec: &ClaimSpec) -> (Vec<u8>, usize) {
         let attributes = spec.attributes_class.unwrap_or(sym::EMPTY);
         let serves = |(class, mode, modes, attr): &Pool| {
             *class == spec.class_or_empty()
@@ -199,16 +213,23 @@ impl NodeTable {
                 && modes.contains(spec.modes)
                 && *attr == attributes
         };
-        // The order of a hash map does not show in a union of bits.
-        #[allow(clippy::iter_over_hash_type)]
-        let mask = {
-            let mut mask = 0;
-            for (pool, index) in &self.pools {
-                mask |= u64::from(serves(pool)) << index;
-            }
-            mask
-        };
-        (mask, self.pools.len())
+        // In the order of numbers, whatever the map's.
+        let mut pools: Vec<u8> = self.pools.iter().filter(|(p, _)| serves(p)).map(|(_, i)| *i).collect();
+        pools.sort_unstable();
+        (pools, self.pools.len())
+    }
+    /// The largest free volume of a pool on a node.
+    pub fn largest_free(&self, pool: u8, id: NodeId) -> i128 {
+        self.largest[usize::from(pool)][id.index()]
+    }
+    /// The least capacity of any volume that is enough for a request: requests between the same two capacities meet the same volumes.
+    pub fn enough(&self, request: i128) -> i128 {
+        let place = self.capacities.partition_point(|capacity| *capacity < request);
+        self.capacities.get(place).copied().unwrap_or(i128::MAX)
+    }
+    /// Changes whenever the node does.
+    pub fn version(&self, id: NodeId) -> u32 {
+        self.versions[id.index()]
     }
 
     /// Number of pools known so far.
