@@ -236,17 +236,40 @@ fn single(mut values: Vec<Value>, source: SourceId) -> Result<Value, Diagnostic>
     })
 }
 
-/// Standard input can be read once, but every variant asks for it.
+/// Standard input can be read once, but it may be asked for again. What is kept for that is packed when it is large: a snapshot of
+/// a gigabyte is not to be in memory twice.
 fn stdin_bytes(cap: u64) -> std::io::Result<Vec<u8>> {
-    static READ: Mutex<Option<Vec<u8>>> = Mutex::new(None);
+    static READ: Mutex<Option<Kept>> = Mutex::new(None);
     let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(bytes) = &*read {
-        return Ok(bytes.clone());
+    if let Some(kept) = &*read {
+        return kept.bytes();
     }
     let mut bytes = Vec::new();
     std::io::stdin().lock().take(cap).read_to_end(&mut bytes)?;
-    *read = Some(bytes.clone());
+    *read = Some(Kept::of(&bytes)?);
     Ok(bytes)
+}
+
+/// Bytes that may be wanted once more.
+struct Kept {
+    bytes: Vec<u8>,
+    packed: bool,
+}
+
+impl Kept {
+    /// Above this they are packed.
+    const LARGE: usize = 16 << 20;
+    /// zstd's fast levels are negative; this one keeps up with reading.
+    const LEVEL: i32 = -3;
+
+    fn of(bytes: &[u8]) -> std::io::Result<Kept> {
+        let packed = bytes.len() > Kept::LARGE;
+        let bytes = if packed { zstd::encode_all(bytes, Kept::LEVEL)? } else { bytes.to_vec() };
+        Ok(Kept { bytes, packed })
+    }
+    fn bytes(&self) -> std::io::Result<Vec<u8>> {
+        if self.packed { zstd::decode_all(&*self.bytes) } else { Ok(self.bytes.clone()) }
+    }
 }
 
 /// Reads a whole file (`-` = standard input) as UTF-8, never more than the limit.

@@ -5,6 +5,7 @@ use super::error::{RowError, Tally, TraceResult};
 use super::figures::Figures;
 use super::input::TraceInput;
 use super::lines::LineSpan;
+use super::number::parse_digits;
 use super::reader::FileReport;
 use super::record::TraceItem;
 use super::row::{Fields, Row};
@@ -370,10 +371,55 @@ pub fn whole_seconds(row: &Row<'_>, field: usize) -> Result<Option<u64>, Box<Row
     if row.is_missing(field) {
         return Ok(None);
     }
+    // The noise is in the last of many digits, and reading those exactly takes long: the first decimal decides.
+    let bytes = row.get(field);
+    if let Some(point) = memchr::memchr(b'.', bytes)
+        && let (whole, [b'.', first, rest @ ..]) = bytes.split_at(point)
+        && let Some(seconds) = parse_digits(whole).filter(|&s| s < super::row::limits::SECONDS)
+        && first.is_ascii_digit()
+        && rest.iter().all(u8::is_ascii_digit)
+    {
+        return Ok(Some(seconds + u64::from(*first >= b'5')));
+    }
     row.scaled(field, 1, super::row::limits::SECONDS).map(Some)
 }
 
 /// Names of columns as owned texts.
 pub fn owned(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::SkipReason;
+
+    #[test]
+    fn seconds_with_noise_are_whole() {
+        for (text, want) in [
+            ("475.00000000000006", Some(475)),
+            ("2049297.0000000002", Some(2_049_297)),
+            ("13", Some(13)),
+            ("0.5", Some(1)),
+            (".5", Some(1)),
+            ("7.4999", Some(7)),
+            ("5.", Some(5)),
+            ("1e3", Some(1000)),
+            ("", None),
+            ("nan", None),
+        ] {
+            let found = whole_seconds(&Fields::default().split(text.as_bytes(), LineSpan::nowhere()), 0);
+            assert_eq!(found.map_err(|e| e.message), Ok(want), "{text}");
+        }
+        for (text, reason) in [
+            ("-3.0", SkipReason::Negative),
+            ("3.0x", SkipReason::NotANumber),
+            ("3.x", SkipReason::NotANumber),
+            ("9999999999999.0", SkipReason::Absurd),
+        ] {
+            let mut fields = Fields::default();
+            let found = whole_seconds(&fields.split(text.as_bytes(), LineSpan::nowhere()), 0);
+            assert_eq!(found.map_err(|e| e.reason), Err(reason), "{text}");
+        }
+    }
 }

@@ -419,3 +419,14 @@ proptest::proptest! {
         let _ = load(SMALL, &[&set]);
     }
 }
+
+#[test]
+fn what_was_read_once_is_there_again() {
+    for size in [0, 100, Kept::LARGE, Kept::LARGE + 1] {
+        let bytes: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
+        let kept = Kept::of(&bytes).expect("memory");
+        assert_eq!(kept.packed, size > Kept::LARGE);
+        assert!(!kept.packed || kept.bytes.len() < size / 10);
+        assert!(kept.bytes().expect("memory") == bytes, "{size}");
+    }
+}
