@@ -242,6 +242,10 @@ fn google_2019_inner_tasks_take_the_collections_spread() {
     let pods: Vec<_> = TraceSource::open(&request).expect("good").map(|p| p.expect("good")).collect();
     let inner = pods.iter().find(|p| p.name.to_string() == "302-0").expect("inside an alloc set");
     assert_eq!((inner.max_per_node, pods.len()), (Some(1), 5));
+    // Two of the eleven events have a limit.
+    let alone = look(&["google-2019/collection_events.sample.json"]);
+    let rule = "collection event without a limit per machine (instances say the rest)";
+    assert_eq!(left_out(&alone), [(rule, 9)]);
 }
 
 #[test]

@@ -207,12 +207,13 @@ impl Record<'_> {
         match kind {
             Kind::Machines => self.machine_event(at, cx),
             Kind::Collections => {
-                if !self.value(Name::PerMachine).is_empty() {
-                    let most = self.integer(Name::PerMachine, limits::COUNT)? as u32;
-                    if most > 0 {
-                        cx.max_per_machine.insert(self.integer(Name::Collection, AFTER_END)?, most);
-                    }
+                let limited = !self.value(Name::PerMachine).is_empty();
+                let most = if limited { self.integer(Name::PerMachine, limits::COUNT)? as u32 } else { 0 };
+                if most == 0 {
+                    return cx
+                        .left_out("collection event without a limit per machine (instances say the rest)");
                 }
+                cx.max_per_machine.insert(self.integer(Name::Collection, AFTER_END)?, most);
                 Ok(None)
             }
             Kind::Instances => self.instance_event(at, cx),
