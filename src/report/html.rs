@@ -270,8 +270,10 @@ fn stuck(run: &RunOutput, figure: &str) -> String {
             let message = if reason.message.is_empty() { "(no message)" } else { &reason.message };
             let pick = match reasons.iter().position(|r| *r == reason.message) {
                 Some(at) => format!(
-                    " <button type=\"button\" data-variant=\"{i}\" data-reason=\"{at}\">{}</button>",
-                    "Show the pods"
+                    " <button type=\"button\" data-variant=\"{i}\" data-reason=\"{at}\" aria-label=\"Show the {} with this message, {}\">Show \
+                     the pods</button>",
+                    human::plural(reason.pods, "pod"),
+                    escaped(&v.name)
                 ),
                 None => String::new(),
             };

@@ -26,7 +26,8 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// The blocks marked `sh` of a page; those marked `sh no-run` need what a test does not have.
+/// The blocks marked `sh` of a page. Those marked `sh release` take minutes in a debug build, and .ci/run runs them with a release build;
+/// those marked `sh no-run` need what neither has.
 fn blocks(page: &str) -> Vec<String> {
     let mut blocks = Vec::new();
     let mut open: Option<String> = None;
@@ -56,8 +57,7 @@ fn every_command_in_the_documentation_runs() {
         std::env::var("PATH").unwrap_or_default()
     );
     let mut count = 0;
-    // Those of docs/questions take minutes in a debug build: .ci/run runs them with the release build.
-    for page in pages().into_iter().filter(|page| !page.starts_with(root().join("docs/questions"))) {
+    for page in pages() {
         // One folder per page, so that later blocks find what earlier ones wrote.
         let folder = tempfile::tempdir().expect("a folder");
         for part in ["scenarios", "tests"] {
@@ -84,6 +84,26 @@ fn every_command_in_the_documentation_runs() {
         }
     }
     assert!(count >= 10, "{count}");
+}
+
+#[test]
+fn every_command_is_marked() {
+    for page in pages() {
+        let content = fs::read_to_string(&page).expect("a page");
+        let mut fence: Option<&str> = None;
+        for line in content.lines() {
+            if let Some(mark) = line.strip_prefix("```") {
+                fence = if fence.is_none() { Some(mark) } else { None };
+                continue;
+            }
+            let text = line.trim_start();
+            let command = text.starts_with("stowplan ") || text.starts_with("$ stowplan ");
+            let shown = fence.is_some() || line.starts_with("    ");
+            let marked =
+                fence.is_some_and(|m| ["sh", "sh no-run", "sh release", "sh release exit-1"].contains(&m));
+            assert!(!(command && shown) || marked, "{}: not executed anywhere: {line}", page.display());
+        }
+    }
 }
 
 #[test]

@@ -146,6 +146,7 @@ fn the_page_works_in_a_browser() {
     incidents_are_listed(&browser, &run);
     pictures_are_tables_too(&browser, &run);
     sideways_scrolling_works_by_keyboard(&browser);
+    everything_has_a_name(&browser);
     numbers_are_those_of_the_summary(&browser, &run);
     themes_and_widths(&browser);
     nothing_was_requested_or_complained_about(&browser);
@@ -314,6 +315,30 @@ fn sideways_scrolling_works_by_keyboard(browser: &Browser) {
     );
     assert_eq!(narrow, 0);
     browser.resize(1280, 1000);
+}
+
+/// What a screen reader is told, and where the first Tab leads.
+fn everything_has_a_name(browser: &Browser) {
+    let tree =
+        browser.post("/goog/cdp/execute", &json!({"cmd": "Accessibility.getFullAXTree", "params": {}}));
+    let text = |node: &Value, key: &str| node[key]["value"].as_str().unwrap_or_default().to_owned();
+    let named = ["button", "combobox", "searchbox", "link", "img", "image", "table", "region", "navigation"];
+    let mut seen: Vec<String> = Vec::new();
+    for node in tree["nodes"].as_array().expect("nodes") {
+        let role = text(node, "role");
+        if node["ignored"] != true && named.contains(&role.as_str()) {
+            // Tables without a name of their own stand under the heading of their section.
+            assert!(role == "table" || !text(node, "name").is_empty(), "{node}");
+            seen.push(role);
+        }
+    }
+    for role in ["button", "combobox", "searchbox", "link", "table", "region", "navigation"] {
+        assert!(seen.iter().any(|s| s == role), "{role}: {seen:?}");
+    }
+    assert_eq!(browser.run("return document.querySelectorAll('main, nav, header, footer').length"), 4);
+    browser.run("document.activeElement.blur(); window.scrollTo(0, 0); document.body.tabIndex = -1; document.body.focus()");
+    browser.press("\u{e004}");
+    assert_eq!(browser.run("return document.activeElement.className"), "skip");
 }
 
 fn numbers_are_those_of_the_summary(browser: &Browser, run: &crate::results::RunOutput) {
