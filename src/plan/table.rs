@@ -189,7 +189,10 @@ pub fn binding_text(plan: &PlanFile, binding: &Binding) -> String {
     if !unmet.is_empty() {
         parts.push(unmet.join(", "));
     }
-    parts.extend(binding.pods_lost.map(|n| format!("{} do not run again", human::plural(n, "pod"))));
+    parts.extend(binding.pods_lost.map(|n| {
+        let verb = if n == 1 { "does" } else { "do" };
+        format!("{} {verb} not run again", human::plural(n, "pod"))
+    }));
     parts
         .extend(binding.fullest.as_ref().map(|f| format!("{} {} used", f.resource, human::percent(f.share))));
     parts.extend(binding.reason.as_ref().map(|r| format!("\"{}\"", human::shortened(r, 90))));

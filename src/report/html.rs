@@ -244,7 +244,7 @@ fn comparison(run: &RunOutput) -> String {
         }
         if variants.len() == 2 {
             let (class, text) =
-                row.differences[1].as_ref().map_or(("", "="), |d| (d.class(), d.text.as_str()));
+                row.differences[1].as_ref().map_or(("", row.unchanged()), |d| (d.class(), d.text.as_str()));
             let _ = write!(html, "<td class=\"n {class}\">{}</td>", escaped(text));
         }
         html.push_str("</tr>\n");
@@ -366,7 +366,8 @@ fn assumptions(run: &RunOutput, origin: &Origin) -> String {
     }
     html.push_str("<div class=\"bar\"><label>Filter <input type=\"search\" data-filters=\"assumption-table\"></label></div>\n");
     html.push_str("<div class=\"scroll\"><table id=\"assumption-table\"><thead><tr><th scope=\"col\">Where</th><th scope=\"col\">Taken</th><th scope=\"col\">From</th><th scope=\"col\">Why</th></tr></thead><tbody>\n");
-    for a in all {
+    for group in alike(all) {
+        let a = group[0];
         let source = match a.source {
             AssumptionSource::Default => "default",
             AssumptionSource::Catalogue => "catalogue",
@@ -374,9 +375,15 @@ fn assumptions(run: &RunOutput, origin: &Origin) -> String {
             AssumptionSource::TraceRule => "trace rule",
             AssumptionSource::Conversion => "conversion",
         };
+        let paths: Vec<&str> = group.iter().map(|a| a.path.as_str()).collect();
+        let more = match group.len() {
+            1 => String::new(),
+            n => format!(" <span class=\"soft\">and {} more like it</span>", n - 1),
+        };
         let _ = writeln!(
             html,
-            "<tr><td class=\"path\">{}</td><td>{}</td><td>{source}</td><td>{}</td></tr>",
+            "<tr><td class=\"path\" title=\"{}\">{}{more}</td><td>{}</td><td>{source}</td><td>{}</td></tr>",
+            escaped(&paths.join(", ")),
             escaped(&a.path),
             escaped(&a.value),
             escaped(&a.note)
@@ -384,6 +391,31 @@ fn assumptions(run: &RunOutput, origin: &Origin) -> String {
     }
     html.push_str("</tbody></table></div>\n");
     html
+}
+
+/// Assumptions that differ only in the name of a list's element, such as the same default of thirty generators, together where the first
+/// of them stands.
+fn alike(all: &[Assumption]) -> Vec<Vec<&Assumption>> {
+    let mut places: BTreeMap<(String, &str, &str), usize> = BTreeMap::new();
+    let mut groups: Vec<Vec<&Assumption>> = Vec::new();
+    for assumption in all {
+        let mut parts = assumption.path.split(['[', ']']);
+        let mut key = parts.next().unwrap_or_default().to_owned();
+        // Every second part is what stood in brackets; numbers are positions and stay.
+        for (i, part) in parts.enumerate() {
+            let is_name = i % 2 == 0 && !part.bytes().all(|b| b.is_ascii_digit());
+            key.push_str(if is_name { "*" } else { part });
+        }
+        let key = (key, assumption.value.as_str(), assumption.note.as_str());
+        match places.get(&key) {
+            Some(place) => groups[*place].push(assumption),
+            None => {
+                places.insert(key, groups.len());
+                groups.push(vec![assumption]);
+            }
+        }
+    }
+    groups
 }
 
 /// Every leaf of every summary as `summary.json` writes it, with its path and variant on the cell.

@@ -238,7 +238,7 @@ fn row(line: &Row, cell: usize, (pair, beside): (bool, bool), paint: &Paint) -> 
     }
     if pair {
         let change = line.differences[1].as_ref();
-        let padded = format!("{:>DIFFERENCE$}", change.map_or("=", |c| c.text.as_str()));
+        let padded = format!("{:>DIFFERENCE$}", change.map_or(line.unchanged(), |c| c.text.as_str()));
         text.push_str(&match change.and_then(|c| c.good) {
             Some(true) => paint.green(&padded),
             Some(false) => paint.red(&padded),
@@ -258,6 +258,13 @@ pub(super) struct Row {
     pub values: Vec<String>,
     /// One per variant: the difference to the first, `None` where there is none.
     pub differences: Vec<Option<Change>>,
+}
+
+impl Row {
+    /// What stands for the difference of the second variant where there is none: nothing if only one of the two has a value.
+    pub fn unchanged(&self) -> &'static str {
+        if self.values.first() == self.values.get(1) { "=" } else { "" }
+    }
 }
 
 /// A difference to the first variant.

@@ -141,3 +141,31 @@ fn look_at_pages() {
         std::fs::write(folder.join(format!("report-{nodes}-{variants}.html")), html).expect("writes");
     }
 }
+
+#[test]
+fn equal_assumptions_about_many_elements_are_one_row() {
+    let one = |path: &str, value: &str| Assumption {
+        path: path.into(),
+        value: value.into(),
+        source: AssumptionSource::Default,
+        note: String::new(),
+    };
+    let all = [
+        one("cluster.nodes[a].disks[0].reclaim", "Delete"),
+        one("cluster.nodes[a].disks[1].reclaim", "Delete"),
+        one("cluster.nodes[b].disks[0].reclaim", "Delete"),
+        one("cluster.nodes[c].disks[0].reclaim", "Retain"),
+        one("seed", "1"),
+    ];
+    let paths: Vec<Vec<&str>> =
+        alike(&all).iter().map(|group| group.iter().map(|a| a.path.as_str()).collect()).collect();
+    assert_eq!(
+        paths,
+        [
+            vec!["cluster.nodes[a].disks[0].reclaim", "cluster.nodes[b].disks[0].reclaim"],
+            vec!["cluster.nodes[a].disks[1].reclaim"],
+            vec!["cluster.nodes[c].disks[0].reclaim"],
+            vec!["seed"],
+        ]
+    );
+}

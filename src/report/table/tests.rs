@@ -51,6 +51,14 @@ fn two_variants_side_by_side_with_their_difference() {
 }
 
 #[test]
+fn a_value_that_only_one_variant_has_is_no_equality() {
+    let mut run = two();
+    run.summary.variants[1].pending_seconds.p50 = Some(1.0);
+    let text = render(&run, &Next::default(), &Look::default());
+    assert_eq!(line(&text, "Time to schedule, p50"), ["-", "1 s"], "{text}");
+}
+
+#[test]
 fn colours_only_when_told() {
     assert!(render(&two(), &Next::default(), &Look { width: 100, colour: true }).contains("\x1b[31m"));
     assert!(!render(&two(), &Next::default(), &Look { width: 100, colour: false }).contains('\x1b'));
