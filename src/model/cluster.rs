@@ -28,30 +28,33 @@ use super::volume_index::VolumeIndex;
 use super::workload::*;
 use crate::engine::rng::TieBreak;
 use crate::engine::time::SimTime;
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::collections::BTreeMap;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 
-/// Interned values: equal ones share an id.
+/// Interned values: equal ones share an id. Each is stored once; the index holds ids by the hash of their value.
 #[derive(Clone, Debug)]
 struct Interned<I, T> {
     rows: Col<I, T>,
-    index: FxHashMap<T, I>,
+    index: HashTable<I>,
 }
 
-impl<I: Id, T: Clone + Eq + Hash> Interned<I, T> {
+impl<I: Id, T: Eq + Hash> Interned<I, T> {
     fn intern(&mut self, value: T) -> I {
-        if let Some(&id) = self.index.get(&value) {
+        let hash = hash_of(&value);
+        if let Some(&id) = self.index.find(hash, |id| self.rows[*id] == value) {
             return id;
         }
-        let id = self.rows.push(value.clone());
-        self.index.insert(value, id);
+        let id = self.rows.push(value);
+        let rows = &self.rows;
+        self.index.insert_unique(hash, id, |id| hash_of(&rows[*id]));
         id
     }
 }
 impl<I, T> Default for Interned<I, T> {
     fn default() -> Self {
-        Interned { rows: Col::default(), index: FxHashMap::default() }
+        Interned { rows: Col::default(), index: HashTable::new() }
     }
 }
 
@@ -81,6 +84,10 @@ impl Hosts {
             }
         }
     }
+}
+
+fn hash_of<T: Hash>(value: &T) -> u64 {
+    FxBuildHasher.hash_one(value)
 }
 
 fn set_version<I: Id>(versions: &mut Vec<u64>, id: I, version: u64) {
@@ -126,8 +133,9 @@ pub struct Cluster {
     stateful_set_names: FxHashMap<(Sym, Name), StatefulSetId>,
     replica_set_names: FxHashMap<(Sym, Name, ReplicaSetKind), ReplicaSetId>,
     job_names: FxHashMap<(Sym, Name), JobId>,
-    pod_names: FxHashMap<(Sym, Name), PodId>,
-    claim_names: FxHashMap<(Sym, Name), ClaimId>,
+    /// Pods and claims by the hash of namespace and name, which their rows hold.
+    pod_names: HashTable<PodId>,
+    claim_names: HashTable<ClaimId>,
     volume_names: FxHashMap<Sym, VolumeId>,
     claim_users: FxHashMap<(Sym, Name), Few<PodId>>,
     pinned_volumes: FxHashMap<Sym, Vec<VolumeId>>,

@@ -12,9 +12,12 @@ const NANO: i128 = 1_000_000_000;
 const NANO_PER_MILLI: i128 = 1_000_000;
 
 /// An exact quantity with a resolution of 10^-9, saturating at about 1.7e29 units.
+///
+/// The nanos are kept in two words: an `i128` would align every object that holds a quantity to 16 bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Quantity {
-    nanos: i128,
+    high: i64,
+    low: u64,
     /// Kubernetes keeps small numbers as a scaled `int64` and the others as big decimals; the first kind turns into 0 where
     /// it overflows `int64`, the second wraps.
     decimal: bool,
@@ -37,21 +40,24 @@ enum Suffix {
 }
 
 impl Quantity {
+    const fn new(nanos: i128, decimal: bool) -> Quantity {
+        Quantity { high: (nanos >> 64) as i64, low: nanos as u64, decimal }
+    }
     /// Nothing.
-    pub const ZERO: Quantity = Quantity { nanos: 0, decimal: false };
+    pub const ZERO: Quantity = Quantity::new(0, false);
 
     /// A whole number of units.
     pub const fn from_int(units: i64) -> Quantity {
-        Quantity { nanos: units as i128 * NANO, decimal: false }
+        Quantity::new(units as i128 * NANO, false)
     }
     /// A whole number of bytes or other units, saturating.
     pub const fn from_bytes(bytes: u128) -> Quantity {
         let nanos = if bytes > (i128::MAX / NANO) as u128 { i128::MAX } else { bytes as i128 * NANO };
-        Quantity { nanos, decimal: bytes > i64::MAX as u128 }
+        Quantity::new(nanos, bytes > i64::MAX as u128)
     }
     /// A whole number of thousandths.
     pub const fn from_milli(milli: i64) -> Quantity {
-        Quantity { nanos: milli as i128 * NANO_PER_MILLI, decimal: false }
+        Quantity::new(milli as i128 * NANO_PER_MILLI, false)
     }
 
     /// Parses a quantity as `resource.ParseQuantity` does: below 10^-9 rounds up, binary suffixes are capped at 2^63-1.
@@ -88,47 +94,44 @@ impl Quantity {
                 (capped, !small)
             }
         };
-        Ok(Quantity { nanos: if negative { -nanos } else { nanos }, decimal })
+        Ok(Quantity::new(if negative { -nanos } else { nanos }, decimal))
     }
 
     /// The exact value in units of 10^-9.
     pub const fn nanos(self) -> i128 {
-        self.nanos
+        (self.high as i128) << 64 | self.low as i128
     }
     /// Whole units rounded away from zero, exact beyond `int64`.
     pub const fn ceil(self) -> i128 {
-        div_away(self.nanos, NANO)
+        div_away(self.nanos(), NANO)
     }
     /// Go's `Quantity.Value()`: whole units rounded up, with its overflow behaviour.
     pub const fn value(self) -> i64 {
-        self.narrowed(div_away(self.nanos, NANO))
+        self.narrowed(div_away(self.nanos(), NANO))
     }
     /// Go's `Quantity.MilliValue()`: thousandths rounded up, with its overflow behaviour.
     pub const fn milli_value(self) -> i64 {
-        self.narrowed(div_away(self.nanos, NANO_PER_MILLI))
+        self.narrowed(div_away(self.nanos(), NANO_PER_MILLI))
     }
     /// Rounded up to a multiple of 10^-3, as API defaulting does for every container resource and allocatable.
     pub const fn rounded_up_to_milli(self) -> Quantity {
-        Quantity {
-            nanos: div_away(self.nanos, NANO_PER_MILLI).saturating_mul(NANO_PER_MILLI),
-            decimal: self.decimal,
-        }
+        Quantity::new(div_away(self.nanos(), NANO_PER_MILLI).saturating_mul(NANO_PER_MILLI), self.decimal)
     }
     /// Below zero.
     pub const fn is_negative(self) -> bool {
-        self.nanos < 0
+        self.nanos() < 0
     }
     /// Exactly zero.
     pub const fn is_zero(self) -> bool {
-        self.nanos == 0
+        self.nanos() == 0
     }
     /// `self + other`, saturating.
     pub const fn saturating_add(self, other: Quantity) -> Quantity {
-        Quantity { nanos: self.nanos.saturating_add(other.nanos), decimal: self.decimal || other.decimal }
+        Quantity::new(self.nanos().saturating_add(other.nanos()), self.decimal || other.decimal)
     }
     /// `self - other`, saturating.
     pub const fn saturating_sub(self, other: Quantity) -> Quantity {
-        Quantity { nanos: self.nanos.saturating_sub(other.nanos), decimal: self.decimal || other.decimal }
+        Quantity::new(self.nanos().saturating_sub(other.nanos()), self.decimal || other.decimal)
     }
 
     const fn narrowed(self, wide: i128) -> i64 {
@@ -140,7 +143,7 @@ impl Quantity {
 
 impl PartialEq for Quantity {
     fn eq(&self, other: &Quantity) -> bool {
-        self.nanos == other.nanos
+        self.nanos() == other.nanos()
     }
 }
 impl Eq for Quantity {}
@@ -151,12 +154,12 @@ impl PartialOrd for Quantity {
 }
 impl Ord for Quantity {
     fn cmp(&self, other: &Quantity) -> std::cmp::Ordering {
-        self.nanos.cmp(&other.nanos)
+        self.nanos().cmp(&other.nanos())
     }
 }
 impl std::hash::Hash for Quantity {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.nanos.hash(state);
+        self.nanos().hash(state);
     }
 }
 
@@ -165,7 +168,7 @@ impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const BINARY: [(&str, u32); 6] =
             [("Ei", 60), ("Pi", 50), ("Ti", 40), ("Gi", 30), ("Mi", 20), ("Ki", 10)];
-        let n = self.nanos;
+        let n = self.nanos();
         for (scale, suffix) in [(1, "n"), (1_000, "u"), (NANO_PER_MILLI, "m")] {
             if n % (scale * 1000) != 0 {
                 return write!(f, "{}{suffix}", n / scale);

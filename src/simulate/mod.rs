@@ -341,9 +341,11 @@ pub fn run_from<O: Observer>(
         digest: digest.finish(end.at),
         message: &|cluster, pod| verdicts.message(&cluster.names, pod),
     };
+    // What the scheduler has cached goes before the rows of the tables come.
+    let work = end.scheduler.work();
+    drop(end.scheduler);
     let mut output = metrics.finish(&mut end.cluster, &ending);
     output.exempt = end.exempt.map(|exempt| exempt.in_words());
-    let work = end.scheduler.work();
     output.work = Work {
         counted: end.counted,
         fast: work.fast.decided,

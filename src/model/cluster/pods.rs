@@ -9,13 +9,15 @@ impl Cluster {
     /// [`AlreadyExists`].
     pub fn add_pod(&mut self, pod: Pod) -> Result<PodId, AlreadyExists> {
         let key = (self.spec(pod.spec).namespace, pod.name);
-        if self.pod_names.contains_key(&key) {
+        if self.pod_by_name(key.0, key.1).is_some() {
             return Err(AlreadyExists);
         }
         self.name_claims(pod.spec, pod.name);
         let (nominated, finished, node) = (pod.nominated, pod.is_finished(), pod.placed());
         let id = self.pods.insert(pod);
-        self.pod_names.insert(key, id);
+        let (pods, specs) = (&self.pods, &self.specs.rows);
+        let key_of = |id: &PodId| hash_of(&(specs[pods[*id].spec].namespace, pods[*id].name));
+        self.pod_names.insert_unique(hash_of(&key), id, key_of);
         for name in self.claim_names_of(id).flatten().collect::<Vec<_>>() {
             self.claim_users.entry((key.0, name)).and_modify(|u| u.push(id)).or_insert(Few::One(id));
         }
@@ -57,7 +59,9 @@ impl Cluster {
             }
         }
         if let Some(pod) = self.pods.remove(id) {
-            self.pod_names.remove(&(namespace, pod.name));
+            if let Ok(entry) = self.pod_names.find_entry(hash_of(&(namespace, pod.name)), |p| *p == id) {
+                entry.remove();
+            }
             self.changes.push(Change::PodRemoved {
                 pod: id,
                 uid: pod.uid,

@@ -77,7 +77,11 @@ impl Cluster {
     }
     /// The pod of this name.
     pub fn pod_by_name(&self, namespace: Sym, name: Name) -> Option<PodId> {
-        self.pod_names.get(&(namespace, name)).copied()
+        let same = |id: &PodId| {
+            let pod = &self.pods[*id];
+            pod.name == name && self.spec(pod.spec).namespace == namespace
+        };
+        self.pod_names.find(hash_of(&(namespace, name)), same).copied()
     }
     /// `namespace/name` of a pod.
     pub fn pod_key(&self, id: PodId) -> String {
@@ -94,7 +98,8 @@ impl Cluster {
     }
     /// The claim of this name.
     pub fn claim_by_name(&self, namespace: Sym, name: Name) -> Option<ClaimId> {
-        self.claim_names.get(&(namespace, name)).copied()
+        let same = |id: &ClaimId| (self.claims[*id].namespace, self.claims[*id].name) == (namespace, name);
+        self.claim_names.find(hash_of(&(namespace, name)), same).copied()
     }
     /// `namespace/name` of a claim.
     pub fn claim_key(&self, id: ClaimId) -> String {

@@ -10,11 +10,13 @@ impl Cluster {
     /// [`AlreadyExists`].
     pub fn add_claim(&mut self, claim: Claim) -> Result<ClaimId, AlreadyExists> {
         let key = (claim.namespace, claim.name);
-        if self.claim_names.contains_key(&key) {
+        if self.claim_by_name(key.0, key.1).is_some() {
             return Err(AlreadyExists);
         }
         let id = self.claims.insert(claim);
-        self.claim_names.insert(key, id);
+        let claims = &self.claims;
+        let key_of = |id: &ClaimId| hash_of(&(claims[*id].namespace, claims[*id].name));
+        self.claim_names.insert_unique(hash_of(&key), id, key_of);
         self.generation += 1;
         set_version(&mut self.claim_versions, id, self.generation);
         self.changes.push(Change::ClaimAdded(id));
@@ -40,7 +42,10 @@ impl Cluster {
     /// Removes a claim for good.
     pub fn remove_claim(&mut self, id: ClaimId) {
         if let Some(claim) = self.claims.remove(id) {
-            self.claim_names.remove(&(claim.namespace, claim.name));
+            let hash = hash_of(&(claim.namespace, claim.name));
+            if let Ok(entry) = self.claim_names.find_entry(hash, |c| *c == id) {
+                entry.remove();
+            }
             self.generation += 1;
             self.changes.push(Change::ClaimRemoved {
                 claim: id,
