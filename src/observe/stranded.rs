@@ -22,49 +22,70 @@ struct Room {
     disk_bytes: u128,
 }
 
-/// What one template's pods find on one node.
-#[derive(Clone, Copy, Debug, Default)]
-struct Cell {
-    fit: Fit,
-    room: Room,
+/// Only storage keeps a fresh pod off: b(n,m).
+fn b(fit: Fit) -> bool {
+    fit.lacks_only_storage()
+}
+/// Storage is there, but resources are not: c(n,m).
+fn c(fit: Fit) -> bool {
+    fit.volumes && !fit.resources
 }
 
-impl Cell {
-    fn b(&self) -> bool {
-        self.fit.lacks_only_storage()
+/// How many templates of M find a node so.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    /// Everything fits.
+    all: u8,
+    /// b.
+    b: u8,
+    /// Resources suffice.
+    resources: u8,
+}
+
+impl Tally {
+    fn add(&mut self, fit: Fit) {
+        self.all += u8::from(fit.all());
+        self.b += u8::from(b(fit));
+        self.resources += u8::from(fit.resources);
     }
-    fn c(&self) -> bool {
-        self.fit.volumes && !self.fit.resources
+    fn sub(&mut self, fit: Fit) {
+        self.all -= u8::from(fit.all());
+        self.b -= u8::from(b(fit));
+        self.resources -= u8::from(fit.resources);
     }
 }
 
 /// What one template finds everywhere.
 #[derive(Debug, Default)]
 struct Cache {
-    cells: Vec<Cell>,
+    fits: Vec<Fit>,
     cpu_milli: u128,
     memory_bytes: u128,
     disk_bytes: u128,
-    /// Valid but for the nodes that changed since the last measurement.
-    valid: bool,
 }
 
 impl Cache {
-    fn put(&mut self, node: NodeId, cell: Cell) {
-        let old = std::mem::replace(&mut self.cells[node.index()], cell);
-        if old.b() {
-            self.cpu_milli -= u128::from(old.room.cpu_milli);
-            self.memory_bytes -= u128::from(old.room.memory_bytes);
+    /// The template finds `fit` on a node where so much room is, as there was when the node was judged before.
+    fn put(&mut self, node: NodeId, fit: Fit, room: &Room, tally: &mut Tally) {
+        let old = std::mem::replace(&mut self.fits[node.index()], fit);
+        if old == fit {
+            return;
         }
-        if old.c() {
-            self.disk_bytes -= old.room.disk_bytes;
+        tally.sub(old);
+        tally.add(fit);
+        if b(old) {
+            self.cpu_milli -= u128::from(room.cpu_milli);
+            self.memory_bytes -= u128::from(room.memory_bytes);
         }
-        if cell.b() {
-            self.cpu_milli += u128::from(cell.room.cpu_milli);
-            self.memory_bytes += u128::from(cell.room.memory_bytes);
+        if c(old) {
+            self.disk_bytes -= room.disk_bytes;
         }
-        if cell.c() {
-            self.disk_bytes += cell.room.disk_bytes;
+        if b(fit) {
+            self.cpu_milli += u128::from(room.cpu_milli);
+            self.memory_bytes += u128::from(room.memory_bytes);
+        }
+        if c(fit) {
+            self.disk_bytes += room.disk_bytes;
         }
     }
 }
@@ -87,11 +108,17 @@ pub struct Stranding {
     filters: Box<dyn Filters>,
     /// By template; only those of M have one.
     caches: Vec<Option<Cache>>,
+    /// Per node: how many templates of M find it how, and the room when they last looked.
+    tallies: Vec<Tally>,
+    rooms: Vec<Room>,
+    /// Nothing that is known holds any more.
+    void: bool,
     /// Nodes that changed since the last measurement.
     changed: Vec<NodeId>,
     /// All nodes, in order.
     all: Vec<NodeId>,
     judged: Vec<NodeId>,
+    open: Vec<NodeId>,
     /// M at the last measurement.
     top: Vec<usize>,
     states: Vec<NodeState>,
@@ -110,9 +137,13 @@ impl Stranding {
             templates: Templates::default(),
             filters,
             caches: Vec::new(),
+            tallies: Vec::new(),
+            rooms: Vec::new(),
+            void: false,
             changed: Vec::new(),
             all: Vec::new(),
             judged: Vec::new(),
+            open: Vec::new(),
             top: Vec::new(),
             states: Vec::new(),
             hopeless: Vec::new(),
@@ -132,10 +163,7 @@ impl Stranding {
     }
     /// Something changed that may concern every node: classes, CSI capacities, volumes that several nodes reach.
     pub fn touch_all(&mut self) {
-        for cache in self.caches.iter_mut().flatten() {
-            cache.valid = false;
-        }
-        self.top.clear();
+        self.void = true;
     }
     /// What every node has run out of, by node id.
     pub fn states(&self) -> &[NodeState] {
@@ -144,28 +172,34 @@ impl Stranding {
 
     /// What is stranded now.
     pub fn measure(&mut self, at: SimTime, cluster: &mut Cluster, storage: &Storage) -> Stranded {
+        let void = std::mem::take(&mut self.void);
         for grown in self.templates.take_grown() {
-            if let Some(cache) = self.caches.get_mut(grown) {
-                *cache = None;
+            self.drop_cache(grown);
+        }
+        let top = self.templates.top().to_vec();
+        let same_top = !void && self.top == top;
+        for old in std::mem::take(&mut self.top) {
+            if void || !top.contains(&old) {
+                self.drop_cache(old);
             }
         }
+        self.top = top;
+        let known = self.states.len();
         self.all.extend((self.all.len()..cluster.nodes().len()).map(NodeId::new));
         let all = std::mem::take(&mut self.all);
         let mut changed = std::mem::take(&mut self.changed);
         changed.sort_unstable();
         changed.dedup();
-        let top = self.templates.top().to_vec();
+        self.look_at_rooms(cluster, storage, &changed, all.len());
         let mut changes = std::mem::take(&mut self.changes);
         with_delayed_binding(cluster, &mut changes, |cluster| {
-            for &template in &top {
-                self.refresh(at, cluster, storage, template, &changed, &all);
+            for index in 0..self.top.len() {
+                self.refresh(at, cluster, self.top[index], &changed, &all);
             }
         });
         self.changes = changes;
-        let around = top.iter().any(|t| self.templates.get(*t).looks_around);
-        let whole = around || self.top != top || self.states.len() != all.len();
-        self.drop_caches_outside(&top);
-        self.top = top;
+        let around = self.top.iter().any(|t| self.templates.get(*t).looks_around);
+        let whole = around || !same_top || known != all.len();
         self.judged.clear();
         self.judged.extend_from_slice(if whole { &all } else { &changed });
         self.judge(cluster);
@@ -179,12 +213,29 @@ impl Stranding {
         &self.judged
     }
 
+    /// What templates found on nodes that have changed is void; from here on the room there is what it is now.
+    fn look_at_rooms(&mut self, cluster: &Cluster, storage: &Storage, changed: &[NodeId], nodes: usize) {
+        self.tallies.resize(nodes, Tally::default());
+        for &template in &self.top {
+            let Some(cache) = self.caches.get_mut(template).and_then(Option::as_mut) else { continue };
+            cache.fits.resize(nodes, Fit::default());
+            for &node in changed.iter().filter(|node| node.index() < self.rooms.len()) {
+                let i = node.index();
+                cache.put(node, Fit::default(), &self.rooms[i], &mut self.tallies[i]);
+            }
+        }
+        let known = self.rooms.len();
+        self.rooms.extend((known..nodes).map(|node| room(cluster, storage, NodeId::new(node))));
+        for &node in changed {
+            self.rooms[node.index()] = room(cluster, storage, node);
+        }
+    }
+
     /// Brings what is known about a template up to date.
     fn refresh(
         &mut self,
         at: SimTime,
         cluster: &mut Cluster,
-        storage: &Storage,
         index: usize,
         changed: &[NodeId],
         all: &[NodeId],
@@ -192,17 +243,22 @@ impl Stranding {
         if self.caches.len() <= index {
             self.caches.resize_with(index + 1, || None);
         }
-        let mut cache = self.caches[index].take().unwrap_or_default();
         let template = self.templates.get(index);
-        let list = if cache.valid && !template.looks_around { changed } else { all };
-        cache.cells.resize(all.len(), Cell::default());
-        cache.valid = true;
-        let open = |n: &NodeId| {
-            let node = cluster.node(*n);
-            node.exists && node.ready && !node.unschedulable
-        };
-        let (open, closed): (Vec<NodeId>, Vec<NodeId>) = list.iter().copied().partition(open);
-        closed.into_iter().for_each(|node| cache.put(node, Cell::default()));
+        let known = self.caches[index].take();
+        let list = if known.is_some() && !template.looks_around { changed } else { all };
+        let mut cache = known.unwrap_or_default();
+        cache.fits.resize(all.len(), Fit::default());
+        let mut open = std::mem::take(&mut self.open);
+        open.clear();
+        for &id in list {
+            let node = cluster.node(id);
+            if node.exists && node.ready && !node.unschedulable {
+                open.push(id);
+            } else {
+                let i = id.index();
+                cache.put(id, Fit::default(), &self.rooms[i], &mut self.tallies[i]);
+            }
+        }
         if !open.is_empty() {
             let mut fits = std::mem::take(&mut self.fits);
             fits.clear();
@@ -215,16 +271,19 @@ impl Stranding {
                 }
             }
             for (node, fit) in open.iter().zip(&fits) {
-                cache.put(*node, Cell { fit: *fit, room: room(cluster, storage, *node) });
+                let i = node.index();
+                cache.put(*node, *fit, &self.rooms[i], &mut self.tallies[i]);
             }
             self.fits = fits;
         }
+        self.open = open;
         self.caches[index] = Some(cache);
     }
 
-    fn drop_caches_outside(&mut self, top: &[usize]) {
-        for &old in self.top.iter().filter(|t| !top.contains(t)) {
-            self.caches[old] = None;
+    fn drop_cache(&mut self, template: usize) {
+        let cache = self.caches.get_mut(template).and_then(Option::take);
+        for (fit, tally) in cache.iter().flat_map(|cache| &cache.fits).zip(&mut self.tallies) {
+            tally.sub(*fit);
         }
     }
 
@@ -234,17 +293,16 @@ impl Stranding {
         self.states.resize(count, NodeState::Room);
         self.hopeless.resize(count, false);
         for &node in &self.judged {
-            let cells =
-                || self.top.iter().filter_map(|t| self.caches[*t].as_ref()).map(|c| c.cells[node.index()]);
-            let hopeless = !self.top.is_empty() && cells().all(|c| c.b());
+            let tally = self.tallies[node.index()];
+            let hopeless = !self.top.is_empty() && usize::from(tally.b) == self.top.len();
             let row = cluster.node(node);
             let state = if !row.exists || !row.ready || row.unschedulable {
                 NodeState::Down
-            } else if self.top.is_empty() || cells().any(|c| c.fit.all()) {
+            } else if self.top.is_empty() || tally.all > 0 {
                 NodeState::Room
-            } else if cells().any(|c| c.b()) {
+            } else if tally.b > 0 {
                 NodeState::Disk
-            } else if cells().any(|c| c.fit.resources) {
+            } else if tally.resources > 0 {
                 // Taints, selectors or anti-affinity keep them off: nothing has run out.
                 NodeState::Room
             } else {
@@ -302,13 +360,13 @@ impl Stranding {
     pub fn on_node(&self, node: NodeId) -> NodeStranded {
         let (mut cpu, mut memory, mut disk, mut count) = (0u128, 0u128, 0u128, 0u128);
         for &template in &self.top {
-            let cell = self.caches[template].as_ref().and_then(|c| c.cells.get(node.index()));
-            let Some(cell) = cell else { continue };
+            let fit = self.caches[template].as_ref().and_then(|c| c.fits.get(node.index()).copied());
+            let (Some(fit), Some(room)) = (fit, self.rooms.get(node.index())) else { continue };
             let weight = u128::from(self.templates.get(template).count);
             count += weight;
-            cpu += if cell.b() { weight * u128::from(cell.room.cpu_milli) } else { 0 };
-            memory += if cell.b() { weight * u128::from(cell.room.memory_bytes) } else { 0 };
-            disk += if cell.c() { weight * cell.room.disk_bytes } else { 0 };
+            cpu += if b(fit) { weight * u128::from(room.cpu_milli) } else { 0 };
+            memory += if b(fit) { weight * u128::from(room.memory_bytes) } else { 0 };
+            disk += if c(fit) { weight * room.disk_bytes } else { 0 };
         }
         if count == 0 {
             return NodeStranded::default();

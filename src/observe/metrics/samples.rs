@@ -196,6 +196,9 @@ impl Metrics {
     pub(super) fn first_reached(&mut self, at: SimTime, cluster: &mut Cluster) {
         let capacity = self.storage.totals().capacity_bytes;
         let bound = self.storage.bound_bytes();
+        if bound.saturating_mul(100) < capacity.saturating_mul(self.samples.next_percent.into()) {
+            return; // asked at every instant: without a division
+        }
         let Some(percent) = bound.saturating_mul(100).checked_div(capacity) else { return };
         let percent = u32::try_from(percent).unwrap_or(100).min(100);
         if percent < self.samples.next_percent {
