@@ -126,7 +126,8 @@ fn the_surface_is_as_listed() {
     }
     assert!(
         gone.is_empty(),
-        "gone from the library's surface, or changed, which breaks other crates:\n{}\nSee tests/it/api.rs. New:\n{}",
+        "gone from the library's surface, or changed, which breaks other crates:\n{}\nIf that is meant: STOWPLAN_BLESS=1 cargo test --test it api, \
+         and see tests/it/api.rs. New:\n{}",
         gone.join("\n"),
         new.join("\n")
     );
