@@ -5,6 +5,7 @@ use super::record::{NodeChange, NodeEvent, TraceId, TraceNode, TracePod};
 use super::row::{Row, limits};
 use super::table::{
     BatchLife, Context, Moment, Parsed, Recognized, Sample, Table, ends_after, moment, owned,
+    refuse_negative_end,
 };
 use crate::engine::time::SimTime;
 
@@ -114,6 +115,7 @@ impl Table for Jobs {
         row.expect_columns(JOB.len())?;
         let name = TraceId::from(row.required(0)?);
         let (start, end) = (moment(row, 4)?.arrival(), moment(row, 5)?.arrival());
+        refuse_negative_end(row, 5, start)?;
         ends_after(5, start, end)?;
         if let Some(start) = start {
             cx.job_starts.insert(name.fingerprint(), start.as_nanos());
@@ -125,6 +127,7 @@ impl Table for Jobs {
 /// Launch and end in two columns; a rule's name if the record cannot be a pod.
 fn life(row: &Row<'_>, status: usize, start: usize) -> Result<BatchLife, Box<RowError>> {
     let (launch, end) = (moment(row, start)?, moment(row, start + 1)?);
+    refuse_negative_end(row, start + 1, launch.arrival())?;
     let ended = match row.get(status) {
         b"Terminated" | b"Failed" => true,
         b"Running" => false,

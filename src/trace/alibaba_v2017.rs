@@ -7,6 +7,7 @@ use super::record::{
 use super::row::{Row, limits};
 use super::table::{
     BatchLife, Context, Moment, Parsed, Recognized, Sample, Table, ends_after, moment, owned,
+    refuse_negative_end,
 };
 
 const SERVER: [&str; 7] = ["timestamp", "machine_id", "event_type", "event_detail", "cpus", "memory", "disk"];
@@ -149,6 +150,7 @@ fn fate(row: &Row<'_>, field: usize) -> Result<Fate, Box<RowError>> {
 /// Start and end of a batch record in columns 0 and 1; a rule's name if it cannot be a pod.
 fn life(row: &Row<'_>, status: usize) -> Result<BatchLife, Box<RowError>> {
     let (start, end) = (moment(row, 0)?, moment(row, 1)?);
+    refuse_negative_end(row, 1, start.arrival())?;
     Ok(match fate(row, status)? {
         Fate::NeverStarted => Err("never started"),
         Fate::Running => Ok((start.arrival(), None)),

@@ -8,6 +8,7 @@ use super::record::{
 use super::row::{Row, limits};
 use super::table::{
     BatchLife, Context, Moment, Parsed, Recognized, Sample, Table, ends_after, moment, owned,
+    refuse_negative_end,
 };
 
 use compact_str::CompactString;
@@ -189,6 +190,7 @@ impl Table for Containers {
 /// Start and end in columns 5 and 6; a rule's name if the record cannot be a pod.
 fn life(row: &Row<'_>) -> Result<BatchLife, Box<RowError>> {
     let (start, end) = (moment(row, 5)?, moment(row, 6)?);
+    refuse_negative_end(row, 6, start.arrival())?;
     let ended = match row.get(4) {
         b"Terminated" | b"Failed" | b"Interrupted" => true,
         b"Running" => false,

@@ -1,7 +1,7 @@
 //! Every format on its made-up sample files, with figures worked out by hand from the rows.
 
 use super::*;
-use crate::trace::{Inspection, TraceInput, TraceRequest, TraceSource, inspect};
+use crate::trace::{Inspection, SkipReason, TraceInput, TraceRequest, TraceSource, inspect};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -470,5 +470,20 @@ fn damaged_input_is_a_fault_with_its_place() {
         assert_eq!(found.skipped, BTreeMap::from([(reason.name(), 1)]), "{rows}");
         counted.options.skip_bad_rows = Some(0);
         assert_eq!(inspect(&counted).expect_err(rows).reason, SkipReason::TooManyBadRows);
+    }
+}
+
+#[test]
+fn an_end_below_zero_behind_a_start_is_a_fault() {
+    for (format, row) in [
+        (Format::AlibabaV2017, "30,-95,7,8,56,Terminated,70,0.0085\n"),
+        (Format::AlibabaV2018, "M1,3.0,j_2,1,Failed,87100,-1,200.0,0.59\n"),
+        (Format::AlibabaGpuV2020, "job,worker,10.0,Failed,4551010.0,-3.0,400.0,14.6,100.0,V100\n"),
+        (Format::AlibabaGpuV2020, "job,id,user,Failed,4551010.0,-3.0\n"),
+    ] {
+        let input = TraceInput::Bytes("t.csv".into(), row.as_bytes().into());
+        let error = inspect(&TraceRequest::new(Some(format), vec![input])).expect_err(row);
+        assert_eq!(error.reason, SkipReason::EndsBeforeStart, "{row}");
+        assert!(error.column > 1, "{error}");
     }
 }

@@ -360,6 +360,21 @@ pub fn ends_after(field: usize, start: Option<SimTime>, end: Option<SimTime>) ->
     Ok(())
 }
 
+/// Refuses an end below 0 behind a start. Beside a start 0 may stand for "unknown"; nothing does that is below it.
+///
+/// # Errors
+/// [`SkipReason::EndsBeforeStart`](super::SkipReason) at the end's field.
+pub fn refuse_negative_end(row: &Row<'_>, field: usize, start: Option<SimTime>) -> Result<(), Box<RowError>> {
+    match start {
+        Some(start) if row.get(field).first() == Some(&b'-') && !row.is_missing(field) => {
+            let start = start.as_secs_f64();
+            let message = format!("the end is before the trace began and the start, at {start} s, is not");
+            Err(RowError::field(field, super::SkipReason::EndsBeforeStart, message))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Start and end of a batch record; `Err`: the rule that leaves it out.
 pub type BatchLife = Result<(Option<SimTime>, Option<SimTime>), &'static str>;
 
