@@ -47,7 +47,7 @@ struct InspectArgs {
 struct ConvertArgs {
     #[command(flatten)]
     input: InputArgs,
-    /// Folder for pods.<ending> and, if the trace has machines, nodes.<ending>.
+    /// Folder for `pods.csv` and, if the trace has machines, `nodes.csv`; other encodings have other endings.
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
     /// Encoding of the files: csv, csv.gz, csv.zst or parquet.

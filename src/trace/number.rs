@@ -7,7 +7,7 @@ pub fn nearest(value: f64) -> u64 {
     whole + u64::from(value - whole as f64 >= 0.5)
 }
 
-/// See [`Row::is_missing`].
+/// See [`super::row::Row::is_missing`].
 #[inline]
 pub fn is_missing(bytes: &[u8]) -> bool {
     let Some(first) = bytes.first() else { return true };
