@@ -23,6 +23,7 @@ pub mod diagnostic;
 pub mod engine;
 #[doc(hidden)]
 pub mod explain;
+pub mod limits;
 #[doc(hidden)]
 pub mod manifest;
 pub mod model;

@@ -1,6 +1,7 @@
 //! `stowplan catalog`: the built-in machine shapes and workload presets.
 
 use super::{Answer, output};
+use crate::limits;
 use crate::report::human;
 use crate::scenario::catalog::{Machine, Preset, machines, presets};
 use serde_json::json;
@@ -12,7 +13,7 @@ use std::fmt::Write as _;
     after_help = "Examples:\n  stowplan catalog machines i4i\n  stowplan catalog workloads mysql\n  stowplan catalog --json | jq '.machines[].name'"
 )]
 pub struct Args {
-    /// What to list; both without it.
+    /// What to list; machines and workloads without it.
     #[arg(value_enum)]
     what: Option<What>,
     /// Only names, families, providers and kinds that contain this.
@@ -29,6 +30,8 @@ enum What {
     Machines,
     /// Workload presets.
     Workloads,
+    /// Limits of what is accepted of input, which `--limit NAME=VALUE` changes.
+    Limits,
 }
 
 /// Lists the catalogues.
@@ -36,6 +39,9 @@ enum What {
 /// # Errors
 /// Standard output cannot be written.
 pub fn run(args: &Args) -> Answer {
+    if args.what == Some(What::Limits) {
+        return limit_list(args);
+    }
     let wanted = |texts: &[&str]| {
         let filter = args.filter.as_deref().unwrap_or("").to_lowercase();
         texts.iter().any(|t| t.to_lowercase().contains(&filter))
@@ -69,6 +75,28 @@ pub fn run(args: &Args) -> Answer {
     output::say(&out)?;
     let found = (show_machines && !machines.is_empty()) || (show_presets && !presets.is_empty());
     Ok(u8::from(!found))
+}
+
+/// The limits that hold, also after `--limit`.
+fn limit_list(args: &Args) -> Answer {
+    let all = || limits::LIMITS.iter().filter(|i| i.name.contains(args.filter.as_deref().unwrap_or("")));
+    if args.json {
+        let rows = all().map(|i| {
+            json!({"name": i.name, "value": i.limit.get(), "default": i.default, "most": i.most, "unit": i.unit,
+                   "meaning": i.meaning})
+        });
+        let rows: Vec<serde_json::Value> = rows.collect();
+        output::say(&format!("{}\n", json!({"limits": rows})))?;
+        return Ok(0);
+    }
+    let head = ["limit", "value", "unit", "what"];
+    let rows = all().map(|i| {
+        [i.name.to_owned(), i.limit.get().to_string(), i.unit.to_owned(), i.meaning.to_owned()]
+    });
+    let mut out = String::new();
+    table(&mut out, head, rows.collect());
+    output::say(&out)?;
+    Ok(u8::from(all().next().is_none()))
 }
 
 fn machine_json(m: &Machine) -> serde_json::Value {
@@ -118,7 +146,7 @@ fn preset_table(out: &mut String, presets: &[&Preset]) {
 }
 
 /// Columns as wide as their widest cell. Those that do not fit the terminal are left out from the right; `--json` has them all.
-fn table(out: &mut String, head: [&str; 8], rows: Vec<[String; 8]>) {
+fn table<const N: usize>(out: &mut String, head: [&str; N], rows: Vec<[String; N]>) {
     let room = output::look().width;
     let widths: Vec<usize> = (0..head.len())
         .map(|i| rows.iter().map(|r| r[i].chars().count()).chain([head[i].len()]).max().unwrap_or(0))

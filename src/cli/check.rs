@@ -72,7 +72,7 @@ fn is_manifest(path: &Path, read: Option<&ScenarioFile>) -> bool {
     }
     match read {
         Some(file) => file.tree().get("apiVersion").is_some() || file.tree().get("kind").is_some(),
-        None => read_text(path, &Limits::MANIFESTS).is_ok_and(|text| {
+        None => read_text(path, &Limits::manifests()).is_ok_and(|text| {
             text.lines().any(|line| {
                 line.starts_with("apiVersion:") || line.trim_start().starts_with("\"apiVersion\":")
             })

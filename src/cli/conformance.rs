@@ -1,10 +1,12 @@
 //! `stowplan conformance`: replays recorded decisions and compares.
 
+use super::output;
 use crate::conformance::explain::{explain, explain_json};
 use crate::conformance::replay::ReplayError;
 use crate::conformance::report::{ReportError, find_case, run_files};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::scheduler::cycle::Engine;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,26 +30,38 @@ pub struct Args {
 /// 0 if everything agrees, 1 if not, 2 for files that are no recordings.
 pub fn run(args: &Args) -> ExitCode {
     match answer(args) {
-        Ok((text, code)) => match io::stdout().lock().write_all(text.as_bytes()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(3),
-            _ => ExitCode::from(code),
-        },
-        Err((message, code)) => {
-            eprintln!("error: {message}");
-            ExitCode::from(code)
+        Ok((text, code)) => super::answer(output::say(&text).map(|()| code).map_err(Into::into)),
+        Err(error) => {
+            let findings = Diagnostics::from(*error);
+            output::complain(&findings.render(output::colour_on_stderr()));
+            ExitCode::from(findings.exit_code())
         }
     }
 }
 
-fn answer(args: &Args) -> Result<(String, u8), (String, u8)> {
-    let bad = |error: ReportError| {
-        let code = if error.is_bad_input() { 2 } else { 3 };
-        (error.to_string(), code)
-    };
+/// What kind of trouble with files of cases it is.
+fn code_of(error: &ReportError) -> Code {
+    use io::ErrorKind::{InvalidData, InvalidInput, IsADirectory, NotADirectory, NotFound, UnexpectedEof};
+    match error {
+        ReportError::Read { source, .. } => match source.kind() {
+            NotFound | NotADirectory => Code::FileMissing,
+            IsADirectory | InvalidInput => Code::NotAFile,
+            InvalidData => Code::NotUtf8,
+            UnexpectedEof => Code::RecordedCase,
+            _ => Code::FileUnreadable,
+        },
+        ReportError::Long { .. } => Code::TooLarge,
+        ReportError::Case { .. } | ReportError::Empty { .. } => Code::RecordedCase,
+    }
+}
+
+fn answer(args: &Args) -> Result<(String, u8), Box<Diagnostic>> {
+    let failed = |code: Code, message: String| Box::new(Diagnostic::error(code, message));
+    let bad = |error: ReportError| failed(code_of(&error), error.to_string());
     if let Some(id) = &args.explain {
         let case = find_case(&args.files, id).map_err(bad)?;
-        let case = case.ok_or_else(|| (format!("no case {id:?} in the given files"), 2))?;
-        let failed = |error: ReplayError| (format!("{id}: {error}"), 2);
+        let case = case.ok_or_else(|| failed(Code::UnknownReference, format!("no case {id:?} in the given files")))?;
+        let failed = |error: ReplayError| failed(Code::RecordedCase, format!("{id}: {error}"));
         let text = match args.json {
             true => format!("{}\n", explain_json(&case).map_err(failed)?),
             false => explain(&case).map_err(failed)?,
@@ -57,7 +71,7 @@ fn answer(args: &Args) -> Result<(String, u8), (String, u8)> {
     let report = run_files(&args.files, Engine::Plain).map_err(bad)?;
     let code = u8::from(!report.agrees());
     if args.json {
-        let text = serde_json::to_string(&report).map_err(|error| (error.to_string(), 3))?;
+        let text = serde_json::to_string(&report).map_err(|error| failed(Code::OutputWrite, error.to_string()))?;
         return Ok((text + "\n", code));
     }
     Ok((report.table(), code))

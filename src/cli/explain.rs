@@ -5,6 +5,7 @@ use super::{Answer, Cli, Command, Failure, output};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean, escape};
 use crate::explain::whatif::WhatIf;
 use crate::explain::{self, ExplainError, render};
+use crate::limits::{self, Limit};
 use crate::model::quantity::Quantity;
 use crate::model::volume::BindingMode;
 use crate::report::table::Look;
@@ -87,7 +88,7 @@ impl Again {
     fn new(folder: &Path) -> Result<Again, Failure> {
         let (recorded, traces) = inputs::load(folder)?;
         let path = folder.join(PROVENANCE_FILE);
-        let text = std::fs::read_to_string(&path).map_err(ResultsError::io(&path, "read"))?;
+        let text = limits::read_text(&path, Limit::ResultsBytes).map_err(ResultsError::io(&path, "read"))?;
         let malformed = |why: String| ResultsError::Malformed { path: path.clone(), why };
         let provenance: Provenance = serde_json::from_str(&text).map_err(|e| malformed(e.to_string()))?;
         let args: run::Args = match Cli::try_parse_from(&provenance.command).map(|cli| cli.command) {
@@ -105,7 +106,7 @@ impl Again {
     fn prepare(&self, variant: &str) -> Result<Prepared, Failure> {
         let prepared = self.0.prepare_one(variant)?;
         prepared.ok_or_else(|| {
-            Failure::Other(2, format!("the recorded run has no variant `{}`", escape(variant)))
+            Failure::coded(Code::UnknownVariant, format!("the recorded run has no variant `{}`", escape(variant)))
         })
     }
 }
@@ -144,7 +145,7 @@ fn node_story(args: &Args, results: &RunOutput, again: &Again, name: &str) -> An
 fn show<T: Serialize>(args: &Args, story: &T, text: impl Fn(&Look) -> String) -> Answer {
     if args.json {
         let json = serde_json::to_string_pretty(story)
-            .map_err(|error| Failure::Other(3, format!("cannot write the story: {error}")))?;
+            .map_err(|error| Failure::coded(Code::OutputWrite, format!("cannot write the story: {error}")))?;
         output::say(&format!("{json}\n"))?;
         return Ok(0);
     }
@@ -187,8 +188,10 @@ fn no_pod(variants: &[&VariantOutput], asked: &str) -> Failure {
 }
 
 fn failure(error: ExplainError) -> Failure {
-    let code = if matches!(error, ExplainError::Question(_)) { 2 } else { 1 };
-    Failure::Other(code, error.to_string())
+    match error {
+        ExplainError::Question(_) => Failure::coded(Code::CommandLine, error.to_string()),
+        _ => Failure::Other(1, error.to_string()),
+    }
 }
 
 fn shown(path: &Path) -> String {

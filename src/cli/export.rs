@@ -4,6 +4,7 @@ use super::run::Request;
 use super::{Answer, Cli, Command, Failure, output};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::time::SimDuration;
+use crate::limits::{self, Limit};
 use crate::results::disk::RealDisk;
 use crate::results::write::{PROVENANCE_FILE, Provenance, ResultsError, put_file};
 use crate::simulate::{self, inputs};
@@ -92,7 +93,8 @@ pub fn run(args: &Args) -> Answer {
         prepared.plan.duration = Some(at);
     }
     let (at, exported) =
-        simulate::state(&prepared.plan, args.ended).map_err(|error| Failure::Other(2, error.to_string()))?;
+        simulate::state(&prepared.plan, args.ended)
+            .map_err(|error| Failure::coded(Code::Other, error.to_string()))?;
     let source =
         args.source.as_deref().map_or_else(|| args.manifests.join(" "), |path| path.display().to_string());
     let title = format!("{source}, variant {variant}, at {at}; written by stowplan export manifests");
@@ -131,7 +133,7 @@ fn words(args: &ManifestsArgs) -> Result<Vec<String>, Failure> {
 /// What made a results folder. Its scenario must be where it was.
 fn recorded(folder: &Path) -> Result<Vec<String>, Failure> {
     let path = folder.join(PROVENANCE_FILE);
-    let text = std::fs::read_to_string(&path).map_err(ResultsError::io(&path, "read"))?;
+    let text = limits::read_text(&path, Limit::ResultsBytes).map_err(ResultsError::io(&path, "read"))?;
     let provenance: Provenance = serde_json::from_str(&text).map_err(|error| {
         let message = format!("{}: not results of stowplan: {error}", path.display());
         Failure::from(Diagnostic::error(Code::Conflict, message))

@@ -4,8 +4,9 @@ use super::output;
 use super::{Answer, Failure};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::recording::{self, Imported};
+use crate::results::disk::RealDisk;
+use crate::results::write::put_file;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Examples under `--help`.
@@ -120,13 +121,9 @@ impl Target {
         fs::create_dir_all(&folder).map_err(|e| failed(&folder, &e))?;
         for (path, text) in &made.manifests {
             let path = self.base.join(path);
-            fs::write(&path, text).map_err(|e| failed(&path, &e))?;
+            put_file(&path, text.as_bytes(), &RealDisk)?;
         }
         // The scenario comes last and at once: where it is, its manifests are.
-        let beside = self.scenario.with_extension("yaml.part");
-        let mut file = fs::File::create(&beside).map_err(|e| failed(&beside, &e))?;
-        file.write_all(made.scenario.as_bytes()).map_err(|e| failed(&beside, &e))?;
-        fs::rename(&beside, &self.scenario).map_err(|e| failed(&self.scenario, &e))?;
-        Ok(())
+        Ok(put_file(&self.scenario, made.scenario.as_bytes(), &RealDisk)?)
     }
 }

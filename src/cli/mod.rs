@@ -25,7 +25,9 @@ pub mod signals;
 pub mod sweep;
 pub mod trace;
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean, escape};
+use crate::limits::{self, Limit};
+use crate::model::quantity::Quantity;
 use crate::results::write::ResultsError;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -38,6 +40,7 @@ const EXAMPLES: &str = "Examples:
   stowplan new mine -o mine.yaml
 
 Exit codes: 0 done, 1 the answer is no, 2 bad input, 3 could not read or write, 130 and 143 after a signal.
+What is read stays within limits; --limit NAME=VALUE changes one (stowplan catalog limits).
 Colours only on a terminal and without NO_COLOR; tables are as wide as the terminal, or COLUMNS.";
 
 /// Simulates Kubernetes clusters whose pods live on local PersistentVolumes: what gets stuck, wasted and stranded, before it
@@ -54,6 +57,9 @@ pub struct Cli {
     /// Say more: everything that was taken for granted, and how long it took.
     #[arg(short, long, global = true)]
     pub verbose: bool,
+    /// Change what is accepted of input, such as manifest-bytes=4Gi; may be repeated. `stowplan catalog limits` lists them.
+    #[arg(long = "limit", global = true, value_name = "NAME=VALUE", value_parser = limit)]
+    pub limits: Vec<(Limit, u64)>,
 }
 
 /// The subcommands.
@@ -102,7 +108,7 @@ pub enum Failure {
     Input(Diagnostics),
     /// Results could not be written or read.
     Results(ResultsError),
-    /// Anything else: exit code and words.
+    /// Words without a code: a signal, or an answer that is no.
     Other(u8, String),
 }
 
@@ -114,14 +120,18 @@ impl Failure {
             Failure::Other(code, _) => *code,
         }
     }
+    /// Trouble without a place.
+    fn coded(code: Code, message: impl Into<String>) -> Failure {
+        Diagnostic::error(code, message).into()
+    }
     /// Says what went wrong on standard error.
     fn report(&self) {
         match self {
             Failure::Input(diagnostics) => {
                 output::complain(&diagnostics.render(output::colour_on_stderr()));
             }
-            Failure::Results(error) => output::complain(&format!("error: {error}\n")),
-            Failure::Other(_, message) => output::complain(&format!("error: {message}\n")),
+            Failure::Results(error) => Failure::coded(results_code(error), error.to_string()).report(),
+            Failure::Other(_, message) => output::complain(&format!("error: {}\n", escape(message))),
         }
     }
 }
@@ -143,17 +153,63 @@ impl From<ResultsError> for Failure {
 }
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Failure {
-        Failure::Other(3, format!("cannot write: {error}"))
+        Failure::coded(Code::OutputWrite, format!("cannot write: {error}"))
+    }
+}
+
+/// What kind of trouble with a results folder it is.
+fn results_code(error: &ResultsError) -> Code {
+    use std::io::ErrorKind::{FileTooLarge, InvalidData, InvalidInput, IsADirectory, NotADirectory, NotFound};
+    match error {
+        ResultsError::Refused { .. } => Code::OutputFolder,
+        ResultsError::Malformed { .. } => Code::ResultsMalformed,
+        ResultsError::Io { action: "read", source, .. } => match source.kind() {
+            NotFound | NotADirectory => Code::FileMissing,
+            InvalidInput | IsADirectory => Code::NotAFile,
+            FileTooLarge => Code::TooLarge,
+            InvalidData => Code::NotUtf8,
+            _ if error.is_bad_input() => Code::ResultsMalformed,
+            _ => Code::FileUnreadable,
+        },
+        ResultsError::Io { .. } => Code::OutputWrite,
     }
 }
 
 /// What a command that came to its end answers: 0 yes, 1 no.
 pub type Answer = Result<u8, Failure>;
 
+/// A limit and its new value.
+fn limit(text: &str) -> Result<(Limit, u64), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    let known = limits::LIMITS.iter().map(|info| info.name);
+    let limit = Limit::named(name).ok_or_else(|| {
+        let hint = did_you_mean(name, known).unwrap_or_else(|| "`stowplan catalog limits` names them".to_owned());
+        format!("there is no limit `{}`; {hint}", escape(name))
+    })?;
+    let info = limit.info();
+    let quantity: Quantity = Quantity::parse(value).map_err(|_| "expected a number or a size such as 4Gi".to_owned())?;
+    match u64::try_from(quantity.ceil()) {
+        Ok(value) if (1..=info.most).contains(&value) => Ok((limit, value)),
+        _ => Err(format!("expected 1 to {} {}", info.most, info.unit)),
+    }
+}
+
 /// Runs a command line.
 pub fn main() -> ExitCode {
     // clap exits with 2 for a command line that makes no sense, as bad input does, and with 0 for --help and --version.
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => {
+            let code = Code::CommandLine.info().number;
+            let shown = match output::colour_on_stderr() {
+                true => error.render().ansi().to_string(),
+                false => error.render().to_string(),
+            };
+            output::complain(&shown.replacen("error:", &format!("error[{code}]:"), 1));
+            return ExitCode::from(2);
+        }
+    };
     signals::install();
     run(cli)
 }
@@ -161,6 +217,7 @@ pub fn main() -> ExitCode {
 /// Runs one command.
 pub fn run(cli: Cli) -> ExitCode {
     output::set_level(cli.quiet, cli.verbose);
+    cli.limits.iter().for_each(|(limit, value)| limit.set(*value));
     let answer = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
@@ -179,6 +236,11 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
     };
+    self::answer(answer)
+}
+
+/// Says what went wrong; the exit code.
+fn answer(answer: Answer) -> ExitCode {
     match answer {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {

@@ -76,7 +76,7 @@ pub fn run(args: &Args) -> Answer {
         all: args.all,
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(args.jobs.unwrap_or(0) as usize).build();
-    let pool = pool.map_err(|error| Failure::Other(3, format!("cannot start threads: {error}")))?;
+    let pool = pool.map_err(|error| Failure::coded(Code::Resources, format!("cannot start threads: {error}")))?;
     let mut bar = Bar::new(output::is_quiet());
     // The bar lives on this thread: what it is told comes from here.
     let plan = pool.install(|| solve(&planning, &mut bar));
@@ -88,7 +88,7 @@ pub fn run(args: &Args) -> Answer {
     let folder = write(args, &base, &plan)?;
     if args.json {
         let text = serde_json::to_string_pretty(&plan)
-            .map_err(|error| Failure::Other(3, format!("cannot write the plan: {error}")))?;
+            .map_err(|error| Failure::coded(Code::OutputWrite, format!("cannot write the plan: {error}")))?;
         output::say(&(text + "\n"))?;
     } else {
         output::say(&format!(
@@ -122,7 +122,7 @@ fn digest(base: &Loaded, variants: &[String]) -> Result<String, Failure> {
     let names: Vec<&str> = variants.iter().map(String::as_str).collect();
     let objects = crate::manifest::for_scenario(base, crate::manifest::LoadOptions::default())?;
     simulate::digest::scenario(base, Some(&objects.sources), &names, false)
-        .map_err(|error| Failure::Other(3, format!("cannot read the trace: {error}")))
+        .map_err(|error| Failure::coded(Code::FileUnreadable, format!("cannot read the trace: {error}")))
 }
 
 /// Did everything that was asked find an answer?
@@ -137,14 +137,14 @@ fn write(args: &Args, base: &Loaded, plan: &PlanFile) -> Result<PathBuf, Failure
     let picture = if args.no_plots {
         None
     } else {
-        picture::svg(plan).map_err(|error| Failure::Other(3, format!("cannot draw: {error}")))?
+        picture::svg(plan).map_err(|error| Failure::coded(Code::OutputWrite, format!("cannot draw: {error}")))?
     };
     let words = command(args);
     let mut staging = Staging::begin(&target, &RealDisk)?;
     staging.json(PLAN_FILE, plan)?;
     if !args.no_plots {
         let html = page::page(plan, &crate::report::html::shell(&words))
-            .map_err(|error| Failure::Other(3, format!("cannot draw: {error}")))?;
+            .map_err(|error| Failure::coded(Code::OutputWrite, format!("cannot draw: {error}")))?;
         staging.bytes("report.html", html.as_bytes())?;
     }
     if let Some(svg) = picture {

@@ -3,6 +3,7 @@
 use super::output;
 use super::{Answer, Failure};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
+use crate::limits::{self, Limit};
 use crate::plan::output::PLAN_FILE;
 use crate::plan::picture::PICTURE;
 use crate::report::html::{self, Origin};
@@ -210,20 +211,20 @@ fn page(html: String) -> Drawn {
 
 fn read_sweep(folder: &Path) -> Result<SweepTable, ResultsError> {
     let path = folder.join(SWEEP_FILE);
-    let file = std::fs::File::open(&path).map_err(ResultsError::io(&path, "read"))?;
+    let file = limits::open_within(&path, Limit::ResultsBytes).map_err(ResultsError::io(&path, "read"))?;
     SweepTable::read(std::io::BufReader::new(file))
         .map_err(|error| ResultsError::Malformed { path, why: error.to_string() })
 }
 
 /// What the folder says about itself; nothing if it says nothing.
 fn provenance(folder: &Path) -> Provenance {
-    let text = std::fs::read_to_string(folder.join(PROVENANCE_FILE)).unwrap_or_default();
+    let text = limits::read_text(&folder.join(PROVENANCE_FILE), Limit::ResultsBytes).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()
 }
 
 fn rasterize(picture: &mut Drawn, scale: f32) -> Result<(), Failure> {
     let svg = String::from_utf8_lossy(&picture.content);
-    picture.content = png(&svg, scale).map_err(|e| Failure::Other(3, e.to_string()))?;
+    picture.content = png(&svg, scale).map_err(|e| Failure::coded(Code::OutputWrite, e.to_string()))?;
     picture.file = format!("{}.png", picture.file.trim_end_matches(".svg"));
     Ok(())
 }
@@ -248,7 +249,7 @@ fn place(args: &Args, drawn: &[Drawn]) -> Result<(), Failure> {
 }
 
 fn cannot_draw(error: PlotError) -> Failure {
-    Failure::Other(3, error.to_string())
+    Failure::coded(Code::OutputWrite, format!("cannot draw: {error}"))
 }
 
 fn bad(message: String, hint: Option<String>) -> Failure {

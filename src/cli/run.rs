@@ -297,7 +297,7 @@ pub fn run(args: Args) -> Answer {
     if !args.no_inputs {
         let kept = simulate::inputs::files(&request.base, jobs.iter().map(|job| &job.prepared));
         files.extend(
-            kept.map_err(|error| Failure::Other(3, format!("cannot read the inputs again: {error}")))?,
+            kept.map_err(|error| Failure::coded(Code::FileUnreadable, format!("cannot read the inputs again: {error}")))?,
         );
     }
     let extras = Extras { plots, files, command: command(&args) };
@@ -384,7 +384,7 @@ fn summary(request: &Request, jobs: &[Job], finished: &[Option<VariantOutput>]) 
     let scenario = &request.base.scenario;
     let sources = jobs.first().map(|job| &job.prepared.sources);
     let scenario_digest = simulate::digest::scenario(&request.base, sources, &names, request.options.replay)
-        .map_err(|error| Failure::Other(3, format!("cannot read the trace again: {error}")))?;
+        .map_err(|error| Failure::coded(Code::FileUnreadable, format!("cannot read the trace again: {error}")))?;
     Ok(Summary {
         scenario: scenario.name.value.clone(),
         scenario_digest,
@@ -406,7 +406,7 @@ fn write_trace(file: &Path, outputs: &[VariantOutput]) -> Result<(), Failure> {
 }
 
 fn draw(run: &RunOutput) -> Result<Vec<(String, Vec<u8>)>, Failure> {
-    plot::draw_all(run).map_err(|error| Failure::Other(3, format!("cannot draw: {error}")))
+    plot::draw_all(run).map_err(|error| Failure::coded(Code::OutputWrite, format!("cannot draw: {error}")))
 }
 
 /// The page that shows everything.
@@ -419,7 +419,7 @@ fn page(args: &Args, run: &RunOutput, jobs: &[Job]) -> Result<(String, Vec<u8>),
     }
     let origin = Origin { command: command(args), warnings };
     let page =
-        html::page(run, &origin).map_err(|error| Failure::Other(3, format!("cannot draw: {error}")))?;
+        html::page(run, &origin).map_err(|error| Failure::coded(Code::OutputWrite, format!("cannot draw: {error}")))?;
     Ok(("report.html".to_owned(), page.into_bytes()))
 }
 
@@ -460,7 +460,7 @@ fn show(args: &Args, run: &RunOutput, folder: &Path, plots: bool) -> Result<(), 
     }
     if args.json {
         let mut text = serde_json::to_string_pretty(&run.summary)
-            .map_err(|error| Failure::Other(3, format!("cannot write the summary: {error}")))?;
+            .map_err(|error| Failure::coded(Code::OutputWrite, format!("cannot write the summary: {error}")))?;
         text.push('\n');
         return Ok(output::say(&text)?);
     }

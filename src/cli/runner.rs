@@ -1,7 +1,7 @@
 //! Runs variants on all cores, shows how far they have come, and stops waiting for them when a signal comes.
 
 use super::{Failure, output, signals};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::time::SimTime;
 use crate::model::cluster::Cluster;
 use crate::observe::{Observation, Observer};
@@ -62,7 +62,7 @@ pub fn run_all(jobs: &Arc<Vec<Job>>, options: Options) -> Result<Vec<Option<Vari
     // Threads that a signal leaves behind end with the process: a run cannot be stopped half-way.
     for _ in 0..rayon::current_num_threads().min(jobs.len()) {
         let (jobs, next, sender, clocks) = (jobs.clone(), next.clone(), sender.clone(), clocks.clone());
-        std::thread::spawn(move || {
+        let started = std::thread::Builder::new().spawn(move || {
             while let Some(job) = {
                 let index = next.fetch_add(1, Ordering::SeqCst);
                 jobs.get(index).map(|job| (index, job))
@@ -77,6 +77,7 @@ pub fn run_all(jobs: &Arc<Vec<Job>>, options: Options) -> Result<Vec<Option<Vari
                 }
             }
         });
+        started.map_err(|error| Failure::coded(Code::Resources, format!("cannot start threads: {error}")))?;
     }
     drop(sender);
     let mut finished: Vec<Option<VariantOutput>> = jobs.iter().map(|_| None).collect();
@@ -90,14 +91,12 @@ pub fn run_all(jobs: &Arc<Vec<Job>>, options: Options) -> Result<Vec<Option<Vari
             }
             Ok((_, Err(SimError::Trace(error)))) => return Err(Diagnostic::from(&*error).into()),
             Ok((index, Err(error))) => {
-                return Err(Failure::Other(2, format!("variant {}: {error}", jobs[index].name)));
+                return Err(Failure::coded(Code::Other, format!("variant {}: {error}", jobs[index].name)));
             }
             Err(RecvTimeoutError::Timeout) => bar.draw(jobs, &clocks, &finished),
             Err(RecvTimeoutError::Disconnected) => {
-                return Err(Failure::Other(
-                    3,
-                    "a run ended without an answer; this is a bug in stowplan".into(),
-                ));
+                let message = "a run ended without an answer: too little memory, or a bug in stowplan";
+                return Err(Failure::coded(Code::Resources, message));
             }
         }
     }

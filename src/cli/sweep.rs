@@ -4,6 +4,7 @@ use super::output;
 use super::signals;
 use super::{Answer, Failure};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
+use crate::limits;
 use crate::results::VariantSummary;
 use crate::results::disk::RealDisk;
 use crate::results::sweep::SweepTable;
@@ -14,6 +15,7 @@ use crate::simulate::{self, Options};
 use crate::sweep::design;
 use crate::sweep::execute::{ExecuteError, Outcome, Progress};
 use crate::sweep::folder::{self, SWEEP_TABLE, SweepError};
+use crate::sweep::journal::JournalError;
 use crate::sweep::until_ci;
 use crate::sweep::{JobKey, Metrics, Point, Shard, Study, UntilCi};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -98,11 +100,18 @@ pub struct MergeArgs {
 
 impl From<SweepError> for Failure {
     fn from(error: SweepError) -> Failure {
-        let code = match &error {
-            SweepError::Execute(ExecuteError::Stopped) => signals::exit_code(),
-            _ => error.exit_code(),
+        let code = match error {
+            SweepError::Results(error) => return error.into(),
+            SweepError::Execute(ExecuteError::Stopped) => {
+                return Failure::Other(signals::exit_code(), error.to_string());
+            }
+            SweepError::Execute(ExecuteError::Journal(_)) | SweepError::Journal(JournalError::Io { .. }) => {
+                Code::OutputWrite
+            }
+            SweepError::Journal(JournalError::Busy { .. }) => Code::OutputFolder,
+            SweepError::Journal(_) | SweepError::Refused { .. } | SweepError::Merge(_) => Code::SweepMismatch,
         };
-        Failure::Other(code, error.to_string())
+        Failure::coded(code, error.to_string())
     }
 }
 
@@ -118,7 +127,7 @@ pub fn run(args: &Args) -> Answer {
     let command = command(args);
     let options = folder::Options { out: &out, shard, resume: args.resume, command: &command };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(args.jobs.unwrap_or(0) as usize).build();
-    let pool = pool.map_err(|error| Failure::Other(3, format!("cannot start threads: {error}")))?;
+    let pool = pool.map_err(|error| Failure::coded(Code::Resources, format!("cannot start threads: {error}")))?;
     signals::stop_gently();
     let bar = Bar::new(output::is_quiet());
     let outcome =
@@ -241,7 +250,7 @@ fn study(base: &Loaded, variants: Vec<String>) -> Result<Study, Failure> {
     let names: Vec<&str> = variants.iter().map(String::as_str).collect();
     let objects = crate::manifest::for_scenario(base, crate::manifest::LoadOptions::default())?;
     let scenario_digest = simulate::digest::scenario(base, Some(&objects.sources), &names, false)
-        .map_err(|error| Failure::Other(3, format!("cannot read the trace: {error}")))?;
+        .map_err(|error| Failure::coded(Code::FileUnreadable, format!("cannot read the trace: {error}")))?;
     Ok(Study {
         scenario: scenario.name.value.clone(),
         scenario_digest,
@@ -293,7 +302,7 @@ fn draw(out: &Path) -> Result<(), Failure> {
         output::complain("note: no pictures are drawn of a sweep that large\n");
         return Ok(());
     }
-    let file = std::fs::File::open(&path).map_err(ResultsError::io(&path, "read"))?;
+    let file = limits::open(&path).map_err(ResultsError::io(&path, "read"))?;
     let table = SweepTable::read(std::io::BufReader::new(file))
         .map_err(|error| ResultsError::Malformed { path, why: error.to_string() })?;
     super::plot::sweep(out, &table, &SHOWN)

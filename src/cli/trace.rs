@@ -1,5 +1,6 @@
 //! `stowplan trace inspect` and `stowplan trace convert`.
 
+use super::output;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::quantity::Quantity;
 use crate::trace::convert::{Encoding, convert};
@@ -7,7 +8,7 @@ use crate::trace::sort::DEFAULT_SORT_MEMORY;
 use crate::trace::{Format, Inspection, TraceError, TraceInput, TraceOptions, TraceRequest, inspect};
 use serde_json::Value;
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -133,14 +134,11 @@ impl InputArgs {
 /// 0, or 2 for bad input, 3 for what cannot be read or written.
 pub fn run(args: &TraceArgs) -> ExitCode {
     match answer(args) {
-        Ok(text) => match io::stdout().lock().write_all(text.as_bytes()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(3),
-            _ => ExitCode::SUCCESS,
-        },
+        Ok(text) => super::answer(output::say(&text).map(|()| 0).map_err(Into::into)),
         Err(error) => {
             let color = io::IsTerminal::is_terminal(&io::stderr());
             let findings = Diagnostics::from(Diagnostic::from(&*error));
-            eprint!("{}", findings.render(color));
+            output::complain(&findings.render(color));
             ExitCode::from(findings.exit_code())
         }
     }

@@ -1,8 +1,8 @@
 //! A recorded case: what it contains and how it is read.
 
+use crate::limits;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
@@ -205,7 +205,7 @@ pub struct Preemption {
 /// # Errors
 /// What the file system says.
 pub fn read_lines(path: &Path) -> io::Result<Box<dyn BufRead>> {
-    let file = File::open(path)?;
+    let file = limits::open(path)?;
     if path.extension().is_some_and(|e| e == "gz") {
         return Ok(Box::new(BufReader::with_capacity(1 << 16, flate2::read::MultiGzDecoder::new(file))));
     }

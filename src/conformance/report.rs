@@ -2,6 +2,7 @@
 
 use super::case::{Case, read_lines};
 use super::compare::{Agreement, Compared, Mismatch, compare};
+use crate::limits::Limit;
 use crate::scheduler::cycle::Engine;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -48,7 +49,7 @@ pub enum ReportError {
         source: serde_json::Error,
     },
     /// A line is longer than any case.
-    #[error("{}:{line}: longer than {MAX_LINE_BYTES} bytes", file.display())]
+    #[error("{}:{line}: longer than {} bytes", file.display(), Limit::CaseBytes.get())]
     Long {
         /// The file.
         file: PathBuf,
@@ -62,9 +63,6 @@ pub enum ReportError {
         file: PathBuf,
     },
 }
-
-/// Longest line that is read. The longest recorded one has 2 MB.
-const MAX_LINE_BYTES: u64 = 256 << 20;
 
 impl ReportError {
     /// The file itself is to blame (exit code 2), not the system that reads it (3).
@@ -144,17 +142,17 @@ fn for_each_batch(
 ) -> Result<(), ReportError> {
     let failed = |source| ReportError::Read { file: file.to_owned(), source };
     let mut reader = read_lines(file).map_err(failed)?;
-    let (mut number, mut cases) = (0, 0);
+    let (mut number, mut cases, most) = (0, 0, Limit::CaseBytes.get());
     loop {
         let mut batch: Vec<(usize, String)> = Vec::with_capacity(BATCH);
         while batch.len() < BATCH {
             let mut line = String::new();
-            let bytes = reader.by_ref().take(MAX_LINE_BYTES).read_line(&mut line).map_err(failed)?;
+            let bytes = reader.by_ref().take(most + 1).read_line(&mut line).map_err(failed)?;
             if bytes == 0 {
                 break;
             }
             number += 1;
-            if bytes as u64 == MAX_LINE_BYTES {
+            if bytes as u64 > most {
                 return Err(ReportError::Long { file: file.to_owned(), line: number });
             }
             if !line.trim().is_empty() {

@@ -12,6 +12,7 @@ use super::field::{Check, Field};
 use super::objects::{Kind, Located, Object};
 use super::{defaulting, local_storage, validate};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place, Severity, SourceId, Sources, Span, escape};
+use crate::limits::Limit;
 use crate::scenario::recorded::{self, Recorded};
 use crate::scenario::tree::{Kind as TreeKind, Limits, Value};
 use crate::scenario::{Assumption, ManifestFile, json, yaml};
@@ -31,7 +32,7 @@ pub struct LoadOptions {
 
 impl Default for LoadOptions {
     fn default() -> LoadOptions {
-        LoadOptions { limits: Limits::MANIFESTS, validate: true, defaults: true, max_objects: 20_000_000 }
+        LoadOptions { limits: Limits::manifests(), validate: true, defaults: true, max_objects: Limit::Objects.size() }
     }
 }
 
@@ -69,6 +70,8 @@ pub struct Loader {
     counted: FxHashMap<String, usize>,
     conversions: BTreeMap<String, (&'static str, u64)>,
     skipped: BTreeMap<String, u64>,
+    /// Pods that the workloads so far ask for.
+    replicas: u64,
     seen: FxHashMap<(&'static str, String, String), Span>,
     /// Descriptions of nodes' local storage beside their files, by path without extension.
     sidecars: BTreeMap<String, String>,
@@ -96,6 +99,7 @@ impl Loader {
             counted: FxHashMap::default(),
             conversions: BTreeMap::new(),
             skipped: BTreeMap::new(),
+            replicas: 0,
             seen: FxHashMap::default(),
             sidecars: BTreeMap::new(),
             sources,
@@ -258,7 +262,8 @@ impl Loader {
         }
         if self.objects.len() >= self.options.max_objects {
             let message = format!("more than {} objects", self.options.max_objects);
-            return self.error(Diagnostic::error(Code::TooLarge, message).at(tree.span));
+            let error = Diagnostic::error(Code::TooLarge, message).at(tree.span);
+            return self.error(error.help(Limit::Objects.hint()));
         }
         self.object(tree);
     }
@@ -289,7 +294,10 @@ impl Loader {
                 return self.error(error);
             }
         };
-        if let Some(object) = self.checked(object, kind, &tree, what, &mut converted) {
+        if let Some(object) = self.checked(object, kind, &tree, what.clone(), &mut converted) {
+            if let Err(error) = self.count_replicas(&object, &what, tree.span) {
+                return self.error(error);
+            }
             self.objects.push(Located { value: object, span: tree.span });
         }
         for c in converted {
@@ -297,6 +305,30 @@ impl Loader {
             let message = format!("{} is an old form; converted to {}", c.form, c.now);
             self.warn(c.form, Diagnostic::warning(Code::OldForm, message).at(tree.span));
         }
+    }
+
+    /// A workload asks for pods without writing them down: 2^31 of them cost one line.
+    fn count_replicas(&mut self, object: &Object, what: &str, span: Span) -> Result<(), Diagnostic> {
+        let wanted = match object {
+            Object::StatefulSet(o) => o.spec.as_ref().and_then(|s| s.replicas),
+            Object::Deployment(o) => o.spec.as_ref().and_then(|s| s.replicas),
+            Object::ReplicaSet(o) => o.spec.as_ref().and_then(|s| s.replicas),
+            Object::ReplicationController(o) => o.spec.as_ref().and_then(|s| s.replicas),
+            Object::Job(o) => o.spec.as_ref().and_then(|s| s.parallelism.max(s.completions)),
+            _ => return Ok(()),
+        };
+        let wanted = u64::try_from(wanted.unwrap_or(1)).unwrap_or(0);
+        self.replicas += wanted;
+        for (limit, asked) in [(Limit::Replicas, wanted), (Limit::Pods, self.replicas)] {
+            if asked > limit.get() {
+                let message = match limit {
+                    Limit::Replicas => format!("{what}: {asked} replicas are more than {}", limit.get()),
+                    _ => format!("up to {what} the workloads ask for {asked} pods, more than {}", limit.get()),
+                };
+                return Err(Diagnostic::error(Code::TooLarge, message).at(span).help(limit.hint()));
+            }
+        }
+        Ok(())
     }
 
     fn checked(

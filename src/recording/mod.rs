@@ -116,7 +116,7 @@ struct Recording {
 /// # Errors
 /// Files that cannot be read, texts that are no recording, with the place of what is wrong.
 pub fn import_file(path: &Path, folder: &str) -> Result<Imported, Diagnostics> {
-    let text = read(path, &Limits::MANIFESTS)?;
+    let text = read(path, &Limits::manifests())?;
     import(&path.to_string_lossy(), text, folder)
 }
 
@@ -140,7 +140,7 @@ pub fn import(name: &str, text: String, folder: &str) -> Result<Imported, Diagno
 /// # Errors
 /// As [`import_file`].
 pub fn parse_file(path: &Path) -> Result<serde_json::Value, Diagnostics> {
-    let text = read(path, &Limits::MANIFESTS)?;
+    let text = read(path, &Limits::manifests())?;
     serde_json::from_str(&text).map_err(|error| {
         Diagnostic::error(Code::Syntax, error.to_string())
             .at_row(&path.to_string_lossy(), error.line() as u64, error.column() as u64, "")
@@ -152,7 +152,7 @@ fn parse(name: &str, text: String) -> Result<(Value, Sources), Diagnostics> {
     let mut sources = Sources::new();
     let source = sources.add(name, text);
     let fail = |error: Diagnostic, sources: &Sources| Diagnostics::new(vec![error], sources.clone());
-    let limits = Limits::MANIFESTS;
+    let limits = Limits::manifests();
     let mut reader = json::Reader::new(&sources, source, &limits);
     let tree = reader.value(0).map_err(|error| fail(error.help(NOT_JSON), &sources))?;
     if !reader.at_end() {

@@ -4,8 +4,8 @@ use super::disk::Disk;
 use super::tables::{read_csv, write_csv};
 use super::write::{PLOTS_FOLDER, Provenance, ResultsError, SUMMARY_FILE, Staging, safe_name};
 use super::{RunOutput, SCHEMA_VERSION, Summary, VariantOutput};
+use crate::limits::{self, Limit};
 use serde::{Deserialize, Serialize};
-use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
@@ -120,7 +120,7 @@ pub fn load_summary(folder: &Path) -> Result<Summary, ResultsError> {
         tool: String,
     }
     let path = folder.join(SUMMARY_FILE);
-    let text = std::fs::read_to_string(&path).map_err(ResultsError::io(&path, "read"))?;
+    let text = limits::read_text(&path, Limit::ResultsBytes).map_err(ResultsError::io(&path, "read"))?;
     let malformed = |why: String| ResultsError::Malformed { path: path.clone(), why };
     let head: Head = serde_json::from_str(&text)
         .map_err(|e| malformed(format!("not a summary written by stowplan run: {e}")))?;
@@ -140,6 +140,6 @@ fn rows_if_any<T: for<'de> Deserialize<'de>>(folder: &Path, name: &str) -> Resul
 
 fn rows<T: for<'de> Deserialize<'de>>(folder: &Path, name: &str) -> Result<Vec<T>, ResultsError> {
     let path = folder.join(format!("{name}.csv"));
-    let file = File::open(&path).map_err(ResultsError::io(&path, "read"))?;
+    let file = limits::open_within(&path, Limit::ResultsBytes).map_err(ResultsError::io(&path, "read"))?;
     read_csv(BufReader::new(file)).map_err(|e| ResultsError::Malformed { path, why: e.to_string() })
 }

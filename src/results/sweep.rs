@@ -55,7 +55,7 @@ impl SweepTable {
     /// # Errors
     /// Unreadable input, or columns that are not those of a sweep.
     pub fn read<R: Read>(reader: R) -> Result<SweepTable, csv::Error> {
-        let mut csv = csv::Reader::from_reader(reader);
+        let mut csv = csv::Reader::from_reader(crate::limits::ShortLines::new(reader));
         let header: Vec<String> = csv.headers()?.iter().map(str::to_owned).collect();
         let unlike = || {
             csv::Error::from(std::io::Error::new(

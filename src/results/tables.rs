@@ -6,6 +6,7 @@
 
 use super::number;
 use super::summary::{Assumption, VariantSummary};
+use crate::limits::ShortLines;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -630,7 +631,7 @@ pub mod text {
 /// # Errors
 /// Unreadable input, or a row that does not fit the columns, with its line.
 pub fn read_csv<T: for<'de> Deserialize<'de>, R: std::io::Read>(reader: R) -> Result<Vec<T>, csv::Error> {
-    csv::Reader::from_reader(reader).deserialize().collect()
+    csv::Reader::from_reader(ShortLines::new(reader)).deserialize().collect()
 }
 
 #[cfg(test)]

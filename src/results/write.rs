@@ -6,6 +6,7 @@
 
 use super::disk::{Disk, Sink};
 use super::{SCHEMA_VERSION, TOOL};
+use crate::limits::{self, Limit};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
@@ -54,7 +55,23 @@ pub enum ResultsError {
 impl ResultsError {
     /// The program's exit code: 2 for a file that is not what it should be, 3 for what could not be read or written.
     pub fn exit_code(&self) -> u8 {
-        if matches!(self, ResultsError::Malformed { .. }) { 2 } else { 3 }
+        match self {
+            ResultsError::Malformed { .. } => 2,
+            _ if self.is_bad_input() => 2,
+            _ => 3,
+        }
+    }
+
+    /// A file that should be read is absent, no regular file, too large or no text: the input is to blame, not the system.
+    pub fn is_bad_input(&self) -> bool {
+        use io::ErrorKind::{
+            FileTooLarge, InvalidData, InvalidInput, IsADirectory, NotADirectory, NotFound, UnexpectedEof,
+        };
+        let ResultsError::Io { action: "read", source, .. } = self else { return false };
+        matches!(
+            source.kind(),
+            NotFound | NotADirectory | InvalidInput | IsADirectory | InvalidData | FileTooLarge | UnexpectedEof
+        )
     }
 
     pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> ResultsError {
@@ -245,6 +262,11 @@ impl Drop for Staging<'_> {
 /// [`ResultsError::Io`]; a former file is then as it was.
 pub fn put_file(path: &Path, bytes: &[u8], disk: &dyn Disk) -> Result<(), ResultsError> {
     let (parent, name) = split(path)?;
+    // A rename would put a file in the place of a device or of somebody's FIFO.
+    if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        let why = "is no regular file; choose another place with -o, or `-` for standard output".to_owned();
+        return Err(ResultsError::Refused { path: path.to_owned(), why });
+    }
     disk.create_dir_all(&parent).map_err(ResultsError::io(&parent, "create the folder"))?;
     let hidden = parent.join(format!(".{name}.tmp-{}", std::process::id()));
     remove_leftovers(&parent, &name);
@@ -383,7 +405,7 @@ fn is_picture_or_report(file: &str) -> bool {
 
 /// The files that the provenance in `target` lists; `None` if there is no provenance of ours.
 fn our_files(target: &Path) -> Option<BTreeSet<String>> {
-    let text = fs::read_to_string(target.join(PROVENANCE_FILE)).ok()?;
+    let text = limits::read_text(&target.join(PROVENANCE_FILE), Limit::ResultsBytes).ok()?;
     let provenance: Provenance = serde_json::from_str(&text).ok()?;
     let ours = provenance.tool.starts_with("stowplan ") && provenance.schema_version >= 1;
     ours.then(|| provenance.files.into_iter().collect())
@@ -426,6 +448,10 @@ struct Lock {
 
 impl Lock {
     fn take(target: &Path, path: PathBuf) -> Result<Lock, ResultsError> {
+        if fs::symlink_metadata(&path).is_ok_and(|meta| !meta.is_file()) {
+            let why = "is in the way of the lock: it is no regular file".to_owned();
+            return Err(ResultsError::Refused { path, why });
+        }
         loop {
             let file = File::options().create(true).truncate(false).write(true).open(&path);
             let file = file.map_err(ResultsError::io(&path, "create"))?;

@@ -1,15 +1,12 @@
 //! Axes of a sweep: lists, ranges and logarithmic ranges of values for a path.
 
 use super::paths;
-use super::reader::{Ctx, Map, count, number, spanned};
+use super::reader::{Ctx, Map, count_within, number, spanned};
 use super::tree::{Value, clip};
 use super::types::{Axis, Override};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::limits::Limit;
 
-/// Values of one axis.
-pub const MAX_VALUES: usize = 1_000_000;
-/// Points of a sweep.
-pub const MAX_POINTS: u64 = 100_000_000;
 
 /// Reads an axis: `{path, values}`, `{path, range: {from, to, step | count}}` or `{path, logRange: {from, to, count}}`.
 pub fn axis(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Axis> {
@@ -34,10 +31,10 @@ pub fn axis(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Axis> {
     let inner = map.get(kind)?;
     let inner_path = map.at(kind);
     let values = match kind {
-        "values" => match inner.as_seq().filter(|s| !s.is_empty() && s.len() <= MAX_VALUES) {
+        "values" => match inner.as_seq().filter(|s| !s.is_empty() && s.len() <= Limit::AxisValues.size()) {
             Some(items) => Some(items.to_vec()),
             None => {
-                let message = format!("`{inner_path}`: expected a list with 1 to {MAX_VALUES} values");
+                let message = format!("`{inner_path}`: expected a list with 1 to {} values", Limit::AxisValues.get());
                 ctx.error(Diagnostic::error(Code::WrongType, message).at(inner.span));
                 None
             }
@@ -100,7 +97,7 @@ fn range(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Vec<Value>> {
         }
         parsed
     });
-    let count = map.read(ctx, "count", count(2..=MAX_VALUES as u32));
+    let count = map.read(ctx, "count", count_within(2, Limit::AxisValues));
     let both = map.key_span("step").is_some() && map.key_span("count").is_some();
     if both {
         let message = format!("`{path}`: `step` and `count` exclude each other");
@@ -114,9 +111,10 @@ fn range(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Vec<Value>> {
         (None, None) => 1.0,
     };
     let steps = if step > 0.0 { libm::floor((to - from) / step + 1e-9) } else { 0.0 };
-    if steps >= MAX_VALUES as f64 {
-        let message = format!("`{path}` has more than {MAX_VALUES} values");
-        ctx.error(Diagnostic::error(Code::TooLarge, message).at(value.span));
+    if steps >= Limit::AxisValues.get() as f64 {
+        let message = format!("`{path}` has more than {} values", Limit::AxisValues.get());
+        let error = Diagnostic::error(Code::TooLarge, message).at(value.span);
+        ctx.error(error.help(Limit::AxisValues.hint()));
         return None;
     }
     Some(
@@ -127,7 +125,7 @@ fn range(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Vec<Value>> {
 fn log_range(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Vec<Value>> {
     let mut map = Map::open(ctx, value, path)?;
     let bounds = bounds(ctx, &mut map);
-    let count = map.require(ctx, "count", count(2..=MAX_VALUES as u32));
+    let count = map.require(ctx, "count", count_within(2, Limit::AxisValues));
     let whole = map.read(ctx, "round", number(1e-9..=1e18));
     map.finish(ctx);
     let ((from, to, unit), count) = (bounds?, count?);
@@ -168,12 +166,14 @@ pub struct Point {
 /// Number of points of the full grid.
 ///
 /// # Errors
-/// When it exceeds [`MAX_POINTS`].
+/// When it exceeds [`Limit::SweepPoints`].
 pub fn grid_size(axes: &[Axis]) -> Result<u64, Diagnostic> {
     axes.iter()
-        .try_fold(1u64, |n, axis| n.checked_mul(axis.values.len() as u64).filter(|n| *n <= MAX_POINTS))
+        .try_fold(1u64, |n, axis| n.checked_mul(axis.values.len() as u64).filter(|n| *n <= Limit::SweepPoints.get()))
         .ok_or_else(|| {
-            Diagnostic::error(Code::TooLarge, format!("the sweep has more than {MAX_POINTS} points"))
+            let most = Limit::SweepPoints.get();
+            Diagnostic::error(Code::TooLarge, format!("the sweep has more than {most} points"))
+                .help(Limit::SweepPoints.hint())
         })
 }
 

@@ -8,9 +8,8 @@ use super::reader::Ctx;
 use super::recorded::Read;
 use super::tree::clip;
 use crate::diagnostic::{Code, Diagnostic, Span, escape};
+use crate::limits::Limit;
 
-/// Most files that one entry may yield.
-const MAX_FILES: usize = 100_000;
 /// Deepest folder below the one named.
 const MAX_FOLDER_DEPTH: usize = 32;
 /// What counts as a manifest when a folder is read.
@@ -135,7 +134,12 @@ pub fn cannot_read(path: &Path, error: &std::io::Error) -> Diagnostic {
     if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) {
         return Diagnostic::error(Code::FileMissing, format!("{} does not exist", shown(path)));
     }
-    Diagnostic::error(Code::FileUnreadable, format!("cannot read {}: {error}", shown(path)))
+    let code = match error.kind() {
+        std::io::ErrorKind::OutOfMemory => Code::Resources,
+        std::io::ErrorKind::IsADirectory | std::io::ErrorKind::InvalidInput => Code::NotAFile,
+        _ => Code::FileUnreadable,
+    };
+    Diagnostic::error(code, format!("cannot read {}: {error}", shown(path)))
 }
 
 /// A path for messages.
@@ -174,11 +178,12 @@ fn walk(
             walk(&path, above, depth + 1, files)?;
         } else if meta.is_file() && has_ending(&path) {
             files.push(path);
-            if files.len() > MAX_FILES {
+            if files.len() > Limit::Files.size() {
                 return Err(Diagnostic::error(
                     Code::TooLarge,
-                    format!("more than {MAX_FILES} files in {}", shown(at)),
-                ));
+                    format!("more than {} files in {}", Limit::Files.get(), shown(at)),
+                )
+                .help(Limit::Files.hint()));
             }
         }
     }
@@ -213,11 +218,12 @@ fn pattern(path: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
                     next.push(folder.join(&file));
                 }
             }
-            if next.len() > MAX_FILES {
+            if next.len() > Limit::Files.size() {
                 return Err(Diagnostic::error(
                     Code::TooLarge,
-                    format!("a pattern matches more than {MAX_FILES} files"),
-                ));
+                    format!("a pattern matches more than {} files", Limit::Files.get()),
+                )
+                .help(Limit::Files.hint()));
             }
         }
         found = next;

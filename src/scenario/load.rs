@@ -26,7 +26,7 @@ pub struct LoadOptions {
 
 impl Default for LoadOptions {
     fn default() -> LoadOptions {
-        LoadOptions { limits: Limits::SCENARIO, check_trace_files: true, recorded: None }
+        LoadOptions { limits: Limits::scenario(), check_trace_files: true, recorded: None }
     }
 }
 
@@ -277,7 +277,7 @@ impl Kept {
 /// # Errors
 /// A path that is absent, no regular file, unreadable, too large or not UTF-8.
 pub fn read_text(path: &Path, limits: &Limits) -> Result<String, Diagnostics> {
-    let cap = limits.bytes as u64 + 1;
+    let cap = (limits.bytes as u64).saturating_add(1);
     let mut bytes = Vec::new();
     let stdin = path == Path::new("-");
     let name = if stdin { "<stdin>".to_owned() } else { path.to_string_lossy().into_owned() };
@@ -293,7 +293,8 @@ pub fn read_text(path: &Path, limits: &Limits) -> Result<String, Diagnostics> {
             return Err(too_long(&name, meta.len(), limits.bytes).into());
         }
         let file = std::fs::File::open(path).map_err(|e| files::cannot_read(path, &e))?;
-        bytes.reserve(meta.len() as usize);
+        let room = bytes.try_reserve_exact(meta.len() as usize);
+        room.map_err(|_| files::cannot_read(path, &std::io::ErrorKind::OutOfMemory.into()))?;
         file.take(cap).read_to_end(&mut bytes).map_err(|e| files::cannot_read(path, &e))?;
     }
     if bytes.len() as u64 >= cap {

@@ -24,6 +24,6 @@ pub mod types;
 pub mod yaml;
 
 pub use load::{LoadOptions, Loaded, ScenarioFile, read_text};
-pub use read::{FEATURE_GATES, MAX_NODES, VERBS};
+pub use read::{FEATURE_GATES, VERBS};
 pub use reader::{Assumption, parse_share, quantity_hint};
 pub use types::*;

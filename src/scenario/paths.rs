@@ -112,7 +112,7 @@ pub fn parse_set(sources: &mut Sources, text: &str) -> Result<Override, Diagnost
     // The value is parsed in place, behind blanks as long as the path, so that its positions are those of the argument.
     let mut padded = Sources::new();
     let inner = padded.add("--set", format!("{}{written}", " ".repeat(path.len() + 1)));
-    let mut values = yaml::parse_all(&padded, inner, &Limits::SCENARIO).map_err(|mut error| {
+    let mut values = yaml::parse_all(&padded, inner, &Limits::scenario()).map_err(|mut error| {
         if let Place::Span(span) = &mut error.place {
             span.source = source;
         }

@@ -18,7 +18,6 @@ use super::types::*;
 use crate::diagnostic::{Code, Diagnostic};
 
 pub use super::reader::count as count_reader;
-pub use cluster::MAX_NODES;
 pub use control::FEATURE_GATES;
 pub use timeline::VERBS;
 

@@ -8,6 +8,7 @@ use super::tree::{Entry, Kind, Value, clip};
 use super::types::Spanned;
 use crate::diagnostic::{Code, Diagnostic, Sources, Span, did_you_mean};
 use crate::engine::time::SimDuration;
+use crate::limits::Limit;
 use crate::model::quantity::Quantity;
 
 /// A choice that was made for the user, listed in every report.
@@ -328,6 +329,19 @@ pub fn count(range: RangeInclusive<u32>) -> impl Fn(&mut Ctx, &Value, &str) -> O
     move |ctx, value, path| {
         let range = u64::from(*range.start())..=u64::from(*range.end());
         integer(ctx, value, path, range).and_then(|n| u32::try_from(n).ok())
+    }
+}
+
+/// A whole number from `least` to a limit that the command line may raise.
+pub fn count_within(least: u32, limit: Limit) -> impl Fn(&mut Ctx, &Value, &str) -> Option<u32> {
+    move |ctx, value, path| {
+        let found = count(least..=limit.count())(ctx, value, path);
+        if found.is_none()
+            && let Some(last) = ctx.diags.last_mut().filter(|d| d.code == Code::OutOfRange)
+        {
+            last.help = Some(limit.hint().into());
+        }
+        found
     }
 }
 

@@ -3,31 +3,47 @@
 //! Scalars keep the text they were written with, so `1.10`, `0x10`, `on` and `1e3` can be read as whatever the place asks for.
 
 use crate::diagnostic::{Code, Diagnostic, SourceId, Span};
+use crate::limits::Limit;
 
 /// What a reader accepts before it gives up. Every limit can be raised by the caller.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of one text. Default 64 MiB for scenarios; manifests use [`Limits::MANIFESTS`].
+    /// Bytes of one text. Default 64 MiB for scenarios; manifests use [`Limits::manifests`].
     pub bytes: usize,
     /// Nesting of lists and mappings. Default 128.
     pub depth: usize,
     /// Bytes that expanded aliases and merge keys may add, counting [`NODE_BYTES`] per node. Default 16 MiB.
     pub alias_bytes: usize,
+    /// Bytes of a line of YAML: a plain scalar is looked at character by character. Default 64 MiB.
+    pub line_bytes: usize,
 }
 
 /// What a node counts against [`Limits::alias_bytes`], besides its text.
 pub const NODE_BYTES: usize = 64;
 
 impl Limits {
-    /// For scenarios and configuration files.
-    pub const SCENARIO: Limits = Limits { bytes: 64 << 20, depth: 128, alias_bytes: 16 << 20 };
+    /// For scenarios and configuration files, as the command line has it.
+    pub fn scenario() -> Limits {
+        Limits {
+            bytes: Limit::ScenarioBytes.size(),
+            depth: Limit::Nesting.size(),
+            alias_bytes: Limit::AliasBytes.size(),
+            line_bytes: Limit::LineBytes.size(),
+        }
+    }
     /// For Kubernetes objects: a whole cluster's snapshot. Spans are 32 bit wide, so 4 GiB is the end in any case.
-    pub const MANIFESTS: Limits = Limits { bytes: 3 << 30, depth: 128, alias_bytes: 64 << 20 };
+    pub fn manifests() -> Limits {
+        Limits {
+            bytes: Limit::ManifestBytes.size(),
+            alias_bytes: Limit::ManifestAliasBytes.size(),
+            ..Limits::scenario()
+        }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits::SCENARIO
+        Limits::scenario()
     }
 }
 
@@ -313,13 +329,15 @@ pub(super) fn duplicate_key(
 
 /// The error for nesting beyond the limit.
 pub(super) fn too_deep(span: Span, limits: &Limits) -> Diagnostic {
-    Diagnostic::error(Code::TooLarge, format!("nested deeper than {} levels", limits.depth)).at(span)
+    Diagnostic::error(Code::TooLarge, format!("nested deeper than {} levels", limits.depth))
+        .at(span)
+        .help(Limit::Nesting.hint())
 }
 
 /// The error for a text beyond the limit.
 pub fn too_long(name: &str, bytes: u64, limit: usize) -> Diagnostic {
     Diagnostic::error(Code::TooLarge, format!("{name} has {bytes} bytes, more than the limit of {limit}"))
-        .help("split it into several files, or raise the limit")
+        .help("split it into several files, or allow it: --limit scenario-bytes=SIZE or manifest-bytes=SIZE")
 }
 
 /// The error for bytes that are not UTF-8: with line and column, and the text before.

@@ -6,6 +6,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
 use super::json;
 use super::tree::{Entry, Kind, Limits, Scalar, Value, duplicate_key, span, too_deep};
 use crate::diagnostic::{Code, Diagnostic, SourceId, Sources, Span};
+use crate::limits::Limit;
 
 /// Reads every document of a text, YAML or JSON. Empty documents are left out.
 ///
@@ -47,6 +48,7 @@ pub struct Documents<'a> {
     anchors: FxHashMap<usize, Anchored>,
     /// What aliases may still add.
     budget: usize,
+    lines_checked: bool,
     finished: bool,
 }
 
@@ -114,8 +116,28 @@ impl<'a> Documents<'a> {
             limits,
             anchors: FxHashMap::default(),
             budget: limits.alias_bytes,
+            lines_checked: false,
             finished: false,
         }
+    }
+
+    /// No line may be longer than the limit: the parser looks at plain text character by character, several times.
+    fn check_lines(&self) -> Result<(), Diagnostic> {
+        let text = self.sources.get(self.source).map_or("", |s| &s.text);
+        if text.len() <= self.limits.line_bytes {
+            return Ok(());
+        }
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', text.as_bytes()).chain([text.len()]) {
+            if end - start > self.limits.line_bytes {
+                let message = format!("a line has {} bytes, more than {}", end - start, self.limits.line_bytes);
+                return Err(Diagnostic::error(Code::TooLarge, message)
+                    .at(span(self.source, start, start + 1))
+                    .help(Limit::LineBytes.hint()));
+            }
+            start = end + 1;
+        }
+        Ok(())
     }
 
     /// The next document that is not empty; `None` at the end.
@@ -126,6 +148,9 @@ impl<'a> Documents<'a> {
         loop {
             if self.finished {
                 return Ok(None);
+            }
+            if !std::mem::replace(&mut self.lines_checked, true) {
+                self.check_lines()?;
             }
             match self.event() {
                 Ok((Event::StreamEnd, _)) => self.finished = true,
@@ -249,7 +274,7 @@ impl<'a> Documents<'a> {
                 format!("aliases expand to more than {} bytes", self.limits.alias_bytes),
             )
             .at(at)
-            .help("write the values out, or raise the limit")),
+            .help("write the values out, or allow it: --limit alias-bytes=SIZE or manifest-alias-bytes=SIZE")),
         }
     }
 }

@@ -18,4 +18,6 @@ mod registry;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
+mod monotone_tests;
+#[cfg(test)]
 pub(crate) mod testing;

@@ -3,7 +3,6 @@
 use crate::diagnostic::Sources;
 use crate::scenario::Loaded;
 use serde_json::Value;
-use std::fs::File;
 use std::io;
 
 /// `blake3:<hex>` over the scenario's meaning, the texts of its manifests, the bytes of its traces, and what the command line
@@ -32,7 +31,7 @@ pub fn scenario(
     if let Some(trace) = &base.scenario.workload.trace {
         let nodes = trace.nodes.iter().flat_map(|n| &n.files);
         for file in trace.files.iter().chain(nodes) {
-            hasher.update_reader(File::open(&file.value)?)?;
+            hasher.update_reader(crate::limits::open(&file.value)?)?;
         }
     }
     Ok(format!("blake3:{}", hasher.finalize().to_hex()))

@@ -4,6 +4,7 @@
 //! for that: of them the name, the length and the digest are kept.
 
 use super::Prepared;
+use crate::limits::{self, Limit};
 use crate::results::write::{ResultsError, safe_name};
 use crate::scenario::Loaded;
 use crate::scenario::recorded::{Recorded, gather, shown};
@@ -22,8 +23,6 @@ const INDEX_FILE: &str = "inputs/index.json";
 const COMPRESSED_FROM: usize = 64 << 10;
 /// Texts above this are compressed for speed, not for size.
 const PACKED_FAST_FROM: usize = 16 << 20;
-/// Bytes of all texts together, unpacked, that are read back.
-const MOST_BYTES: u64 = 4 << 30;
 
 /// Content of `inputs/index.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -122,7 +121,7 @@ pub fn files<'p>(
 fn trace(file: &Path) -> io::Result<Trace> {
     let mut hasher = blake3::Hasher::new();
     let bytes = std::fs::metadata(file)?.len();
-    hasher.update_reader(std::fs::File::open(file)?)?;
+    hasher.update_reader(limits::open(file)?)?;
     Ok(Trace { file: shown(file), bytes, digest: format!("blake3:{}", hasher.finalize().to_hex()) })
 }
 
@@ -133,7 +132,7 @@ fn trace(file: &Path) -> io::Result<Trace> {
 pub fn load(folder: &Path) -> Result<(Recorded, Vec<Trace>), ResultsError> {
     let path = folder.join(INDEX_FILE);
     let malformed = |why: String| ResultsError::Malformed { path: path.clone(), why };
-    let text = match std::fs::read_to_string(&path) {
+    let text = match limits::read_text(&path, Limit::ResultsBytes) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(malformed(
@@ -145,7 +144,7 @@ pub fn load(folder: &Path) -> Result<(Recorded, Vec<Trace>), ResultsError> {
     };
     let index: Index = serde_json::from_str(&text).map_err(|e| malformed(e.to_string()))?;
     let mut recorded = Recorded::default();
-    let mut left = MOST_BYTES;
+    let mut left = Limit::InputsBytes.get();
     for text in &index.texts {
         let stored = Path::new(&text.stored);
         let inside = stored.starts_with(INPUTS_FOLDER)
@@ -165,13 +164,14 @@ pub fn load(folder: &Path) -> Result<(Recorded, Vec<Trace>), ResultsError> {
 }
 
 fn unpacked(path: &Path, most: u64) -> io::Result<String> {
-    let file = std::fs::File::open(path)?;
+    let file = limits::open(path)?;
     let mut text = String::new();
     let packed = path.extension().is_some_and(|e| e == "gz");
     let mut reader: Box<dyn io::Read> = if packed { Box::new(GzDecoder::new(file)) } else { Box::new(file) };
     let read = reader.by_ref().take(most + 1).read_to_string(&mut text)?;
     if read as u64 > most {
-        return Err(io::Error::other("the inputs are larger than any run's"));
+        let why = format!("the inputs are larger than any run's; {}", Limit::InputsBytes.hint());
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
     Ok(text)
 }

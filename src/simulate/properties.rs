@@ -347,6 +347,42 @@ proptest! {
         })?;
     }
 
+    /// New names in the same order change nothing where ties go to the first name.
+    #[test]
+    fn names_do_not_matter_but_for_their_order(scenario in random(6)) {
+        let scenario = Random { first: true, ideal: true, ..scenario };
+        hold("names", &scenario, |text| {
+            let mut renamed = text.to_owned();
+            // What carries a node's or a set's name: their groups, and what somebody does to them.
+            for (old, new) in [("name: n", "name: node"), (": n", ": node"), ("name: g", "name: set"), ("default/g", "default/set")] {
+                let marks: Vec<(String, String)> =
+                    (0..10).map(|i| (format!("{old}{i}"), format!("{new}{i}"))).collect();
+                for (a, b) in marks {
+                    renamed = renamed.replace(&a, &b);
+                }
+            }
+            for mode in MODES {
+                let placed = |text: &str, back: bool| -> Result<Vec<(String, String, bool)>, String> {
+                    let old = |name: &str| match back {
+                        true => name.replace("node", "n").replace("set", "g"),
+                        false => name.to_owned(),
+                    };
+                    let output = simulate(text, mode, Options::default())?;
+                    let mut rows: Vec<_> = output.pods.iter().map(|p| (old(&p.name), old(&p.node), p.stuck)).collect();
+                    rows.extend(output.claims.iter().map(|c| (old(&c.name), old(&c.volume), false)));
+                    rows.sort();
+                    Ok(rows)
+                };
+                let (a, b) = (placed(text, false)?, placed(&renamed, true)?);
+                if a != b {
+                    let first = a.iter().zip(&b).find(|(x, y)| x != y);
+                    return Err(format!("{first:?} under other names\n{renamed}"));
+                }
+            }
+            Ok(())
+        })?;
+    }
+
     /// The fluid limit: identical pods fill every node to what its scarcest resource allows.
     #[test]
     fn identical_pods_fill_nodes_to_the_closed_form(

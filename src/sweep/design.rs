@@ -9,7 +9,8 @@ use super::sobol::{MAX_DIMENSIONS, Sobol};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::rng::Streams;
 use crate::engine::samplers;
-use crate::scenario::axes::{MAX_POINTS, grid_size};
+use crate::limits::Limit;
+use crate::scenario::axes::grid_size;
 use crate::scenario::types::{Axis, Design, Override, Sweep};
 use rustc_hash::FxHashSet;
 
@@ -92,7 +93,7 @@ impl Chosen<'_> {
 fn grid(chosen: &mut Chosen<'_>, size: u64) -> Result<(), Diagnostic> {
     let lengths: Vec<u64> = chosen.axes.iter().map(|axis| axis.values.len() as u64).collect();
     let mut indices = vec![0u32; lengths.len()];
-    for _ in 0..size.min(MAX_POINTS) {
+    for _ in 0..size.min(Limit::SweepPoints.get()) {
         chosen.take(&indices, false)?;
         for (index, length) in indices.iter_mut().zip(&lengths).rev() {
             *index += 1;

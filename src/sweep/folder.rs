@@ -17,9 +17,10 @@ use super::runs::Runs;
 use super::shard::Shard;
 use super::study::{Study, StudyFile};
 use super::table::{write_summary_csv, write_sweep_csv};
+use crate::limits::{self, Limit};
 use crate::results::disk::Disk;
 use crate::results::write::{Provenance, ResultsError, Staging};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -121,11 +122,18 @@ pub fn run_sweep(
     }
     let path = journal_path(options.out);
     if !options.resume && path.symlink_metadata().is_ok_and(|m| m.len() > 0) {
+        // Who removes the journal of a sweep that is under way loses it.
+        if Journal::is_busy(&path) {
+            return Err(JournalError::Busy { path }.into());
+        }
         let why = "the journal of an unfinished sweep; continue it with --resume, or remove it to begin anew";
         return Err(SweepError::refused(&path, why));
     }
     if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(SweepError::io(folder, "create the folder"))?;
+    }
+    if fs::metadata(&path).is_ok_and(|meta| !meta.is_file()) {
+        return Err(SweepError::refused(&path, "is no regular file, and the journal would be one"));
     }
     let mut watch = Watch::new(study.until_ci.as_ref());
     let mut journal = Journal::open(&path, &header, &mut |record, names| watch.found(record, names))?;
@@ -176,7 +184,8 @@ fn complete_outcome(out: &Path, header: &StudyFile) -> Result<Outcome, SweepErro
     }
     let path = out.join(SWEEP_TABLE);
     let malformed = |e: csv::Error| ResultsError::Malformed { path: path.clone(), why: e.to_string() };
-    let mut reader = csv::Reader::from_path(&path).map_err(malformed)?;
+    let file = limits::open(&path).map_err(SweepError::io(&path, "read"))?;
+    let mut reader = csv::Reader::from_reader(limits::ShortLines::new(file));
     let error = reader.headers().map_err(malformed)?.iter().position(|name| name == "error");
     for row in reader.records() {
         let row = row.map_err(malformed)?;
@@ -237,7 +246,7 @@ fn write_runs(header: &StudyFile, runs: &mut Runs, out: &mut dyn Write) -> io::R
 /// [`ResultsError`]: it is missing, or not what we write.
 pub fn read_study(folder: &Path) -> Result<StudyFile, ResultsError> {
     let path = folder.join(STUDY_FILE);
-    let text = fs::read_to_string(&path).map_err(ResultsError::io(&path, "read"))?;
+    let text = limits::read_text(&path, Limit::ResultsBytes).map_err(ResultsError::io(&path, "read"))?;
     let malformed = |why: String| ResultsError::Malformed { path: path.clone(), why };
     let file: StudyFile =
         serde_json::from_str(&text).map_err(|e| malformed(format!("not written by stowplan sweep: {e}")))?;
@@ -248,7 +257,7 @@ pub fn read_study(folder: &Path) -> Result<StudyFile, ResultsError> {
 }
 
 fn read_lines(path: &Path, watch: &mut Watch) -> Result<Contents, SweepError> {
-    let file = File::open(path).map_err(SweepError::io(path, "read"))?;
+    let file = limits::open(path).map_err(SweepError::io(path, "read"))?;
     let see = &mut |record: &super::record::Record, names: &[String]| watch.found(record, names);
     Contents::read(&mut BufReader::new(file), see).map_err(SweepError::io(path, "read"))
 }
@@ -371,7 +380,7 @@ fn check_equal(
 
 fn read_command(folder: &Path) -> Result<Vec<String>, SweepError> {
     let path = folder.join(crate::results::write::PROVENANCE_FILE);
-    let text = fs::read_to_string(&path).map_err(SweepError::io(&path, "read"))?;
+    let text = limits::read_text(&path, Limit::ResultsBytes).map_err(SweepError::io(&path, "read"))?;
     let provenance: Provenance = serde_json::from_str(&text)
         .map_err(|e| ResultsError::Malformed { path: path.clone(), why: e.to_string() })?;
     Ok(provenance.command)

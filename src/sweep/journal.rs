@@ -184,6 +184,12 @@ impl Journal {
         Ok(journal)
     }
 
+    /// Is another process writing it?
+    pub fn is_busy(path: &Path) -> bool {
+        let file = crate::limits::open(path);
+        file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
     /// On any sink, with what it holds already.
     fn on(path: &Path, sink: Box<dyn Sink + Send>, contents: Contents) -> Journal {
         let columns = contents.columns.iter().map(|(id, names)| (names.clone(), *id)).collect();

@@ -3,6 +3,7 @@
 use super::job::JobKey;
 use super::journal::{Contents, Place};
 use super::record::{Line, Record};
+use crate::limits;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -29,7 +30,7 @@ impl Runs {
     /// If the file cannot be opened.
     pub fn add(&mut self, path: &Path, contents: &Contents) -> io::Result<Vec<JobKey>> {
         let source =
-            Source { path: path.to_owned(), file: File::open(path)?, columns: contents.columns.clone() };
+            Source { path: path.to_owned(), file: limits::open(path)?, columns: contents.columns.clone() };
         let at = self.files.len();
         self.files.push(source);
         let mut twice = Vec::new();

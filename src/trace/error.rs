@@ -11,7 +11,7 @@ pub enum SkipReason {
     WrongColumns,
     /// The last line stops in the middle: no line end and columns missing.
     TornLine,
-    /// A line longer than [`super::lines::MAX_LINE_BYTES`].
+    /// A line longer than [`crate::limits::Limit::TraceLineBytes`].
     LineTooLong,
     /// Text that is not UTF-8.
     NotUtf8,
@@ -37,6 +37,10 @@ pub enum SkipReason {
     TruncatedFile,
     /// There is no such file. Never skipped.
     FileMissing,
+    /// A folder, a FIFO or a device. Never skipped.
+    NotAFile,
+    /// It is larger than the limits allow. Never skipped.
+    TooLarge,
     /// The file cannot be read at all. Never skipped.
     Unreadable,
     /// The header or the first rows do not belong to the format. Never skipped.
@@ -66,6 +70,8 @@ impl SkipReason {
             SkipReason::Malformed => "malformed",
             SkipReason::TruncatedFile => "truncated_file",
             SkipReason::FileMissing => "file_missing",
+            SkipReason::NotAFile => "not_a_file",
+            SkipReason::TooLarge => "too_large",
             SkipReason::Unreadable => "unreadable",
             SkipReason::WrongFormat => "wrong_format",
             SkipReason::Options => "options",
@@ -78,6 +84,8 @@ impl SkipReason {
         !matches!(
             self,
             SkipReason::FileMissing
+                | SkipReason::NotAFile
+                | SkipReason::TooLarge
                 | SkipReason::Unreadable
                 | SkipReason::WrongFormat
                 | SkipReason::Options
@@ -117,6 +125,8 @@ impl From<&TraceError> for Diagnostic {
             SkipReason::WrongColumns | SkipReason::TornLine | SkipReason::LineTooLong => Code::TraceRow,
             SkipReason::WrongFormat => Code::TraceFormat,
             SkipReason::FileMissing => Code::FileMissing,
+            SkipReason::NotAFile => Code::NotAFile,
+            SkipReason::TooLarge => Code::TooLarge,
             SkipReason::Unreadable => Code::FileUnreadable,
             SkipReason::NotUtf8 => Code::NotUtf8,
             SkipReason::Options => Code::Conflict,

@@ -3,10 +3,11 @@
 use super::ahead::BlocksAhead;
 use super::error::{SkipReason, TraceError, TraceResult};
 use super::table::TraceOptions;
-use std::fs::File;
+use crate::limits::{self, Limit};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One input of a trace. Compression is recognized by content, never by the name.
 #[derive(Clone, Debug)]
@@ -67,18 +68,19 @@ impl TraceInput {
     /// The content, and whether it is compressed.
     fn open_either(&self) -> TraceResult<(Box<dyn Read + Send>, bool)> {
         let unreadable = |error: io::Error| {
-            let missing = error.kind() == io::ErrorKind::NotFound;
-            let reason = if missing { SkipReason::FileMissing } else { SkipReason::Unreadable };
-            TraceError::of_file(self.name(), reason, format!("cannot read: {error}"))
+            let reason = match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => SkipReason::FileMissing,
+                io::ErrorKind::IsADirectory | io::ErrorKind::InvalidInput => SkipReason::NotAFile,
+                _ => SkipReason::Unreadable,
+            };
+            let fault = TraceError::of_file(self.name(), reason, format!("cannot read: {error}"));
+            match reason {
+                SkipReason::NotAFile => fault.with_hint("`-` reads standard input"),
+                _ => fault,
+            }
         };
         let mut raw: Box<dyn Read + Send> = match self {
-            TraceInput::Path(path) => {
-                if path.is_dir() {
-                    let message = "cannot read: it is a folder, expected a file";
-                    return Err(TraceError::of_file(self.name(), SkipReason::FileMissing, message));
-                }
-                Box::new(File::open(path).map_err(unreadable)?)
-            }
+            TraceInput::Path(path) => Box::new(limits::open(path).map_err(unreadable)?),
             TraceInput::Stdin => Box::new(io::stdin()),
             TraceInput::Bytes(_, bytes) => Box::new(io::Cursor::new(Arc::clone(bytes))),
         };
@@ -92,15 +94,64 @@ impl TraceInput {
                 Err(error) => return Err(unreadable(error)),
             }
         }
+        let packed = Arc::new(AtomicU64::new(0));
+        let raw = Counted { inner: raw, bytes: Arc::clone(&packed) };
         let whole = io::Cursor::new(magic).take(have as u64).chain(raw);
         Ok(match &magic[..have] {
             [0x1f, 0x8b, ..] => {
                 let buffered = io::BufReader::with_capacity(128 << 10, whole);
-                (Box::new(flate2::bufread::MultiGzDecoder::new(buffered)), true)
+                (Bounded::new(flate2::bufread::MultiGzDecoder::new(buffered), packed), true)
             }
-            [0x28, 0xb5, 0x2f, 0xfd] => (Box::new(zstd::Decoder::new(whole).map_err(unreadable)?), true),
+            [0x28, 0xb5, 0x2f, 0xfd] => {
+                (Bounded::new(zstd::Decoder::new(whole).map_err(unreadable)?, packed), true)
+            }
             _ => (Box::new(whole), false),
         })
+    }
+}
+
+/// Counts the bytes that go through.
+struct Counted<R> {
+    inner: R,
+    bytes: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.bytes.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// Unpacked bytes that may come of nothing.
+const FREE_BYTES: u64 = 1 << 30;
+
+/// Ends with an error when far more comes out of a decompressor than real traces hold: a bomb.
+struct Bounded<R> {
+    inner: R,
+    packed: Arc<AtomicU64>,
+    unpacked: u64,
+}
+
+impl<R: Read + Send + 'static> Bounded<R> {
+    #[allow(clippy::new_ret_no_self, reason = "it is only used behind a pointer")]
+    fn new(inner: R, packed: Arc<AtomicU64>) -> Box<dyn Read + Send> {
+        Box::new(Bounded { inner, packed, unpacked: 0 })
+    }
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.unpacked += read as u64;
+        let ratio = Limit::TraceRatio.get();
+        let most = FREE_BYTES.saturating_add(self.packed.load(Ordering::Relaxed).saturating_mul(ratio));
+        if self.unpacked > most {
+            let why = format!("it expands to more than {ratio} times its size; {}", Limit::TraceRatio.hint());
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+        }
+        Ok(read)
     }
 }
 

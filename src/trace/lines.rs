@@ -3,10 +3,15 @@
 //! The traces have one record per line. A line is found first and split second ([`super::row`]), so that a torn or odd line costs
 //! that line and not what follows it, however the quotes stand.
 
+use crate::limits::Limit;
 use std::io::{self, Read};
 
 /// Longer lines are refused: no trace has them, and memory stays bounded.
-pub const MAX_LINE_BYTES: usize = 4 << 20;
+fn max_line_bytes() -> usize {
+    Limit::TraceLineBytes.size()
+}
+/// A line of which so many times the limit has gone by without an end is none: the rest is not looked at.
+const ENDLESS: usize = 64;
 const BUFFER_BYTES: usize = 256 << 10;
 const FIRST_BYTES: usize = 32 << 10;
 
@@ -42,7 +47,7 @@ impl LineSpan {
 /// Why no line could be had.
 #[derive(Debug)]
 pub enum LineError {
-    /// The line is longer than [`MAX_LINE_BYTES`]; it was skipped.
+    /// The line is longer than [`Limit::TraceLineBytes`]; it was skipped.
     TooLong(u64),
     /// Reading failed, after this many whole lines.
     Io(u64, io::Error),
@@ -108,6 +113,7 @@ impl Lines {
     pub fn advance(&mut self) -> Result<Option<LineSpan>, LineError> {
         let mut searched = 0;
         let mut too_long = false;
+        let mut dropped = 0usize;
         loop {
             if let Some(found) = memchr::memchr(b'\n', &self.buffer[self.start + searched..self.end]) {
                 let (start, end) = (self.start, self.start + searched + found);
@@ -115,9 +121,16 @@ impl Lines {
                 return self.line_found(start, end, true, too_long).map(Some);
             }
             searched = self.end - self.start;
-            if searched > MAX_LINE_BYTES {
+            if searched > max_line_bytes() {
                 // Its bytes are dropped as they come, until its end is found.
                 too_long = true;
+                dropped += searched;
+                if dropped > max_line_bytes().saturating_mul(ENDLESS) {
+                    self.at_end = true;
+                    self.start = self.end;
+                    self.line += 1;
+                    return Err(LineError::TooLong(self.line));
+                }
                 self.start = self.end;
                 searched = 0;
             }
@@ -145,7 +158,7 @@ impl Lines {
         too_long: bool,
     ) -> Result<LineSpan, LineError> {
         self.line += 1;
-        if too_long || end - start > MAX_LINE_BYTES {
+        if too_long || end - start > max_line_bytes() {
             return Err(LineError::TooLong(self.line));
         }
         if self.line == 1 && self.buffer[start..end].starts_with(b"\xef\xbb\xbf") {

@@ -27,10 +27,10 @@ fn a_line_beyond_the_buffer_is_whole_and_one_beyond_the_limit_is_refused() {
     let found = lines(format!("a\n{long}\nb\n").as_bytes());
     assert_eq!(found.iter().map(|l| l.0.len()).collect::<Vec<_>>(), [1, long.len(), 1]);
 
-    let endless = [vec![b'x'; MAX_LINE_BYTES * 2], b"\nb\n".to_vec()].concat();
+    let endless = [vec![b'x'; max_line_bytes() * 2], b"\nb\n".to_vec()].concat();
     let mut lines = Lines::new(Box::new(io::Cursor::new(endless)));
     assert!(matches!(lines.advance(), Err(LineError::TooLong(1))));
     let span = lines.advance().expect("memory").expect("one more line");
     assert_eq!((lines.bytes(span), span.line), (&b"b"[..], 2));
-    assert!(lines.buffer.len() <= 4 * MAX_LINE_BYTES, "memory is bounded");
+    assert!(lines.buffer.len() <= 4 * max_line_bytes(), "memory is bounded");
 }

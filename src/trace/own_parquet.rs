@@ -39,7 +39,7 @@ mod with_parquet {
     use super::super::lines::LineSpan;
     use super::super::number::is_missing;
     use super::super::own;
-    use super::super::reader::{FileReport, MAX_DOCUMENT_BYTES};
+    use super::super::reader::{FileReport, max_document_bytes};
     use super::super::record::TraceItem;
     use super::super::row::Fields;
     use super::super::table::Table;
@@ -70,13 +70,13 @@ mod with_parquet {
             |what: String| TraceError::of_file(&name, SkipReason::Unreadable, format!("cannot read: {what}"));
         let reader: Box<dyn FileReader> = match input {
             TraceInput::Path(path) => {
-                let file = File::open(path).map_err(|e| unreadable(e.to_string()))?;
+                let file = crate::limits::open(path).map_err(|e| unreadable(e.to_string()))?;
                 Box::new(SerializedFileReader::new(file).map_err(|e| unreadable(e.to_string()))?)
             }
             _ => {
                 // A pipe cannot be read from its end, where Parquet has its directory.
                 let mut file = tempfile::tempfile().map_err(|e| unreadable(e.to_string()))?;
-                io::copy(&mut input.open()?.take(MAX_DOCUMENT_BYTES), &mut file)
+                io::copy(&mut input.open()?.take(max_document_bytes()), &mut file)
                     .map_err(|e| unreadable(e.to_string()))?;
                 Box::new(SerializedFileReader::new(file).map_err(|e| unreadable(e.to_string()))?)
             }

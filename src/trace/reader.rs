@@ -10,11 +10,14 @@ use super::record::{TraceId, TraceItem};
 use super::row::Fields;
 use super::row_file::{RowFile, line_error};
 use super::table::{Context, Recognized, RecordFile, Sample, TraceOptions};
+use crate::limits::Limit;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
 
 /// Largest document (SimKube JSON, a database on standard input) that is held in memory.
-pub const MAX_DOCUMENT_BYTES: u64 = 2 << 30;
+pub fn max_document_bytes() -> u64 {
+    Limit::TraceDocumentBytes.get()
+}
 
 /// What was read from one file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -172,7 +175,7 @@ impl TraceReader {
                 let input = match pending.opened {
                     Some(lines) => {
                         let name = pending.input.name();
-                        let bytes = lines.into_rest(MAX_DOCUMENT_BYTES).map_err(|error| {
+                        let bytes = lines.into_rest(max_document_bytes()).map_err(|error| {
                             TraceError::of_file(
                                 &name,
                                 SkipReason::Unreadable,

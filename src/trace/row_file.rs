@@ -2,11 +2,12 @@
 
 use super::error::{RowError, SkipReason, TraceError, TraceResult};
 use super::figures::Figures;
-use super::lines::{LineError, Lines, MAX_LINE_BYTES};
+use super::lines::{LineError, Lines};
 use super::reader::FileReport;
 use super::record::TraceItem;
 use super::row::Fields;
 use super::table::{Context, RecordFile, Table, TraceOptions};
+use crate::limits::Limit;
 
 /// A file of rows.
 pub struct RowFile {
@@ -157,10 +158,13 @@ impl RecordFile for RowFile {
 pub fn line_error(file: &str, error: LineError) -> Box<TraceError> {
     match error {
         LineError::TooLong(line) => {
-            let message = format!("the line is longer than {} bytes", MAX_LINE_BYTES);
+            let message = format!("the line is longer than {} bytes", Limit::TraceLineBytes.get());
             let mut error = TraceError::of_file(file, SkipReason::LineTooLong, message);
             error.line = line;
-            error
+            error.with_hint(Limit::TraceLineBytes.hint())
+        }
+        LineError::Io(_, error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+            TraceError::of_file(file, SkipReason::TooLarge, format!("cannot read: {error}"))
         }
         LineError::Io(line, error) => {
             let torn = matches!(

@@ -3,7 +3,7 @@
 use super::error::{SkipReason, TraceError, TraceResult};
 use super::figures::{Figure, Figures};
 use super::input::TraceInput;
-use super::reader::{FileReport, MAX_DOCUMENT_BYTES};
+use super::reader::{FileReport, max_document_bytes};
 use super::record::{TraceClaim, TraceId, TraceItem, TracePod};
 use super::table::{Context, Recognized, RecordFile, Sample};
 use crate::engine::time::SimTime;
@@ -79,7 +79,7 @@ fn open(input: &TraceInput, cx: &mut Context) -> TraceResult<Box<dyn RecordFile>
     let damaged = |message: String, reason| TraceError::of_file(&name, reason, message);
     input
         .open()?
-        .take(MAX_DOCUMENT_BYTES)
+        .take(max_document_bytes())
         .read_to_end(&mut bytes)
         .map_err(|e| damaged(format!("cannot read: {e}"), SkipReason::Unreadable))?;
     let json = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');

@@ -120,7 +120,7 @@ mod database {
                     let mut file =
                         NamedTempFile::new().map_err(|e| unreadable(format!("no temporary file: {e}")))?;
                     std::io::copy(
-                        &mut input.open()?.take(super::super::reader::MAX_DOCUMENT_BYTES),
+                        &mut input.open()?.take(super::super::reader::max_document_bytes()),
                         file.as_file_mut(),
                     )
                     .map_err(|e| unreadable(format!("cannot read: {e}")))?;
@@ -172,7 +172,7 @@ mod database {
     fn plain_path(input: &TraceInput) -> Option<std::path::PathBuf> {
         let TraceInput::Path(path) = input else { return None };
         let mut magic = [0; 16];
-        std::fs::File::open(path).ok()?.read_exact(&mut magic).ok()?;
+        crate::limits::open(path).ok()?.read_exact(&mut magic).ok()?;
         (&magic == b"SQLite format 3\0").then(|| path.clone())
     }
 

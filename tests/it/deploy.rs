@@ -12,7 +12,7 @@ fn documents(file: &str) -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/kubernetes").join(file);
     let mut sources = Sources::new();
     let source = sources.add(file, std::fs::read_to_string(path).expect("reads"));
-    parse_all(&sources, source, &Limits::SCENARIO).expect("is YAML")
+    parse_all(&sources, source, &Limits::scenario()).expect("is YAML")
 }
 
 /// Of the kind, with no field that the kind does not know.

@@ -5,22 +5,24 @@ use std::path::{Path, PathBuf};
 
 /// Module and what it may use, lower layers first. Test code may use anything.
 const ALLOWED: &[(&str, &[&str])] = &[
+    ("limits", &[]),
     ("diagnostic", &[]),
     ("engine", &[]),
     ("model", &["engine"]),
-    ("trace", &["diagnostic", "engine", "model"]),
-    ("scenario", &["diagnostic", "engine", "model"]),
-    ("manifest", &["diagnostic", "engine", "model", "scenario"]),
+    ("trace", &["limits", "diagnostic", "engine", "model"]),
+    ("scenario", &["limits", "diagnostic", "engine", "model"]),
+    ("manifest", &["limits", "diagnostic", "engine", "model", "scenario"]),
     ("scheduler", &["engine", "model"]),
     ("observe", &["engine", "model", "results", "scheduler"]),
     ("control", &["engine", "model", "observe", "scenario"]),
     ("world", &["control", "engine", "manifest", "model", "observe", "scenario", "scheduler", "trace"]),
-    ("results", &[]),
+    ("results", &["limits"]),
     ("report", &["engine", "model", "results"]),
-    ("sweep", &["diagnostic", "engine", "model", "report", "results", "scenario"]),
+    ("sweep", &["limits", "diagnostic", "engine", "model", "report", "results", "scenario"]),
     (
         "simulate",
         &[
+            "limits",
             "diagnostic",
             "engine",
             "manifest",
@@ -36,13 +38,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("plan", &["diagnostic", "engine", "report", "results", "scenario", "sweep"]),
-    ("recording", &["diagnostic", "results", "scenario", "simulate"]),
-    ("conformance", &["control", "engine", "manifest", "model", "scheduler"]),
+    ("recording", &["limits", "diagnostic", "results", "scenario", "simulate"]),
+    ("conformance", &["limits", "control", "engine", "manifest", "model", "scheduler"]),
     ("explain", &["engine", "model", "observe", "report", "results", "scheduler", "world"]),
     ("api", &["diagnostic", "observe", "results", "scenario", "scheduler", "simulate", "world"]),
     (
         "cli",
         &[
+            "limits",
             "conformance",
             "diagnostic",
             "engine",

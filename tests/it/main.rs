@@ -2,11 +2,17 @@
 
 mod api;
 mod cli;
+#[cfg(unix)]
+mod codes;
 mod conformance;
 mod deploy;
 mod docs;
 mod explain;
+#[cfg(unix)]
+mod faults;
 mod golden;
+#[cfg(unix)]
+mod hostile;
 mod layers;
 mod plan;
 mod recordings;

@@ -6,7 +6,7 @@ use crate::scenario::yaml;
 fn values(text: &str) -> Option<Vec<String>> {
     let mut sources = Sources::new();
     let source = sources.add("a.yaml", format!("path: seed\n{text}\n"));
-    let tree = yaml::parse_all(&sources, source, &Limits::SCENARIO).ok()?.pop()?;
+    let tree = yaml::parse_all(&sources, source, &Limits::scenario()).ok()?.pop()?;
     let mut ctx = Ctx::new(sources.clone());
     let axis = axis(&mut ctx, &tree, "axes[0]")?;
     ctx.diags.is_empty().then(|| axis.values.iter().map(cell).collect())

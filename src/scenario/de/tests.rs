@@ -9,7 +9,7 @@ fn read<T: DeserializeOwned>(text: &str) -> (Result<T, String>, Vec<String>) {
     let mut sources = Sources::new();
     let source = sources.add("t.yaml", text);
     let mut warnings = Vec::new();
-    let value = yaml::parse_all(&sources, source, &Limits::SCENARIO).map(|mut v| v.pop());
+    let value = yaml::parse_all(&sources, source, &Limits::scenario()).map(|mut v| v.pop());
     let result = match value {
         Ok(Some(value)) => from_value(&value, &mut warnings).map_err(|d| d.render(&sources, false)),
         _ => Err("no document".to_owned()),

@@ -3,7 +3,7 @@ use super::*;
 fn read(text: &str) -> Result<Vec<Value>, Diagnostic> {
     let mut sources = Sources::new();
     let source = sources.add("t.json", text);
-    parse_stream(&sources, source, &Limits::SCENARIO)
+    parse_stream(&sources, source, &Limits::scenario())
 }
 
 #[test]
@@ -51,7 +51,8 @@ fn elements_of_a_list_come_one_by_one() {
     let mut sources = Sources::new();
     let source = sources.add("t.json", r#" {"kind":"List","items":[{"a":1},{"a":2}],"x":3} "#);
     let mut seen = 0;
-    let mut reader = Reader::new(&sources, source, &Limits::MANIFESTS);
+    let limits = Limits::manifests();
+    let mut reader = Reader::new(&sources, source, &limits);
     let rest = reader.object_with_items(&mut |v| seen += usize::from(v.get("a").is_some()));
     assert_eq!(seen, 2);
     let rest = rest.ok();
@@ -74,7 +75,7 @@ fn a_dropped_key_is_read_over_and_checked() {
     let read = |text: &str| {
         let mut sources = Sources::new();
         let source = sources.add("t.json", text);
-        Reader::new(&sources, source, &Limits::SCENARIO).dropping("big").value(0)
+        Reader::new(&sources, source, &Limits::scenario()).dropping("big").value(0)
     };
     let value =
         read(r#"{"a": {"big": {"x": [1, "two\n", {}], "y": null}, "b": 1}, "big": "s"}"#).expect("JSON");

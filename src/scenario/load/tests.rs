@@ -382,7 +382,7 @@ fn unreadable_and_strange_files() {
         let (code, message) = read(name);
         assert!(code == 2 && message.contains(want), "{name}: {code} {message}");
     }
-    let small = LoadOptions { limits: Limits { bytes: 10, ..Limits::SCENARIO }, ..LoadOptions::default() };
+    let small = LoadOptions { limits: Limits { bytes: 10, ..Limits::scenario() }, ..LoadOptions::default() };
     fs::write(dir.path().join("long.yaml"), SMALL).expect("a file");
     let error = ScenarioFile::read(&dir.path().join("long.yaml"), &small).err().map(|e| e.to_string());
     assert!(error.unwrap_or_default().contains("more than the limit of 10"));

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::Env;
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::engine::time::SimDuration;
+use crate::limits::Limit;
 use crate::model::quantity::Quantity;
 use crate::scenario::catalog;
 use crate::scenario::files;
@@ -12,14 +13,10 @@ use crate::scenario::reader::*;
 use crate::scenario::tree::{Value, clip};
 use crate::scenario::types::*;
 
-/// Nodes that one group may have.
-pub const MAX_NODES: u32 = 1_000_000;
 /// Disks of one node.
 const MAX_DISKS: u32 = 1_000;
 /// Volumes of one disk.
 const MAX_PARTS: u32 = 10_000;
-/// Volumes that a scenario may generate in all.
-const MAX_VOLUMES: u64 = 50_000_000;
 /// `split` rounds down to this.
 const MIB: u64 = 1 << 20;
 
@@ -157,7 +154,7 @@ fn node_group(ctx: &mut Ctx, value: &Value, path: &str) -> Option<NodeGroup> {
     let name = map.require(ctx, "name", spanned);
     let has_shape = map.key_span("shape").is_some();
     let shape = shape(ctx, &mut map);
-    let count = map.or_default(ctx, "count", 1, count(0..=MAX_NODES));
+    let count = map.or_default(ctx, "count", 1, count_within(0, Limit::Nodes));
     let (cpu, memory) = if has_shape {
         let cpu = map.read(ctx, "cpu", quantity);
         let memory = map.read(ctx, "memory", quantity);
@@ -439,9 +436,10 @@ fn check_volume_count(ctx: &mut Ctx, groups: &[NodeGroup]) {
             })
             .sum();
         total = total.saturating_add(per_node.saturating_mul(u64::from(group.count)));
-        if total > MAX_VOLUMES {
-            let message = format!("the generated nodes have more than {MAX_VOLUMES} volumes");
-            ctx.error(Diagnostic::error(Code::TooLarge, message).at(group.name.span));
+        if total > Limit::Volumes.get() {
+            let message = format!("the generated nodes have more than {} volumes", Limit::Volumes.get());
+            let error = Diagnostic::error(Code::TooLarge, message).at(group.name.span);
+            ctx.error(error.help(Limit::Volumes.hint()));
             return;
         }
     }

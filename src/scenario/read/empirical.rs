@@ -5,12 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::diagnostic::{Code, Diagnostic};
+use crate::limits::{self, Limit};
 use crate::scenario::files;
 use crate::scenario::reader::{Ctx, text};
 use crate::scenario::tree::{Value, clip};
 
-/// Bytes of such a file.
-const MAX_BYTES: u64 = 256 << 20;
 /// Bytes of one of its lines.
 const MAX_LINE: u64 = 1000;
 
@@ -29,8 +28,8 @@ pub fn values<T>(
     let result = match kept {
         Some(text) => read(text.as_bytes(), &name, &file, parse),
         None => {
-            let opened = std::fs::File::open(&file).map_err(|e| files::cannot_read(&file, &e));
-            opened.and_then(|f| read(BufReader::new(f.take(MAX_BYTES + 1)), &name, &file, parse))
+            let opened = limits::open(&file).map_err(|e| files::cannot_read(&file, &e));
+            opened.and_then(|f| read(BufReader::new(f.take(Limit::EmpiricalBytes.get() + 1)), &name, &file, parse))
         }
     };
     match result {
@@ -63,8 +62,10 @@ fn read<T>(
             break;
         }
         total += count as u64;
-        if total > MAX_BYTES {
-            return Err(Diagnostic::error(Code::TooLarge, format!("more than {MAX_BYTES} bytes of values")));
+        let most = Limit::EmpiricalBytes.get();
+        if total > most {
+            return Err(Diagnostic::error(Code::TooLarge, format!("more than {most} bytes of values"))
+                .help(Limit::EmpiricalBytes.hint()));
         }
         let text = String::from_utf8_lossy(&line);
         let text = text.trim().trim_start_matches('\u{feff}');

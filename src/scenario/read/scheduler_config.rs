@@ -61,7 +61,7 @@ fn points(plugin: &str) -> &'static [&'static str] {
 
 /// Reads a file.
 pub fn read_file(ctx: &mut Ctx, path: &Path, gates: &BTreeMap<String, bool>) -> Option<SchedulerConfig> {
-    let text = match recorded::read_text(ctx.recorded.as_deref(), path, &Limits::SCENARIO) {
+    let text = match recorded::read_text(ctx.recorded.as_deref(), path, &Limits::scenario()) {
         Ok(text) => text,
         Err(errors) => {
             ctx.diags.extend(errors.list);
@@ -69,7 +69,7 @@ pub fn read_file(ctx: &mut Ctx, path: &Path, gates: &BTreeMap<String, bool>) -> 
         }
     };
     let source = ctx.sources.add(path.to_string_lossy(), text);
-    let mut values = match yaml::parse_all(&ctx.sources, source, &Limits::SCENARIO) {
+    let mut values = match yaml::parse_all(&ctx.sources, source, &Limits::scenario()) {
         Ok(values) => values,
         Err(error) => {
             ctx.error(error);

@@ -4,16 +4,13 @@ use super::cluster::binding_mode;
 use super::workload::read_or;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::time::SimDuration;
+use crate::limits::Limit;
 use crate::scenario::axes;
 use crate::scenario::paths;
 use crate::scenario::reader::*;
 use crate::scenario::tree::{Kind, Value, clip};
 use crate::scenario::types::*;
 
-/// Variants of one scenario.
-const MAX_VARIANTS: usize = 1_000;
-/// Replications of one point.
-const MAX_REPLICATIONS: u32 = 10_000_000;
 /// Points of a sampled design.
 const MAX_SAMPLE: u32 = 10_000_000;
 
@@ -23,9 +20,10 @@ const VARIANTS: &str = "variants";
 /// `variants`; both binding modes if there is none.
 pub fn variants(ctx: &mut Ctx, map: &mut Map<'_>) -> Vec<Variant> {
     let items = map.list(ctx, "variants");
-    if items.len() > MAX_VARIANTS {
-        let message = format!("more than {MAX_VARIANTS} variants");
-        ctx.error(Diagnostic::error(Code::TooLarge, message).at(map.span));
+    if items.len() > Limit::Variants.size() {
+        let message = format!("more than {} variants", Limit::Variants.get());
+        let error = Diagnostic::error(Code::TooLarge, message).at(map.span);
+        ctx.error(error.help(Limit::Variants.hint()));
         return Vec::new();
     }
     let mut all = Vec::new();
@@ -105,7 +103,7 @@ fn variant(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Variant> {
 pub fn sweep(ctx: &mut Ctx, value: Option<&Value>) -> Sweep {
     let none = Sweep { replications: 1, ..Sweep::default() };
     let Some(mut map) = value.and_then(|v| Map::open(ctx, v, "sweep")) else { return none };
-    let replications = map.or_default(ctx, "replications", 1, count(1..=MAX_REPLICATIONS));
+    let replications = map.or_default(ctx, "replications", 1, count_within(1, Limit::Replications));
     let (axes, variants) = axis_list(ctx, &mut map, "axes");
     let design = map.read(ctx, "design", design).unwrap_or_default();
     let filters =

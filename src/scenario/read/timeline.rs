@@ -5,13 +5,12 @@ use super::cluster::taint;
 use super::workload::{size, varying_time};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::engine::time::{SimDuration, SimTime};
+use crate::limits::Limit;
 use crate::scenario::files;
 use crate::scenario::reader::*;
 use crate::scenario::tree::{Value, clip};
 use crate::scenario::types::*;
 
-/// Entries of a timeline.
-const MAX_ENTRIES: usize = 10_000_000;
 
 /// The verbs of a timeline entry.
 pub const VERBS: &[&str] = &[
@@ -43,9 +42,10 @@ pub const VERBS: &[&str] = &[
 /// `timeline`, ordered by time; equal times as written.
 pub fn timeline(ctx: &mut Ctx, map: &mut Map<'_>, env: &Env<'_>) -> Vec<TimelineEntry> {
     let items = map.list(ctx, "timeline");
-    if items.len() > MAX_ENTRIES {
-        let message = format!("the timeline has more than {MAX_ENTRIES} entries");
-        ctx.error(Diagnostic::error(Code::TooLarge, message).at(map.span));
+    if items.len() > Limit::TimelineEntries.size() {
+        let message = format!("the timeline has more than {} entries", Limit::TimelineEntries.get());
+        let error = Diagnostic::error(Code::TooLarge, message).at(map.span);
+        ctx.error(error.help(Limit::TimelineEntries.hint()));
         return Vec::new();
     }
     let mut all: Vec<TimelineEntry> = Vec::new();

@@ -4,18 +4,13 @@ use super::Env;
 use super::cluster::{VOLUME_MODES, manifests};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::engine::time::SimDuration;
+use crate::limits::Limit;
 use crate::model::quantity::Quantity;
 use crate::scenario::catalog::{self, Preset};
 use crate::scenario::reader::*;
 use crate::scenario::tree::{Value, clip};
 use crate::scenario::types::*;
 
-/// Sets that one generator may make.
-const MAX_SETS: u32 = 10_000_000;
-/// Pods of one set.
-const MAX_REPLICAS: u32 = 1_000_000;
-/// Pods that all generators may make at the start.
-const MAX_PODS: u64 = 100_000_000;
 /// Claim templates of one pod.
 const MAX_CLAIMS: usize = 100;
 
@@ -59,9 +54,10 @@ pub fn workload(
     let mut total = 0u64;
     for g in generate.iter().filter(|g| !g.endless()) {
         total = total.saturating_add(u64::from(g.sets).saturating_mul(u64::from(g.replicas)));
-        if total > MAX_PODS {
-            let message = format!("the generators make more than {MAX_PODS} pods");
-            ctx.error(Diagnostic::error(Code::TooLarge, message).at(g.name.span));
+        if total > Limit::Pods.get() {
+            let message = format!("the generators make more than {} pods", Limit::Pods.get());
+            let error = Diagnostic::error(Code::TooLarge, message).at(g.name.span);
+            ctx.error(error.help(Limit::Pods.hint()));
             break;
         }
     }
@@ -107,11 +103,11 @@ fn generator(
             ctx.default(&map, "sets", "without end", "sets arrive until the end of the run");
             u32::MAX
         }
-        _ => map.or_default(ctx, "sets", 1, count(0..=MAX_SETS)),
+        _ => map.or_default(ctx, "sets", 1, count_within(0, Limit::Sets)),
     };
     let replicas = match preset {
-        Some(p) => map.read(ctx, "replicas", count(0..=MAX_REPLICAS)).unwrap_or(p.replicas),
-        None => map.or_default(ctx, "replicas", 1, count(0..=MAX_REPLICAS)),
+        Some(p) => map.read(ctx, "replicas", count_within(0, Limit::Replicas)).unwrap_or(p.replicas),
+        None => map.or_default(ctx, "replicas", 1, count_within(0, Limit::Replicas)),
     };
     let cpu = map.read(ctx, "cpu", quantity).or(preset.map(|p| Quantity::from_milli(p.cpu_milli)));
     let memory = map

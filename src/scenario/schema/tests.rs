@@ -43,7 +43,7 @@ fn asked() -> BTreeMap<String, BTreeSet<&'static str>> {
     for text in [include_str!("../load/example.yaml"), REST] {
         let mut sources = Sources::new();
         let source = sources.add("s.yaml", text);
-        let tree = yaml::parse_all(&sources, source, &Limits::SCENARIO).ok().and_then(|mut v| v.pop());
+        let tree = yaml::parse_all(&sources, source, &Limits::scenario()).ok().and_then(|mut v| v.pop());
         let mut ctx = Ctx::new(sources);
         // Files that are absent are errors, but the mappings are read all the same.
         let _ = read::scenario(

@@ -4,7 +4,7 @@ use crate::scenario::tree::Resolved;
 fn read(text: &str) -> Result<Vec<Value>, (Diagnostic, Sources)> {
     let mut sources = Sources::new();
     let source = sources.add("t.yaml", text);
-    parse_all(&sources, source, &Limits::SCENARIO).map_err(|d| (d, sources))
+    parse_all(&sources, source, &Limits::scenario()).map_err(|d| (d, sources))
 }
 
 fn one(text: &str) -> Value {
