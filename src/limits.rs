@@ -79,10 +79,22 @@ const GIB: u64 = 1 << 30;
 
 /// All limits, in the order of the enumeration.
 pub const LIMITS: &[LimitInfo] = &[
-    row(Limit::ScenarioBytes, "scenario-bytes", (64 * MIB, TEXT), "bytes", "a scenario, configuration or recording"),
+    row(
+        Limit::ScenarioBytes,
+        "scenario-bytes",
+        (64 * MIB, TEXT),
+        "bytes",
+        "a scenario, configuration or recording",
+    ),
     row(Limit::ManifestBytes, "manifest-bytes", (3 * GIB, TEXT), "bytes", "a file of Kubernetes objects"),
     row(Limit::Nesting, "nesting", (128, DEEPEST), "levels", "lists and mappings inside each other"),
-    row(Limit::AliasBytes, "alias-bytes", (16 * MIB, FREE), "bytes", "what the aliases of a scenario expand to"),
+    row(
+        Limit::AliasBytes,
+        "alias-bytes",
+        (16 * MIB, FREE),
+        "bytes",
+        "what the aliases of a scenario expand to",
+    ),
     row(
         Limit::ManifestAliasBytes,
         "manifest-alias-bytes",
@@ -98,12 +110,24 @@ pub const LIMITS: &[LimitInfo] = &[
     row(Limit::Sets, "sets", (10_000_000, COUNT), "sets", "a generator's sets"),
     row(Limit::Replicas, "replicas", (1_000_000, COUNT), "pods", "a set's replicas"),
     row(Limit::Pods, "pods", (100_000_000, COUNT), "pods", "pods of all generators without end of time"),
-    row(Limit::TimelineEntries, "timeline-entries", (10_000_000, COUNT), "entries", "entries of the timeline"),
+    row(
+        Limit::TimelineEntries,
+        "timeline-entries",
+        (10_000_000, COUNT),
+        "entries",
+        "entries of the timeline",
+    ),
     row(Limit::Variants, "variants", (1_000, COUNT), "variants", "variants of a scenario"),
     row(Limit::AxisValues, "axis-values", (1_000_000, COUNT), "values", "values of an axis of a sweep"),
     row(Limit::SweepPoints, "sweep-points", (100_000_000, FREE), "points", "points of a sweep"),
     row(Limit::Replications, "replications", (10_000_000, COUNT), "runs", "replications of a point"),
-    row(Limit::EmpiricalBytes, "empirical-bytes", (256 * MIB, FREE), "bytes", "a file of numbers to draw from"),
+    row(
+        Limit::EmpiricalBytes,
+        "empirical-bytes",
+        (256 * MIB, FREE),
+        "bytes",
+        "a file of numbers to draw from",
+    ),
     row(Limit::TraceLineBytes, "trace-line-bytes", (4 * MIB, TEXT), "bytes", "a line of a trace"),
     row(
         Limit::TraceDocumentBytes,
@@ -120,7 +144,13 @@ pub const LIMITS: &[LimitInfo] = &[
         "how many times its compressed bytes a trace may expand to, beyond the first GiB",
     ),
     row(Limit::CaseBytes, "case-bytes", (256 * MIB, FREE), "bytes", "a line of a file of recorded decisions"),
-    row(Limit::ResultsBytes, "results-bytes", (2 * GIB, FREE), "bytes", "a file of a results folder that is read"),
+    row(
+        Limit::ResultsBytes,
+        "results-bytes",
+        (2 * GIB, FREE),
+        "bytes",
+        "a file of a results folder that is read",
+    ),
     row(Limit::InputsBytes, "inputs-bytes", (4 * GIB, FREE), "bytes", "the inputs kept in results, unpacked"),
 ];
 
@@ -270,7 +300,11 @@ mod tests {
     fn the_documentation_has_the_present_limits() {
         let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/SCENARIO.md");
         let written = std::fs::read_to_string(page).expect("docs/SCENARIO.md");
-        assert!(written.contains(&markdown_table()), "docs/SCENARIO.md has other limits:\n{}", markdown_table());
+        assert!(
+            written.contains(&markdown_table()),
+            "docs/SCENARIO.md has other limits:\n{}",
+            markdown_table()
+        );
     }
 
     #[test]

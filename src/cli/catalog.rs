@@ -90,9 +90,8 @@ fn limit_list(args: &Args) -> Answer {
         return Ok(0);
     }
     let head = ["limit", "value", "unit", "what"];
-    let rows = all().map(|i| {
-        [i.name.to_owned(), i.limit.get().to_string(), i.unit.to_owned(), i.meaning.to_owned()]
-    });
+    let rows = all()
+        .map(|i| [i.name.to_owned(), i.limit.get().to_string(), i.unit.to_owned(), i.meaning.to_owned()]);
     let mut out = String::new();
     table(&mut out, head, rows.collect());
     output::say(&out)?;

@@ -60,7 +60,8 @@ fn answer(args: &Args) -> Result<(String, u8), Box<Diagnostic>> {
     let bad = |error: ReportError| failed(code_of(&error), error.to_string());
     if let Some(id) = &args.explain {
         let case = find_case(&args.files, id).map_err(bad)?;
-        let case = case.ok_or_else(|| failed(Code::UnknownReference, format!("no case {id:?} in the given files")))?;
+        let case =
+            case.ok_or_else(|| failed(Code::UnknownReference, format!("no case {id:?} in the given files")))?;
         let failed = |error: ReplayError| failed(Code::RecordedCase, format!("{id}: {error}"));
         let text = match args.json {
             true => format!("{}\n", explain_json(&case).map_err(failed)?),
@@ -71,7 +72,8 @@ fn answer(args: &Args) -> Result<(String, u8), Box<Diagnostic>> {
     let report = run_files(&args.files, Engine::Plain).map_err(bad)?;
     let code = u8::from(!report.agrees());
     if args.json {
-        let text = serde_json::to_string(&report).map_err(|error| failed(Code::OutputWrite, error.to_string()))?;
+        let text =
+            serde_json::to_string(&report).map_err(|error| failed(Code::OutputWrite, error.to_string()))?;
         return Ok((text + "\n", code));
     }
     Ok((report.table(), code))

@@ -106,7 +106,10 @@ impl Again {
     fn prepare(&self, variant: &str) -> Result<Prepared, Failure> {
         let prepared = self.0.prepare_one(variant)?;
         prepared.ok_or_else(|| {
-            Failure::coded(Code::UnknownVariant, format!("the recorded run has no variant `{}`", escape(variant)))
+            Failure::coded(
+                Code::UnknownVariant,
+                format!("the recorded run has no variant `{}`", escape(variant)),
+            )
         })
     }
 }

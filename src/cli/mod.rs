@@ -159,7 +159,9 @@ impl From<std::io::Error> for Failure {
 
 /// What kind of trouble with a results folder it is.
 fn results_code(error: &ResultsError) -> Code {
-    use std::io::ErrorKind::{FileTooLarge, InvalidData, InvalidInput, IsADirectory, NotADirectory, NotFound};
+    use std::io::ErrorKind::{
+        FileTooLarge, InvalidData, InvalidInput, IsADirectory, NotADirectory, NotFound,
+    };
     match error {
         ResultsError::Refused { .. } => Code::OutputFolder,
         ResultsError::Malformed { .. } => Code::ResultsMalformed,
@@ -183,11 +185,13 @@ fn limit(text: &str) -> Result<(Limit, u64), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     let known = limits::LIMITS.iter().map(|info| info.name);
     let limit = Limit::named(name).ok_or_else(|| {
-        let hint = did_you_mean(name, known).unwrap_or_else(|| "`stowplan catalog limits` names them".to_owned());
+        let hint =
+            did_you_mean(name, known).unwrap_or_else(|| "`stowplan catalog limits` names them".to_owned());
         format!("there is no limit `{}`; {hint}", escape(name))
     })?;
     let info = limit.info();
-    let quantity: Quantity = Quantity::parse(value).map_err(|_| "expected a number or a size such as 4Gi".to_owned())?;
+    let quantity: Quantity =
+        Quantity::parse(value).map_err(|_| "expected a number or a size such as 4Gi".to_owned())?;
     match u64::try_from(quantity.ceil()) {
         Ok(value) if (1..=info.most).contains(&value) => Ok((limit, value)),
         _ => Err(format!("expected 1 to {} {}", info.most, info.unit)),

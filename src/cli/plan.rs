@@ -76,7 +76,8 @@ pub fn run(args: &Args) -> Answer {
         all: args.all,
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(args.jobs.unwrap_or(0) as usize).build();
-    let pool = pool.map_err(|error| Failure::coded(Code::Resources, format!("cannot start threads: {error}")))?;
+    let pool =
+        pool.map_err(|error| Failure::coded(Code::Resources, format!("cannot start threads: {error}")))?;
     let mut bar = Bar::new(output::is_quiet());
     // The bar lives on this thread: what it is told comes from here.
     let plan = pool.install(|| solve(&planning, &mut bar));
@@ -137,7 +138,8 @@ fn write(args: &Args, base: &Loaded, plan: &PlanFile) -> Result<PathBuf, Failure
     let picture = if args.no_plots {
         None
     } else {
-        picture::svg(plan).map_err(|error| Failure::coded(Code::OutputWrite, format!("cannot draw: {error}")))?
+        picture::svg(plan)
+            .map_err(|error| Failure::coded(Code::OutputWrite, format!("cannot draw: {error}")))?
     };
     let words = command(args);
     let mut staging = Staging::begin(&target, &RealDisk)?;

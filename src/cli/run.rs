@@ -296,9 +296,9 @@ pub fn run(args: Args) -> Answer {
     let mut files = if args.no_plots { Vec::new() } else { vec![page(&args, &run, &jobs)?] };
     if !args.no_inputs {
         let kept = simulate::inputs::files(&request.base, jobs.iter().map(|job| &job.prepared));
-        files.extend(
-            kept.map_err(|error| Failure::coded(Code::FileUnreadable, format!("cannot read the inputs again: {error}")))?,
-        );
+        files.extend(kept.map_err(|error| {
+            Failure::coded(Code::FileUnreadable, format!("cannot read the inputs again: {error}"))
+        })?);
     }
     let extras = Extras { plots, files, command: command(&args) };
     let folder = write_run(&target, &run, &extras, &RealDisk)?;
@@ -384,7 +384,9 @@ fn summary(request: &Request, jobs: &[Job], finished: &[Option<VariantOutput>]) 
     let scenario = &request.base.scenario;
     let sources = jobs.first().map(|job| &job.prepared.sources);
     let scenario_digest = simulate::digest::scenario(&request.base, sources, &names, request.options.replay)
-        .map_err(|error| Failure::coded(Code::FileUnreadable, format!("cannot read the trace again: {error}")))?;
+        .map_err(|error| {
+            Failure::coded(Code::FileUnreadable, format!("cannot read the trace again: {error}"))
+        })?;
     Ok(Summary {
         scenario: scenario.name.value.clone(),
         scenario_digest,
@@ -418,8 +420,8 @@ fn page(args: &Args, run: &RunOutput, jobs: &[Job]) -> Result<(String, Vec<u8>),
         }
     }
     let origin = Origin { command: command(args), warnings };
-    let page =
-        html::page(run, &origin).map_err(|error| Failure::coded(Code::OutputWrite, format!("cannot draw: {error}")))?;
+    let page = html::page(run, &origin)
+        .map_err(|error| Failure::coded(Code::OutputWrite, format!("cannot draw: {error}")))?;
     Ok(("report.html".to_owned(), page.into_bytes()))
 }
 
@@ -459,8 +461,9 @@ fn show(args: &Args, run: &RunOutput, folder: &Path, plots: bool) -> Result<(), 
         );
     }
     if args.json {
-        let mut text = serde_json::to_string_pretty(&run.summary)
-            .map_err(|error| Failure::coded(Code::OutputWrite, format!("cannot write the summary: {error}")))?;
+        let mut text = serde_json::to_string_pretty(&run.summary).map_err(|error| {
+            Failure::coded(Code::OutputWrite, format!("cannot write the summary: {error}"))
+        })?;
         text.push('\n');
         return Ok(output::say(&text)?);
     }

@@ -127,7 +127,8 @@ pub fn run(args: &Args) -> Answer {
     let command = command(args);
     let options = folder::Options { out: &out, shard, resume: args.resume, command: &command };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(args.jobs.unwrap_or(0) as usize).build();
-    let pool = pool.map_err(|error| Failure::coded(Code::Resources, format!("cannot start threads: {error}")))?;
+    let pool =
+        pool.map_err(|error| Failure::coded(Code::Resources, format!("cannot start threads: {error}")))?;
     signals::stop_gently();
     let bar = Bar::new(output::is_quiet());
     let outcome =

@@ -150,7 +150,11 @@ pub const CODES: &[CodeInfo] = &[
     bad(Code::CommandLine, "E0601", "the command line makes no sense"),
     io(Code::OutputFolder, "E0602", "what stands where results should go is not ours to replace, or in use"),
     io(Code::OutputWrite, "E0603", "results could not be written"),
-    bad(Code::SweepMismatch, "E0604", "a folder, journal or shard belongs to another sweep, or a part is missing"),
+    bad(
+        Code::SweepMismatch,
+        "E0604",
+        "a folder, journal or shard belongs to another sweep, or a part is missing",
+    ),
     bad(Code::ResultsMalformed, "E0605", "a file of a results folder is not what stowplan writes"),
     io(Code::Resources, "E0606", "the machine has too little of something: memory, threads"),
     bad(Code::Other, "E0901", "anything else"),

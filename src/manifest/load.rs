@@ -32,7 +32,12 @@ pub struct LoadOptions {
 
 impl Default for LoadOptions {
     fn default() -> LoadOptions {
-        LoadOptions { limits: Limits::manifests(), validate: true, defaults: true, max_objects: Limit::Objects.size() }
+        LoadOptions {
+            limits: Limits::manifests(),
+            validate: true,
+            defaults: true,
+            max_objects: Limit::Objects.size(),
+        }
     }
 }
 
@@ -323,7 +328,9 @@ impl Loader {
             if asked > limit.get() {
                 let message = match limit {
                     Limit::Replicas => format!("{what}: {asked} replicas are more than {}", limit.get()),
-                    _ => format!("up to {what} the workloads ask for {asked} pods, more than {}", limit.get()),
+                    _ => {
+                        format!("up to {what} the workloads ask for {asked} pods, more than {}", limit.get())
+                    }
                 };
                 return Err(Diagnostic::error(Code::TooLarge, message).at(span).help(limit.hint()));
             }

@@ -70,7 +70,13 @@ impl ResultsError {
         let ResultsError::Io { action: "read", source, .. } = self else { return false };
         matches!(
             source.kind(),
-            NotFound | NotADirectory | InvalidInput | IsADirectory | InvalidData | FileTooLarge | UnexpectedEof
+            NotFound
+                | NotADirectory
+                | InvalidInput
+                | IsADirectory
+                | InvalidData
+                | FileTooLarge
+                | UnexpectedEof
         )
     }
 

@@ -7,7 +7,6 @@ use super::types::{Axis, Override};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::limits::Limit;
 
-
 /// Reads an axis: `{path, values}`, `{path, range: {from, to, step | count}}` or `{path, logRange: {from, to, count}}`.
 pub fn axis(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Axis> {
     let mut map = Map::open(ctx, value, path)?;
@@ -34,7 +33,8 @@ pub fn axis(ctx: &mut Ctx, value: &Value, path: &str) -> Option<Axis> {
         "values" => match inner.as_seq().filter(|s| !s.is_empty() && s.len() <= Limit::AxisValues.size()) {
             Some(items) => Some(items.to_vec()),
             None => {
-                let message = format!("`{inner_path}`: expected a list with 1 to {} values", Limit::AxisValues.get());
+                let message =
+                    format!("`{inner_path}`: expected a list with 1 to {} values", Limit::AxisValues.get());
                 ctx.error(Diagnostic::error(Code::WrongType, message).at(inner.span));
                 None
             }
@@ -169,7 +169,9 @@ pub struct Point {
 /// When it exceeds [`Limit::SweepPoints`].
 pub fn grid_size(axes: &[Axis]) -> Result<u64, Diagnostic> {
     axes.iter()
-        .try_fold(1u64, |n, axis| n.checked_mul(axis.values.len() as u64).filter(|n| *n <= Limit::SweepPoints.get()))
+        .try_fold(1u64, |n, axis| {
+            n.checked_mul(axis.values.len() as u64).filter(|n| *n <= Limit::SweepPoints.get())
+        })
         .ok_or_else(|| {
             let most = Limit::SweepPoints.get();
             Diagnostic::error(Code::TooLarge, format!("the sweep has more than {most} points"))

@@ -130,7 +130,8 @@ impl<'a> Documents<'a> {
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', text.as_bytes()).chain([text.len()]) {
             if end - start > self.limits.line_bytes {
-                let message = format!("a line has {} bytes, more than {}", end - start, self.limits.line_bytes);
+                let message =
+                    format!("a line has {} bytes, more than {}", end - start, self.limits.line_bytes);
                 return Err(Diagnostic::error(Code::TooLarge, message)
                     .at(span(self.source, start, start + 1))
                     .help(Limit::LineBytes.hint()));
@@ -274,7 +275,9 @@ impl<'a> Documents<'a> {
                 format!("aliases expand to more than {} bytes", self.limits.alias_bytes),
             )
             .at(at)
-            .help("write the values out, or allow it: --limit alias-bytes=SIZE or manifest-alias-bytes=SIZE")),
+            .help(
+                "write the values out, or allow it: --limit alias-bytes=SIZE or manifest-alias-bytes=SIZE",
+            )),
         }
     }
 }

@@ -9,6 +9,8 @@ pub mod glance;
 mod go_sort;
 pub mod hints;
 pub mod message;
+#[cfg(test)]
+mod monotone_tests;
 mod node_order;
 pub mod plugins;
 pub mod profile;
@@ -17,7 +19,5 @@ pub mod queue;
 mod registry;
 #[cfg(test)]
 mod rules;
-#[cfg(test)]
-mod monotone_tests;
 #[cfg(test)]
 pub(crate) mod testing;

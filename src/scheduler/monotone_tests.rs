@@ -18,7 +18,8 @@ fn objects(at: usize, (cpu, memory, labelled, tainted, volumes): &RandomNode) ->
     if *labelled {
         labels["disk"] = json!("ssd");
     }
-    let taints = if *tainted { json!([{"key": "k", "value": "v", "effect": "NoSchedule"}]) } else { json!([]) };
+    let taints =
+        if *tainted { json!([{"key": "k", "value": "v", "effect": "NoSchedule"}]) } else { json!([]) };
     let more = json!({
         "metadata": {"labels": labels},
         "spec": {"taints": taints},

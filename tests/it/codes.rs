@@ -36,7 +36,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "run input",
     ),
     ("E0108", "version: 1\nname: x\nseed: many\n@", "run input"),
-    ("E0109", "version: 1\nname: x\ncluster: {nodes: [{name: n, count: 1e12, cpu: 4, memory: 8Gi}]}\n", "run input"),
+    (
+        "E0109",
+        "version: 1\nname: x\ncluster: {nodes: [{name: n, count: 1e12, cpu: 4, memory: 8Gi}]}\n",
+        "run input",
+    ),
     ("E0110", "version: 1\nname: x\nscheduler: {tieBreak: last}\n@", "run input"),
     ("E0111", "version: 1\nname: ../../x\n@", "run input"),
     (
@@ -50,14 +54,22 @@ const CASES: &[(&str, &str, &str)] = &[
         "run input",
     ),
     ("E0114", "version: 7\nname: x\n@", "run input"),
-    ("E0201", "version: 1\nname: x\n@variants: [{name: a, bindingMode: Immediate}, {name: a}]\n", "run input"),
+    (
+        "E0201",
+        "version: 1\nname: x\n@variants: [{name: a, bindingMode: Immediate}, {name: a}]\n",
+        "run input",
+    ),
     (
         "E0202",
         "version: 1\nname: x\n@workload: {generate: [{name: g, cpu: 1, memory: 1Gi, claims: [{name: d, class: lokal, size: 1Gi}]}]}\n",
         "run input",
     ),
     ("E0203", "version: 1\nname: x\ncluster: {nodes: [{name: n, shape: i4i.5xlarge}]}\n", "run input"),
-    ("E0204", "version: 1\nname: x\n@workload: {generate: [{name: g, preset: mysql-gr-midium}]}\n", "run input"),
+    (
+        "E0204",
+        "version: 1\nname: x\n@workload: {generate: [{name: g, preset: mysql-gr-midium}]}\n",
+        "run input",
+    ),
     ("E0205", "version: 1\nname: x\n@", "run input --set cluster.nodes[m].count=4"),
     ("E0206", "version: 1\nname: x\n@", "run input --set version=2"),
     ("E0207", "version: 1\nname: x\n@", "run input --set cluster..nodes=2"),
@@ -76,16 +88,28 @@ const CASES: &[(&str, &str, &str)] = &[
         "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\nextenders: [{urlPrefix: 'http://x'}]\n",
         "run configured.yaml",
     ),
-    ("E0214", "version: 1\nname: x\n@workload: {manifests: ['${STOWPLAN_UNSET_HERE}/a.yaml']}\n", "run input"),
+    (
+        "E0214",
+        "version: 1\nname: x\n@workload: {manifests: ['${STOWPLAN_UNSET_HERE}/a.yaml']}\n",
+        "run input",
+    ),
     ("E0215", "version: 1\nname: x\n@", "run input --variant imediate"),
     ("E0301", "kind: Node\nmetadata: {name: n}\n", "run -f input"),
-    ("E0302", "apiVersion: v1\nkind: Node\nmetadata: {name: one}\nstatus: {allocatable: [4]}\n", "run -f input"),
+    (
+        "E0302",
+        "apiVersion: v1\nkind: Node\nmetadata: {name: one}\nstatus: {allocatable: [4]}\n",
+        "run -f input",
+    ),
     (
         "E0303",
         "apiVersion: v1\nkind: Node\nmetadata: {name: one}\nspec: {taint: []}\nstatus: {allocatable: {cpu: 4, memory: 8Gi, pods: 9}}\n",
         "run -f input --no-plots",
     ),
-    ("E0304", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: ''}]}\n", "run -f input"),
+    (
+        "E0304",
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: ''}]}\n",
+        "run -f input",
+    ),
     (
         "E0305",
         "apiVersion: v1\nkind: Pod\nmetadata: {name: Upper_Case}\nspec: {containers: [{name: c, image: i}]}\n",
@@ -111,7 +135,11 @@ const CASES: &[(&str, &str, &str)] = &[
     ),
     ("E0309", UNUSUAL, "run -f input --no-plots"),
     ("E0310", NOT_MODELLED, "run -f input --strict"),
-    ("E0401", "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,creation_time,deletion_time,scheduled_time\na,b\n", "trace inspect --format openb input"),
+    (
+        "E0401",
+        "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,creation_time,deletion_time,scheduled_time\na,b\n",
+        "trace inspect --format openb input",
+    ),
     ("E0403", OPENB, "trace inspect --format openb input"),
     ("E0404", "neither,one,nor,other\n1,2,3,4\n", "trace inspect input"),
     ("E0406", "{\"id\": 5}\n", "conformance input"),
@@ -154,11 +182,8 @@ fn prepare(folder: &Path, code: &str, input: &str) {
     let at = |name: &str| folder.join(name);
     fs::write(at("input"), input.replace('@', NODES)).expect("written");
     fs::write(at("latin1.yaml"), b"version: 1\nname: caf\xe9\n").expect("written");
-    fs::write(
-        at("configured.yaml"),
-        format!("version: 1\nname: x\nscheduler: {{config: input}}\n{NODES}"),
-    )
-    .expect("written");
+    fs::write(at("configured.yaml"), format!("version: 1\nname: x\nscheduler: {{config: input}}\n{NODES}"))
+        .expect("written");
     fs::create_dir(at("folder")).expect("a folder");
     fs::write(at("folder/thesis.txt"), "years").expect("written");
     fs::create_dir(at("nothing-of-ours")).expect("a folder");
@@ -198,11 +223,19 @@ fn every_code_is_raised_and_reads_as_before() {
         let first = if warning { format!("warning[{code}]") } else { format!("error[{code}]") };
         let exit = if warning { 0 } else { i32::from(info.exit_code) };
         if !said.contains(&first) || output.status.code() != Some(exit) {
-            wrong.push(format!("{code}: expected {first} and exit code {exit}, got {:?}:\n{said}", output.status.code()));
+            wrong.push(format!(
+                "{code}: expected {first} and exit code {exit}, got {:?}:\n{said}",
+                output.status.code()
+            ));
         }
         seen.insert(*code);
         let lines: Vec<&str> = said.lines().map(str::trim_end).collect();
-        let _ = write!(shown, "== {code}: {}\n$ stowplan {command}\n{}\n\n", info.meaning, lines.join("\n").trim_end());
+        let _ = write!(
+            shown,
+            "== {code}: {}\n$ stowplan {command}\n{}\n\n",
+            info.meaning,
+            lines.join("\n").trim_end()
+        );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let without: Vec<&str> =
@@ -213,5 +246,8 @@ fn every_code_is_raised_and_reads_as_before() {
         fs::write(&path, &shown).expect("written");
     }
     let before = fs::read_to_string(&path).expect("codes.txt");
-    assert!(before == shown, "tests/it/codes.txt is not up to date: STOWPLAN_REGENERATE=1, and read the difference\n{shown}");
+    assert!(
+        before == shown,
+        "tests/it/codes.txt is not up to date: STOWPLAN_REGENERATE=1, and read the difference\n{shown}"
+    );
 }

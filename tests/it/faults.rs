@@ -98,10 +98,14 @@ fn prepared() -> tempfile::TempDir {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let trace = root.join("tests/data/traces/alibaba-spot-gpu-v2026/job_info_df.sample.csv");
     fs::copy(trace, folder.path().join("trace.csv")).expect("copied");
-    fs::copy(root.join("tests/conformance/L3.jsonl.gz"), folder.path().join("cases.jsonl.gz")).expect("copied");
+    fs::copy(root.join("tests/conformance/L3.jsonl.gz"), folder.path().join("cases.jsonl.gz"))
+        .expect("copied");
     program(folder.path()).args(["run", "s.yaml", "-q", "--no-plots", "-o", "ran"]).assert().success();
     for (part, name) in [("1/2", "part"), ("2/2", "rest")] {
-        program(folder.path()).args(["sweep", "s.yaml", "-q", "-o", name, "--shard", part]).assert().success();
+        program(folder.path())
+            .args(["sweep", "s.yaml", "-q", "-o", name, "--shard", part])
+            .assert()
+            .success();
     }
     folder
 }
@@ -111,10 +115,14 @@ fn a_closed_standard_output_is_no_error() {
     let folder = prepared();
     for line in PRINTING {
         // The reader goes away at once; who writes gets SIGPIPE's error.
-        let answer = shell(folder.path(), &format!("{{ \"$STOWPLAN\" {line}; echo $? > code; }} | true; cat code"));
+        let answer =
+            shell(folder.path(), &format!("{{ \"$STOWPLAN\" {line}; echo $? > code; }} | true; cat code"));
         no_panic(&answer, line);
         assert_eq!(text(&answer.stdout).trim(), "0", "{line}: {}", text(&answer.stderr));
-        let answer = shell(folder.path(), &format!("{{ \"$STOWPLAN\" {line}; echo $? > code; }} | head -1 > first; cat code"));
+        let answer = shell(
+            folder.path(),
+            &format!("{{ \"$STOWPLAN\" {line}; echo $? > code; }} | head -1 > first; cat code"),
+        );
         no_panic(&answer, line);
         assert_eq!(text(&answer.stdout).trim(), "0", "{line}: {}", text(&answer.stderr));
     }
@@ -138,7 +146,12 @@ fn a_full_standard_output_or_error_ends_with_3_or_goes_on() {
         }
     }
     // Who cannot even complain still ends with the right code.
-    for (line, code) in [("run nowhere.yaml", 2), ("conformance nowhere", 2), ("trace inspect nowhere", 2), ("check s.yaml", 0)] {
+    for (line, code) in [
+        ("run nowhere.yaml", 2),
+        ("conformance nowhere", 2),
+        ("trace inspect nowhere", 2),
+        ("check s.yaml", 0),
+    ] {
         let answer = shell(folder.path(), &format!("\"$STOWPLAN\" {line} 2> /dev/full"));
         assert_eq!(answer.status.code(), Some(code), "{line}");
     }
@@ -153,8 +166,14 @@ fn a_limit_of_file_sizes_leaves_results_whole_or_absent() {
     let before = tree(&folder.path().join("out"));
     // In blocks of 512 bytes; the signal of the limit is ignored, so that writing fails instead.
     for blocks in [0, 1, 4, 16, 64] {
-        for command in ["run s.yaml -q -o out --seed 7", "run s.yaml -q -o new", "sweep s.yaml -q -o swept", "plan s.yaml -q -o planned"] {
-            let answer = shell(folder.path(), &format!("trap '' XFSZ; ulimit -f {blocks}; \"$STOWPLAN\" {command}"));
+        for command in [
+            "run s.yaml -q -o out --seed 7",
+            "run s.yaml -q -o new",
+            "sweep s.yaml -q -o swept",
+            "plan s.yaml -q -o planned",
+        ] {
+            let answer =
+                shell(folder.path(), &format!("trap '' XFSZ; ulimit -f {blocks}; \"$STOWPLAN\" {command}"));
             no_panic(&answer, command);
             let said = text(&answer.stderr);
             match answer.status.code() {
@@ -166,7 +185,9 @@ fn a_limit_of_file_sizes_leaves_results_whole_or_absent() {
             if answer.status.code() == Some(3) {
                 assert_eq!(tree(&folder.path().join("out")), before, "{command} with {blocks} blocks");
                 assert!(!folder.path().join("new").exists() && !folder.path().join("planned").exists());
-                let resumed = program(folder.path()).args(["sweep", "s.yaml", "-q", "-o", "swept", "--resume"]).output();
+                let resumed = program(folder.path())
+                    .args(["sweep", "s.yaml", "-q", "-o", "swept", "--resume"])
+                    .output();
                 assert!(resumed.expect("runs").status.success());
                 fs::remove_dir_all(folder.path().join("swept")).expect("removed");
             }
@@ -178,7 +199,12 @@ fn a_limit_of_file_sizes_leaves_results_whole_or_absent() {
 fn too_little_memory_leaves_nothing_half_done() {
     let folder = folder();
     for megabytes in [20, 40, 60, 80, 120, 200] {
-        for command in ["run s.yaml -q -o out", "sweep s.yaml -q -o swept", "plan s.yaml -q -o planned", "explain nowhere p"] {
+        for command in [
+            "run s.yaml -q -o out",
+            "sweep s.yaml -q -o swept",
+            "plan s.yaml -q -o planned",
+            "explain nowhere p",
+        ] {
             let line = format!("ulimit -c 0; ulimit -v {}; \"$STOWPLAN\" {command}", megabytes << 10);
             let answer = shell(folder.path(), &line);
             no_panic(&answer, &format!("{command} with {megabytes} MB"));
@@ -208,7 +234,12 @@ fn a_read_only_folder_is_said_and_left_alone() {
         println!("skipped: root may write everywhere");
         return;
     }
-    for command in ["run s.yaml -q -o locked/out", "sweep s.yaml -q -o locked/out", "plan s.yaml -q -o locked/out", "export manifests s.yaml --variant immediate -o locked/m.yaml"] {
+    for command in [
+        "run s.yaml -q -o locked/out",
+        "sweep s.yaml -q -o locked/out",
+        "plan s.yaml -q -o locked/out",
+        "export manifests s.yaml --variant immediate -o locked/m.yaml",
+    ] {
         let answer = shell(folder.path(), &format!("\"$STOWPLAN\" {command}"));
         no_panic(&answer, command);
         assert_eq!(answer.status.code(), Some(3), "{command}");
@@ -224,7 +255,9 @@ fn signals_at_any_time_leave_results_whole_or_absent() {
     program(path).args(["sweep", "s.yaml", "-q", "--no-plots", "-o", "whole"]).assert().success();
     let whole = tree(&path.join("whole"));
     let mut state = 20u64;
-    for (round, (signal, code)) in [("-TERM", 143), ("-INT", 130), ("-KILL", -1), ("-HUP", 129)].iter().cycle().take(24).enumerate() {
+    for (round, (signal, code)) in
+        [("-TERM", 143), ("-INT", 130), ("-KILL", -1), ("-HUP", 129)].iter().cycle().take(24).enumerate()
+    {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let mut child = Command::new(assert_cmd::cargo::cargo_bin!("stowplan"))
             .current_dir(path)
@@ -245,7 +278,10 @@ fn signals_at_any_time_leave_results_whole_or_absent() {
         let results = path.join("killed");
         assert!(!results.exists() || tree(&results) == whole, "round {round}: half a folder");
     }
-    program(path).args(["sweep", "s.yaml", "-q", "--no-plots", "-o", "killed", "--resume"]).assert().success();
+    program(path)
+        .args(["sweep", "s.yaml", "-q", "--no-plots", "-o", "killed", "--resume"])
+        .assert()
+        .success();
     assert_eq!(tree(&path.join("killed")), whole);
     let left: Vec<String> = fs::read_dir(path)
         .expect("a folder")
@@ -313,7 +349,10 @@ fn a_full_disk_leaves_results_whole_or_absent() {
             let first = out.lines().next().unwrap_or_default();
             assert!(first == "0" || first == "3", "{command} on {kilobytes} kB: {out}\n{said}");
             assert!(first == "0" || said.contains("error[E060"), "{command} on {kilobytes} kB: {said}");
-            assert!(!out.lines().any(|l| l == "half" || l.contains("tmp-")), "{command} on {kilobytes} kB: {out}");
+            assert!(
+                !out.lines().any(|l| l == "half" || l.contains("tmp-")),
+                "{command} on {kilobytes} kB: {out}"
+            );
             assert!(answer.status.success(), "{command} with room again: {out}\n{said}");
         }
     }

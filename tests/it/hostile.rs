@@ -73,7 +73,8 @@ fn has_code(said: &str) -> bool {
 fn complaint(answer: Option<Output>, fine: bool) -> Option<String> {
     let Some(answer) = answer else { return Some(format!("no answer within {PATIENCE:?}")) };
     let (out, said) = (text(&answer.stdout), text(&answer.stderr));
-    let control = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || matches!(c, '\u{202a}'..='\u{202e}');
+    let control =
+        |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || matches!(c, '\u{202a}'..='\u{202e}');
     let start: String = said.chars().take(300).collect();
     match answer.status.code() {
         _ if said.contains("panicked") => Some(format!("a panic: {start}")),
@@ -226,7 +227,9 @@ fn every_reader_survives_every_file() {
         fs::write(at("empirical.yaml"), empirical).expect("written");
         let manifests = format!("version: 1\nname: x\n{CLUSTER}workload: {{manifests: [hostile]}}\n");
         fs::write(at("manifests.yaml"), manifests).expect("written");
-        let trace = format!("version: 1\nname: x\n{CLUSTER}workload: {{trace: {{format: openb, files: [hostile]}}}}\n");
+        let trace = format!(
+            "version: 1\nname: x\n{CLUSTER}workload: {{trace: {{format: openb, files: [hostile]}}}}\n"
+        );
         fs::write(at("trace.yaml"), trace).expect("written");
         make(&at("hostile"));
         let before = everything(folder.path());
@@ -253,7 +256,10 @@ fn results() -> TempDir {
         program(folder.path()).args(arguments).assert().success();
     }
     for (part, name) in [("1/2", "part"), ("2/2", "rest")] {
-        program(folder.path()).args(["sweep", "s.yaml", "-q", "-o", name, "--shard", part]).assert().success();
+        program(folder.path())
+            .args(["sweep", "s.yaml", "-q", "-o", name, "--shard", part])
+            .assert()
+            .success();
     }
     folder
 }
@@ -271,7 +277,8 @@ const DAMAGES: &[(&str, fn(&Path, &[u8]))] = &[
     ("half of it", |path, bytes| fs::write(path, &bytes[..bytes.len() / 2]).expect("written")),
     ("huge numbers", |path, bytes| {
         let digits = |c: char| c.is_ascii_digit();
-        let long: String = text(bytes).chars().map(|c| if digits(c) { "99999999".to_owned() } else { c.into() }).collect();
+        let long: String =
+            text(bytes).chars().map(|c| if digits(c) { "99999999".to_owned() } else { c.into() }).collect();
         fs::write(path, long).expect("written");
     }),
     ("escapes", |path, bytes| {
@@ -292,9 +299,17 @@ fn damaged_results_are_refused() {
     let sweep_files = ["sweep.json", "sweep.csv", "provenance.json"];
     let part_files = ["sweep.json", "runs.jsonl", "provenance.json"];
     let cases: [(&str, &[&str], &[&str]); 3] = [
-        ("ran", &run_files, &["plot FOLDER", "explain FOLDER g-0-0", "export manifests FOLDER --variant immediate"]),
+        (
+            "ran",
+            &run_files,
+            &["plot FOLDER", "explain FOLDER g-0-0", "export manifests FOLDER --variant immediate"],
+        ),
         ("swept", &sweep_files, &["plot FOLDER", "sweep s.yaml --resume -o FOLDER"]),
-        ("part", &part_files, &["merge rest FOLDER -o merged", "sweep s.yaml --resume --shard 1/2 -o FOLDER"]),
+        (
+            "part",
+            &part_files,
+            &["merge rest FOLDER -o merged", "sweep s.yaml --resume --shard 1/2 -o FOLDER"],
+        ),
     ];
     for (from, files, commands) in cases {
         for file in files {
@@ -317,7 +332,11 @@ fn damaged_results_are_refused() {
                 }
                 let outside: Vec<PathBuf> = everything(folder.path())
                     .difference(&before)
-                    .filter(|p| !["ran", "swept", "part", "merged"].iter().any(|f| p.starts_with(folder.path().join(f))))
+                    .filter(|p| {
+                        !["ran", "swept", "part", "merged"]
+                            .iter()
+                            .any(|f| p.starts_with(folder.path().join(f)))
+                    })
                     .filter(|p| !p.to_string_lossy().contains(".lock"))
                     .cloned()
                     .collect();
@@ -447,8 +466,10 @@ fn hostile_quantities_of_objects_are_refused_or_run() {
                 text.replace(other, if *other == place { value } else { usual })
             });
             fs::write(folder.path().join("objects.yaml"), text).expect("written");
-            let answer =
-                run(folder.path(), &["run", "-f", "objects.yaml", "-q", "--no-plots", "--mode", "as-is", "-o", "out"]);
+            let answer = run(
+                folder.path(),
+                &["run", "-f", "objects.yaml", "-q", "--no-plots", "--mode", "as-is", "-o", "out"],
+            );
             if let Some(why) = complaint(answer, true) {
                 wrong.push(format!("{place} {value}: {why}"));
             }
@@ -552,7 +573,18 @@ fn hostile_places_for_output_are_left_alone() {
         fs::symlink_metadata(path).expect("there").file_type().is_fifo()
     };
     let mut wrong = Vec::new();
-    for target in ["file", "file/below", "mine", "link-to-file", "link-to-folder", "link-to-device", "fifo", "..", "", "a\u{1b}[2Jb/../.."] {
+    for target in [
+        "file",
+        "file/below",
+        "mine",
+        "link-to-file",
+        "link-to-folder",
+        "link-to-device",
+        "fifo",
+        "..",
+        "",
+        "a\u{1b}[2Jb/../..",
+    ] {
         for command in ["run s.yaml -q --no-plots", "sweep s.yaml -q --no-plots", "plan s.yaml -q"] {
             let mut words: Vec<&str> = command.split(' ').collect();
             words.extend(["-o", target]);
@@ -563,7 +595,11 @@ fn hostile_places_for_output_are_left_alone() {
             }
         }
         if target != "mine" && !target.contains("..") && !target.is_empty() && target != "link-to-folder" {
-            for command in ["export manifests s.yaml --variant immediate -q", "plot ran --kind stuck -q", "run s.yaml -q --no-plots -o t --perfetto"] {
+            for command in [
+                "export manifests s.yaml --variant immediate -q",
+                "plot ran --kind stuck -q",
+                "run s.yaml -q --no-plots -o t --perfetto",
+            ] {
                 let mut words: Vec<&str> = command.split(' ').collect();
                 if !command.ends_with("--perfetto") {
                     words.push("-o");

@@ -29,7 +29,9 @@ pub fn values<T>(
         Some(text) => read(text.as_bytes(), &name, &file, parse),
         None => {
             let opened = limits::open(&file).map_err(|e| files::cannot_read(&file, &e));
-            opened.and_then(|f| read(BufReader::new(f.take(Limit::EmpiricalBytes.get() + 1)), &name, &file, parse))
+            opened.and_then(|f| {
+                read(BufReader::new(f.take(Limit::EmpiricalBytes.get() + 1)), &name, &file, parse)
+            })
         }
     };
     match result {

@@ -11,7 +11,6 @@ use crate::scenario::reader::*;
 use crate::scenario::tree::{Value, clip};
 use crate::scenario::types::*;
 
-
 /// The verbs of a timeline entry.
 pub const VERBS: &[&str] = &[
     "nodeDown",
