@@ -92,9 +92,8 @@ pub fn run(args: &Args) -> Answer {
     if let Some(at) = args.at {
         prepared.plan.duration = Some(at);
     }
-    let (at, exported) =
-        simulate::state(&prepared.plan, args.ended)
-            .map_err(|error| Failure::coded(Code::Other, error.to_string()))?;
+    let (at, exported) = simulate::state(&prepared.plan, args.ended)
+        .map_err(|error| Failure::coded(Code::Other, error.to_string()))?;
     let source =
         args.source.as_deref().map_or_else(|| args.manifests.join(" "), |path| path.display().to_string());
     let title = format!("{source}, variant {variant}, at {at}; written by stowplan export manifests");
