@@ -392,3 +392,97 @@ fn room(cluster: &Cluster, storage: &Storage, node: NodeId) -> Room {
         disk_bytes: storage.free_on(node),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::rng::{EntityKey, Streams};
+    use crate::engine::time::SimDuration;
+    use crate::model::fixture::Fixture;
+    use crate::model::ids::{ClaimSpecId, SpecId, Uid};
+    use crate::model::resources::Resources;
+    use crate::model::spec::{PodSpec, PodVolume};
+    use crate::observe::filters::ProfileFilters;
+    use crate::observe::replicas::Replicas;
+    use crate::scheduler::profile::{Profile, ProfileConfig};
+
+    fn nothing_known() -> Stranding {
+        let profile = Profile::new(&ProfileConfig::default()).expect("the default profile");
+        Stranding::new(Box::new(ProfileFilters::new(&[profile])))
+    }
+
+    /// Templates of 1 to 40 CPUs, more than M holds, with a claim of 1 to 40 GiB.
+    fn templates(fixture: &mut Fixture) -> Vec<(SpecId, Vec<ClaimSpecId>)> {
+        let prefix = fixture.sym("data");
+        let mut made = Vec::new();
+        for n in 1..=40i64 {
+            let claim = fixture.claim(&format!("c{n} {n}Gi RWO class=wffc"));
+            let model = fixture.pod(&format!("model-{n}"), &[]);
+            let spec = PodSpec {
+                requests: Resources { cpu_milli: 1000 * n, ..Resources::default() },
+                volumes: vec![PodVolume::ClaimTemplate { prefix }],
+                ..fixture.cluster.spec_of(model).clone()
+            };
+            made.push((fixture.cluster.intern_spec(spec), vec![fixture.cluster.claim(claim).spec]));
+        }
+        made
+    }
+
+    #[test]
+    fn what_is_kept_up_to_date_is_what_a_first_look_finds() {
+        let streams = Streams::new(5, 0);
+        let mut turn = 0;
+        let mut roll = |n: usize| {
+            turn += 1;
+            streams.index("dice", EntityKey(turn), n)
+        };
+        let mut fixture = Fixture::new();
+        let kinds = templates(&mut fixture);
+        let nodes: Vec<NodeId> = (0..4).map(|n| fixture.node(&format!("n{n}"), &[])).collect();
+        let volumes: Vec<_> = (0..12)
+            .map(|v| {
+                fixture.volume(&format!("v{v} {}Gi RWO class=wffc host=n{} Available", 3 * v + 1, v % 4))
+            })
+            .collect();
+        let (mut storage, replicas) = (Storage::new(0), Replicas::new(SimDuration::from_secs(300)));
+        nodes.iter().for_each(|node| storage.node_changed(&fixture.cluster, *node));
+        let mut kept = nothing_known();
+        let mut pods = Vec::new();
+        for step in 0..300 {
+            let cluster = &mut fixture.cluster;
+            let node = nodes[roll(4)];
+            match roll(6) {
+                0 => cluster.set_node_unschedulable(node, roll(2) == 0),
+                1 => cluster.set_node_ready(node, roll(4) > 0),
+                2 => {
+                    let room = Resources { cpu_milli: 1000 * roll(45) as i64, ..Resources::default() };
+                    cluster.set_node_allocatable(node, room, 2);
+                }
+                3 => {
+                    let volume = volumes[roll(12)];
+                    cluster.assume_volume(volume, (roll(2) == 0).then_some(Uid(7)));
+                    kept.touch(nodes[volume.index() % 4]);
+                }
+                4 if roll(20) == 0 => kept.touch_all(),
+                _ => {
+                    let kind = kinds[roll(40)].clone();
+                    kept.templates.add(cluster, kind.0, kind.1.clone());
+                    pods.push(kind);
+                }
+            }
+            kept.touch(node);
+            let mut changes = Vec::new();
+            cluster.take_changes(&mut changes);
+            volumes.iter().for_each(|volume| storage.touch(*volume));
+            storage.settle(SimTime::ZERO, cluster, &replicas, &mut Vec::new());
+            let mut fresh = nothing_known();
+            pods.iter().for_each(|(spec, claims)| fresh.templates.add(cluster, *spec, claims.clone()));
+            let found = kept.measure(SimTime::ZERO, cluster, &storage);
+            assert_eq!(found, fresh.measure(SimTime::ZERO, cluster, &storage), "step {step}");
+            assert_eq!(kept.states(), fresh.states(), "step {step}");
+            for node in &nodes {
+                assert_eq!(kept.on_node(*node), fresh.on_node(*node), "step {step}");
+            }
+        }
+    }
+}
