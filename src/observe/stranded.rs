@@ -448,6 +448,7 @@ mod tests {
         nodes.iter().for_each(|node| storage.node_changed(&fixture.cluster, *node));
         let mut kept = nothing_known();
         let mut pods = Vec::new();
+        let mut stranding = 0;
         for step in 0..300 {
             let cluster = &mut fixture.cluster;
             let node = nodes[roll(4)];
@@ -479,10 +480,15 @@ mod tests {
             pods.iter().for_each(|(spec, claims)| fresh.templates.add(cluster, *spec, claims.clone()));
             let found = kept.measure(SimTime::ZERO, cluster, &storage);
             assert_eq!(found, fresh.measure(SimTime::ZERO, cluster, &storage), "step {step}");
+            stranding += u32::from(found.cpu_milli > 0.0);
             assert_eq!(kept.states(), fresh.states(), "step {step}");
             for node in &nodes {
                 assert_eq!(kept.on_node(*node), fresh.on_node(*node), "step {step}");
             }
         }
+        // Otherwise nothing was compared.
+        assert!((1..300).contains(&stranding), "{stranding} of 300 steps strand CPU");
+        let kinds: std::collections::BTreeSet<SpecId> = pods.iter().map(|(spec, _)| *spec).collect();
+        assert!(kinds.len() > 32, "{} templates, and M holds 32", kinds.len());
     }
 }
