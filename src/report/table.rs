@@ -230,10 +230,10 @@ fn row(line: &Row, cell: usize, (pair, beside): (bool, bool), paint: &Paint) -> 
     let label = format!("{}{}", "  ".repeat(line.indent), line.label);
     let mut text = format!("{label:<LABEL$}");
     for (value, change) in line.values.iter().zip(&line.differences) {
-        let shown = match change {
-            Some(change) if beside => format!("{value} ({})", change.text),
-            _ => value.clone(),
-        };
+        let both = change.as_ref().filter(|_| beside).map(|change| format!("{value} ({})", change.text));
+        // Without a gap two columns would read as one; the difference is in `summary.json` too.
+        let fits = |text: &String| text.chars().count() < cell + GAP;
+        let shown = both.filter(fits).unwrap_or_else(|| value.clone());
         text.push_str(&format!("{shown:>w$}", w = cell + GAP));
     }
     if pair {

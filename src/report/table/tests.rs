@@ -59,6 +59,23 @@ fn a_value_that_only_one_variant_has_is_no_equality() {
 }
 
 #[test]
+fn a_difference_that_leaves_no_gap_is_left_out() {
+    let run = two();
+    let mut variants = vec![run.variants[0].clone(), run.variants[1].clone(), run.variants[1].clone()];
+    for (variant, name) in variants.iter_mut().zip(["wait", "after-30m", "immediate"]) {
+        variant.summary.name = name.into();
+    }
+    let mut run = RunOutput::new(run.summary.clone(), variants);
+    for (variant, seconds) in run.summary.variants.iter_mut().zip([24_843_600.0, 2872.0, 663.0]) {
+        variant.recovery.groups = 60;
+        variant.recovery.quorum_lost_seconds = seconds;
+    }
+    let text = render(&run, &Next::default(), &Look::default());
+    assert_eq!(line(&text, "Groups without quorum"), ["287 d 13 h", "47 min 52 s", "11 min 3 s"], "{text}");
+    assert_eq!(line(&text, "Pods stuck"), ["29", "0 (-29)", "0 (-29)"], "{text}");
+}
+
+#[test]
 fn colours_only_when_told() {
     assert!(render(&two(), &Next::default(), &Look { width: 100, colour: true }).contains("\x1b[31m"));
     assert!(!render(&two(), &Next::default(), &Look { width: 100, colour: false }).contains('\x1b'));
