@@ -89,6 +89,19 @@ pub enum VolumePhase {
     Failed,
 }
 
+impl VolumePhase {
+    /// As Kubernetes writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            VolumePhase::Pending => "Pending",
+            VolumePhase::Available => "Available",
+            VolumePhase::Bound => "Bound",
+            VolumePhase::Released => "Released",
+            VolumePhase::Failed => "Failed",
+        }
+    }
+}
+
 /// `status.phase` of a claim.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ClaimPhase {
@@ -99,6 +112,17 @@ pub enum ClaimPhase {
     Bound,
     /// Had a volume that is gone.
     Lost,
+}
+
+impl ClaimPhase {
+    /// As Kubernetes writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ClaimPhase::Pending => "Pending",
+            ClaimPhase::Bound => "Bound",
+            ClaimPhase::Lost => "Lost",
+        }
+    }
 }
 
 /// What a PersistentVolume is made of.

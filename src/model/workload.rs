@@ -76,6 +76,17 @@ pub enum ReplicaSetKind {
     ReplicationController,
 }
 
+impl ReplicaSetKind {
+    /// Kubernetes' name of the kind.
+    pub fn name(self) -> &'static str {
+        match self {
+            ReplicaSetKind::ReplicaSet => "ReplicaSet",
+            ReplicaSetKind::Deployment => "Deployment",
+            ReplicaSetKind::ReplicationController => "ReplicationController",
+        }
+    }
+}
+
 /// A ReplicaSet, or a Deployment seen as its one ReplicaSet.
 #[derive(Clone, Debug)]
 pub struct ReplicaSet {

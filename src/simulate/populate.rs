@@ -9,7 +9,6 @@ use crate::manifest::{local_storage, volume_groups};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, NodeId, PodId, VolumeId};
 use crate::model::names::{Name, Sym};
-use crate::model::workload::ReplicaSetKind;
 use k8s_openapi::api::core::v1::{Node, Taint};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use std::collections::BTreeMap;
@@ -267,12 +266,7 @@ fn adopter(cluster: &mut Cluster, pod: &k8s_openapi::api::core::v1::Pod) -> Opti
     let sets = cluster.replica_sets().iter().filter(|(_, set)| set.exists && set.namespace == namespace);
     let mut matching = sets.filter(|(_, set)| set.selector.matches(&labels));
     let (_, set) = matching.next()?;
-    let kind = match set.kind {
-        ReplicaSetKind::ReplicaSet => "ReplicaSet",
-        ReplicaSetKind::Deployment => "Deployment",
-        ReplicaSetKind::ReplicationController => "ReplicationController",
-    };
-    Some((kind, cluster.names.show(set.name).to_string()))
+    Some((set.kind.name(), cluster.names.show(set.name).to_string()))
 }
 
 /// Changes an object that is there already; `false`: there is none. Of workloads the number of replicas is taken over, of nodes

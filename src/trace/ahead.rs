@@ -229,7 +229,7 @@ fn unpack_all(
 }
 
 /// Fills a block as far as there is something to fill it with.
-fn fill(source: &mut dyn Read, block: &mut [u8]) -> (usize, Option<io::Error>) {
+pub(super) fn fill(source: &mut dyn Read, block: &mut [u8]) -> (usize, Option<io::Error>) {
     let mut filled = 0;
     while filled < block.len() {
         match source.read(&mut block[filled..]) {

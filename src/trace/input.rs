@@ -1,6 +1,6 @@
 //! Where the bytes come from: files, standard input or memory, plain, gzip or zstd.
 
-use super::ahead::BlocksAhead;
+use super::ahead::{BlocksAhead, fill};
 use super::error::{SkipReason, TraceError, TraceResult};
 use super::table::TraceOptions;
 use crate::limits::{self, Limit};
@@ -85,14 +85,9 @@ impl TraceInput {
             TraceInput::Bytes(_, bytes) => Box::new(io::Cursor::new(Arc::clone(bytes))),
         };
         let mut magic = [0u8; 4];
-        let mut have = 0;
-        while have < magic.len() {
-            match raw.read(&mut magic[have..]) {
-                Ok(0) => break,
-                Ok(n) => have += n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(unreadable(error)),
-            }
+        let (have, failure) = fill(&mut *raw, &mut magic);
+        if let Some(error) = failure {
+            return Err(unreadable(error));
         }
         let packed = Arc::new(AtomicU64::new(0));
         let raw = Counted { inner: raw, bytes: Arc::clone(&packed) };

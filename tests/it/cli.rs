@@ -35,6 +35,13 @@ pub fn folder_with(name: &str, text: &str) -> (TempDir, PathBuf) {
     (folder, path)
 }
 
+/// Sweeps `s.yaml` of the folder in two shards, into `part` and `rest`.
+pub fn sweep_in_two_shards(folder: &Path) {
+    for (part, name) in [("1/2", "part"), ("2/2", "rest")] {
+        program(folder).args(["sweep", "s.yaml", "-q", "-o", name, "--shard", part]).assert().success();
+    }
+}
+
 pub fn scenarios() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")
 }
@@ -44,7 +51,7 @@ pub fn text(bytes: &[u8]) -> String {
 }
 
 /// Every file below `folder` with its bytes.
-fn tree(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+pub fn tree(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut open = vec![folder.to_owned()];
     let mut found = Vec::new();
     while let Some(path) = open.pop() {

@@ -1,10 +1,9 @@
 //! Faults around the process: signals, limits of the operating system, closed and full outputs, two processes on one folder. Results
 //! are whole or absent, what was begun can be continued, and nothing ends with a panic.
 
-use super::cli::{program, text};
-use std::collections::BTreeMap;
+use super::cli::{program, sweep_in_two_shards, text, tree};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -42,23 +41,6 @@ fn shell(folder: &Path, line: &str) -> Output {
         .env("RAYON_NUM_THREADS", "2")
         .output()
         .expect("sh")
-}
-
-/// Every file below a folder with its bytes.
-fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut open = vec![folder.to_owned()];
-    let mut found = BTreeMap::new();
-    while let Some(path) = open.pop() {
-        for entry in fs::read_dir(path).expect("a folder").flatten() {
-            if entry.path().is_dir() {
-                open.push(entry.path());
-            } else {
-                let bytes = fs::read(entry.path()).expect("bytes");
-                found.insert(entry.path().strip_prefix(folder).expect("below").to_owned(), bytes);
-            }
-        }
-    }
-    found
 }
 
 fn no_panic(answer: &Output, what: &str) {
@@ -101,12 +83,7 @@ fn prepared() -> tempfile::TempDir {
     fs::copy(root.join("tests/conformance/L3.jsonl.gz"), folder.path().join("cases.jsonl.gz"))
         .expect("copied");
     program(folder.path()).args(["run", "s.yaml", "-q", "--no-plots", "-o", "ran"]).assert().success();
-    for (part, name) in [("1/2", "part"), ("2/2", "rest")] {
-        program(folder.path())
-            .args(["sweep", "s.yaml", "-q", "-o", name, "--shard", part])
-            .assert()
-            .success();
-    }
+    sweep_in_two_shards(folder.path());
     folder
 }
 

@@ -146,13 +146,6 @@ fn volume_object(cluster: &Cluster, volume: &Volume) -> Value {
     if let Some(by) = volume.provisioned_by {
         annotations.insert("pv.kubernetes.io/provisioned-by".to_owned(), cluster.names.text(by).into());
     }
-    let phase = match volume.phase {
-        VolumePhase::Pending => "Pending",
-        VolumePhase::Available => "Available",
-        VolumePhase::Bound => "Bound",
-        VolumePhase::Released => "Released",
-        VolumePhase::Failed => "Failed",
-    };
     let spec = object([
         ("accessModes", modes(volume.modes)),
         ("capacity", json!({ "storage": volume.capacity.ceil().to_string() })),
@@ -179,7 +172,7 @@ fn volume_object(cluster: &Cluster, volume: &Volume) -> Value {
         ("kind", "PersistentVolume".into()),
         ("metadata", metadata),
         ("spec", spec),
-        ("status", json!({ "phase": phase })),
+        ("status", json!({ "phase": volume.phase.name() })),
     ])
 }
 
@@ -250,11 +243,6 @@ fn claim_object(cluster: &Cluster, claim: &Claim, name: &str) -> Value {
             annotations.insert(key.to_owned(), value.into());
         }
     }
-    let phase = match claim.phase {
-        ClaimPhase::Pending => "Pending",
-        ClaimPhase::Bound => "Bound",
-        ClaimPhase::Lost => "Lost",
-    };
     let capacity = claim.capacity.map_or(Value::Null, |q| json!({ "storage": q.ceil().to_string() }));
     let finalizers = if claim.protected { json!(["kubernetes.io/pvc-protection"]) } else { Value::Null };
     let metadata = object([
@@ -268,6 +256,6 @@ fn claim_object(cluster: &Cluster, claim: &Claim, name: &str) -> Value {
         ("kind", "PersistentVolumeClaim".into()),
         ("metadata", metadata),
         ("spec", claim_spec(cluster, cluster.claim_spec(claim.spec), claim.volume_name)),
-        ("status", object([("capacity", capacity), ("phase", phase.into())])),
+        ("status", object([("capacity", capacity), ("phase", claim.phase.name().into())])),
     ])
 }

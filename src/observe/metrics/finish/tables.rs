@@ -8,7 +8,6 @@ use crate::model::names::{Name, Sym, sym};
 use crate::model::pod::PodPhase;
 use crate::model::spec::{OwnerKind, PodVolume};
 use crate::model::volume::{BindingMode, ClaimPhase, VolumePhase};
-use crate::model::workload::ReplicaSetKind;
 use crate::observe::metrics::Metrics;
 use crate::observe::metrics::rows::{GoneClaim, GonePod};
 use crate::observe::replicas::{Absent, OwnerKey, Status, Track};
@@ -226,12 +225,7 @@ fn owner_text(cluster: &Cluster, key: OwnerKey) -> (Text, Text) {
         OwnerKey::StatefulSet(id) => ("StatefulSet", cluster.stateful_sets()[id].name),
         OwnerKey::ReplicaSet(id) => {
             let set = &cluster.replica_sets()[id];
-            let kind = match set.kind {
-                ReplicaSetKind::ReplicaSet => "ReplicaSet",
-                ReplicaSetKind::Deployment => "Deployment",
-                ReplicaSetKind::ReplicationController => "ReplicationController",
-            };
-            (kind, set.name)
+            (set.kind.name(), set.name)
         }
         OwnerKey::Job(id) => ("Job", cluster.jobs()[id].name),
     };
@@ -272,11 +266,7 @@ fn living_claim(m: &Metrics, cluster: &Cluster, id: ClaimId) -> ClaimRow {
     let track = m.claims.get(id.index()).and_then(Option::as_ref);
     let user = cluster.claim_users(claim.namespace, claim.name).first();
     ClaimRow {
-        phase: Text::const_new(match claim.phase {
-            ClaimPhase::Pending => "Pending",
-            ClaimPhase::Bound => "Bound",
-            ClaimPhase::Lost => "Lost",
-        }),
+        phase: Text::const_new(claim.phase.name()),
         volume: claim.volume_name.map(|v| cluster.names.text(v).into()).unwrap_or_default(),
         volume_bytes: share.map(|s| s.capacity),
         over_size_bytes: share.map(|s| s.capacity - s.requested),
@@ -400,7 +390,7 @@ pub fn volumes(m: &Metrics, cluster: &Cluster) -> Vec<VolumeRow> {
             if let Some(id) = cluster.volume_by_name(name) {
                 let volume = cluster.volume(id);
                 let wiping = volume.deletion.is_some() && volume.phase != VolumePhase::Bound;
-                row.phase = Text::const_new(if wiping { "Wiping" } else { volume_phase_text(volume.phase) });
+                row.phase = Text::const_new(if wiping { "Wiping" } else { volume.phase.name() });
                 if let Some(share) = m.storage.share(id) {
                     row.held_by_stuck = share.held_by_stuck;
                     row.orphaned = share.orphaned;
@@ -416,16 +406,6 @@ pub fn volumes(m: &Metrics, cluster: &Cluster) -> Vec<VolumeRow> {
             row
         })
         .collect()
-}
-
-fn volume_phase_text(phase: VolumePhase) -> &'static str {
-    match phase {
-        VolumePhase::Pending => "Pending",
-        VolumePhase::Available => "Available",
-        VolumePhase::Bound => "Bound",
-        VolumePhase::Released => "Released",
-        VolumePhase::Failed => "Failed",
-    }
 }
 
 fn node_name(cluster: &Cluster, node: NodeId) -> Text {
