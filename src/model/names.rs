@@ -99,6 +99,7 @@ fn hash(text: &str) -> u64 {
     FxBuildHasher.hash_one(text)
 }
 
+#[inline]
 fn text_in<'t>(texts: &'t str, ends: &[usize], sym: Sym) -> &'t str {
     let at = sym.0 as usize;
     let start = if at == 0 { 0 } else { ends[at - 1] };
@@ -138,6 +139,7 @@ impl Names {
         self.index.find(hash(text), |sym| self.text(*sym) == text).copied()
     }
     /// The text of a symbol.
+    #[inline]
     pub fn text(&self, sym: Sym) -> &str {
         text_in(&self.texts, &self.ends, sym)
     }
@@ -156,6 +158,7 @@ impl Names {
         sym
     }
     /// The symbol of `<prefix>-<base>` if it was made before.
+    #[inline]
     pub fn get_prefixed(&self, prefix: Sym, base: Sym) -> Option<Sym> {
         self.prefixed.get(&(prefix, base)).copied()
     }

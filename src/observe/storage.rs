@@ -75,13 +75,59 @@ pub struct Want {
 }
 
 impl Wants {
-    fn fit(&self, volume: &Volume) -> bool {
+    fn fit(&self, volume: &VolumeKind) -> bool {
         self.0.iter().any(|w| {
             w.class == volume.class
                 && w.mode == volume.mode
                 && volume.modes.contains(w.modes)
                 && w.smallest <= volume.capacity
         })
+    }
+}
+
+/// What claims can tell free volumes apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct VolumeKind {
+    class: Sym,
+    mode: VolumeMode,
+    modes: AccessModes,
+    capacity: Quantity,
+}
+
+impl VolumeKind {
+    fn of(volume: &Volume) -> VolumeKind {
+        let Volume { class, mode, modes, capacity, .. } = *volume;
+        VolumeKind { class, mode, modes, capacity }
+    }
+}
+
+/// The kinds that any free volume ever was of, and whether some template's claim fits. Nodes have few kinds of disks, and what templates
+/// ask for changes often without making a difference to any.
+#[derive(Debug, Default)]
+struct VolumeKinds {
+    list: Vec<(VolumeKind, bool)>,
+    index: FxHashMap<VolumeKind, u32>,
+}
+
+impl VolumeKinds {
+    /// Does some claim fit?
+    fn fit(&mut self, wants: &Wants, volume: &Volume) -> bool {
+        let kind = VolumeKind::of(volume);
+        let list = &mut self.list;
+        let number = *self.index.entry(kind).or_insert_with(|| {
+            list.push((kind, wants.fit(&kind)));
+            (list.len() - 1) as u32
+        });
+        self.list[number as usize].1
+    }
+    /// Other claims are asked for. True if that makes a difference to any kind.
+    fn ask_again(&mut self, wants: &Wants) -> bool {
+        let mut changed = false;
+        for (kind, fits) in &mut self.list {
+            let now = wants.fit(kind);
+            changed |= std::mem::replace(fits, now) != now;
+        }
+        changed
     }
 }
 
@@ -127,6 +173,7 @@ pub struct Storage {
     integrals: [Integral; 10],
     dirty: Vec<VolumeId>,
     wants: Wants,
+    kinds: VolumeKinds,
     /// Which existing node carries a hostname label.
     hosts: FxHashMap<Sym, NodeId>,
     free_on: Vec<u128>,
@@ -252,7 +299,9 @@ impl Storage {
     pub fn set_wants(&mut self, cluster: &Cluster, wants: Wants) {
         if self.wants != wants {
             self.wants = wants;
-            self.dirty.extend(cluster.volumes().ids());
+            if self.kinds.ask_again(&self.wants) {
+                self.dirty.extend(cluster.volumes().ids());
+            }
             self.dirty_groups.extend(cluster.volume_groups().ids());
         }
     }
@@ -335,7 +384,7 @@ impl Storage {
         share
     }
 
-    fn assess(&self, cluster: &Cluster, replicas: &Replicas, volume: &Volume) -> Share {
+    fn assess(&mut self, cluster: &Cluster, replicas: &Replicas, volume: &Volume) -> Share {
         let capacity = u128::try_from(volume.capacity.ceil()).unwrap_or(0);
         let node = self.node_of(cluster, volume);
         let mut share = Share { capacity, node, ..Share::default() };
@@ -355,7 +404,7 @@ impl Storage {
             VolumePhase::Released | VolumePhase::Failed => share.kind = Kind::Released,
             VolumePhase::Pending | VolumePhase::Available => {
                 share.kind = if reachable(cluster, volume, node) { Kind::Free } else { Kind::Unreachable };
-                share.unusable = share.kind == Kind::Free && !self.wants.fit(volume);
+                share.unusable = share.kind == Kind::Free && !self.kinds.fit(&self.wants, volume);
             }
         }
         share

@@ -548,8 +548,8 @@ impl SchedulingQueue {
             self.tell_dormant(cluster, event, now);
         }
         let interested = event.interested();
-        let any = self.rejected_by.iter().enumerate().any(|(bit, n)| *n > 0 && interested.0 >> bit & 1 == 1);
-        if any {
+        let concerns = |bit: usize| self.rejected_by[bit] > 0 && interested.0 >> bit & 1 == 1;
+        if !self.pool.is_empty() && (0..PLUGIN_COUNT).any(concerns) {
             let mut index = 0;
             while let Some(&pod) = self.pool.get(index) {
                 let rejectors = self.entries[pod.index()].rejectors;

@@ -177,11 +177,12 @@ impl<O: Observer> World<'_, O> {
             } else {
                 ClaimOwner::None
             };
-            let mut order: Vec<usize> = (0..claims.len()).collect();
-            let key: EntityKey = self.cluster.names.entity(name);
-            self.tie.shuffle("claim-order", key, &mut order);
+            let mut order = claims.to_vec();
+            if order.len() > 1 {
+                let key: EntityKey = self.cluster.names.entity(name);
+                self.tie.shuffle("claim-order", key, &mut order);
+            }
             for template in order {
-                let template = claims[template];
                 // A claim of that name that is there already is used, as it would be.
                 let _ = api::create_claim(&mut self.cluster, sym::DEFAULT, name, template, owner, self.now);
             }

@@ -399,8 +399,12 @@ impl<O: Observer> World<'_, O> {
     }
     /// Without a poll period, cycles that wait are looked at when the controllers have settled.
     pub(super) fn poll_ideal_bindings(&mut self) {
-        for slot in std::mem::take(&mut self.bindings.waiting) {
+        let mut waiting = std::mem::take(&mut self.bindings.waiting);
+        for slot in waiting.drain(..) {
             self.bind_step(slot);
+        }
+        if self.bindings.waiting.is_empty() {
+            self.bindings.waiting = waiting; // its memory is used again
         }
     }
     fn bind(&mut self, slot: u32) {

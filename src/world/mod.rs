@@ -265,6 +265,8 @@ struct World<'p, O> {
     /// The driver of volume groups.
     lvm: LvmProvisioner,
     actors: Vec<ActorState>,
+    /// Actors with keys in their queues, one bit each.
+    queued_actors: u16,
     children: Children,
     pods: Vec<PodState>,
     phases: watch::SeenPhases,
@@ -449,6 +451,7 @@ impl<'p, O: Observer> World<'p, O> {
             disks,
             lvm,
             actors: Actor::ALL.iter().map(actor).collect(),
+            queued_actors: 0,
             children: Children::default(),
             pods: Vec::new(),
             phases: watch::SeenPhases::default(),
@@ -698,6 +701,12 @@ impl<O: Observer> World<'_, O> {
     }
     fn enqueue(&mut self, actor: Actor, key: u32) {
         self.actors[actor as usize].queue.add(key);
+        self.note_queue(actor);
+    }
+    /// The actor's queue may have become empty, or not be any more.
+    fn note_queue(&mut self, actor: Actor) {
+        let empty = self.actors[actor as usize].queue.is_empty();
+        self.queued_actors = self.queued_actors & !(1 << actor as u16) | u16::from(!empty) << actor as u16;
     }
     /// The place of a pass over a StatefulSet.
     fn new_pass() -> statefulset::Pass {

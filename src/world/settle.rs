@@ -68,12 +68,15 @@ impl<O: Observer> World<'_, O> {
     }
     pub(super) fn has_controller_work(&self) -> bool {
         self.watch.front().is_some_and(|(at, _)| *at <= self.now)
-            || Actor::ALL
-                .iter()
-                .any(|actor| self.can_act(*actor) && !self.actors[*actor as usize].queue.is_empty())
+            || (self.queued_actors != 0 && self.queued().any(|actor| self.can_act(actor)))
             || self.pv_has_work()
             || self.disks.next_at().is_some_and(|at| at <= self.now)
             || self.lvm.next_at().is_some_and(|at| at <= self.now)
+    }
+    /// Actors with keys in their queues, in the order in which they act.
+    fn queued(&self) -> impl Iterator<Item = Actor> + use<O> {
+        let queued = self.queued_actors;
+        Actor::ALL.into_iter().filter(move |actor| queued >> *actor as u16 & 1 == 1)
     }
     /// Has the controller a free worker, and does it run at all? Kubelets do not belong to the controller manager.
     fn can_act(&self, actor: Actor) -> bool {
@@ -177,13 +180,17 @@ impl<O: Observer> World<'_, O> {
     // ---- the other controllers ----
 
     fn actor_work(&mut self) -> bool {
-        for actor in Actor::ALL {
+        if self.queued_actors == 0 {
+            return false;
+        }
+        for actor in self.queued() {
             if !self.can_act(actor) {
                 continue;
             }
             let state = &mut self.actors[actor as usize];
             if let Some(key) = state.queue.take() {
                 state.idle_workers -= 1;
+                self.note_queue(actor);
                 self.go_on(Work::Actor(actor, key, Self::new_pass()));
                 return true;
             }
@@ -200,7 +207,9 @@ impl<O: Observer> World<'_, O> {
                     match self.actor_step(actor, key, pass) {
                         Step::Write(write) => AnyWrite::Api(write),
                         Step::Done => {
-                            self.retries.remove(&(actor, key));
+                            if !self.retries.is_empty() {
+                                self.retries.remove(&(actor, key));
+                            }
                             return self.done(actor, key);
                         }
                         Step::Retry(why) => {
@@ -307,6 +316,7 @@ impl<O: Observer> World<'_, O> {
         let state = &mut self.actors[actor as usize];
         state.queue.done(key);
         state.idle_workers += 1;
+        self.note_queue(actor);
     }
     fn retry(&mut self, actor: Actor, key: u32, why: Option<Retry>) {
         if let (Actor::StatefulSets, Some(why)) = (actor, why) {

@@ -437,23 +437,20 @@ impl<O: Observer> World<'_, O> {
     }
     fn claim_changed(&mut self, id: ClaimId) {
         let Some(claim) = self.cluster.claims().get(id) else { return };
-        let (namespace, name) = (claim.namespace, claim.name);
+        let (namespace, name, phase) = (claim.namespace, claim.name, claim.phase);
         if claim.deletion.is_some() {
             self.enqueue(Actor::ProtectClaims, id.0);
         } else if claim.owner != ClaimOwner::None {
             self.enqueue(Actor::OrphanClaims, id.0);
         }
-        if claim_is_bound(&self.cluster, id) {
-            for index in 0..self.cluster.claim_users(namespace, name).len() {
-                let pod = self.cluster.claim_users(namespace, name)[index];
-                if self.cluster.pod(pod).node.is_some() {
-                    self.enqueue(Actor::Kubelets, pod.0);
+        if phase == ClaimPhase::Bound {
+            let (cluster, kubelets) = (&self.cluster, &mut self.actors[Actor::Kubelets as usize].queue);
+            for pod in cluster.claim_users(namespace, name) {
+                if cluster.pod(*pod).node.is_some() {
+                    kubelets.add(pod.0);
                 }
             }
+            self.note_queue(Actor::Kubelets);
         }
     }
-}
-
-fn claim_is_bound(cluster: &Cluster, claim: ClaimId) -> bool {
-    cluster.claims().get(claim).is_some_and(|c| c.phase == ClaimPhase::Bound)
 }

@@ -132,8 +132,10 @@ impl LocalProvisioner {
     /// Takes note of a change; to be called once for each, in order.
     pub fn note(&mut self, cluster: &Cluster, change: &Change, now: SimTime) {
         match *change {
-            Change::VolumeAdded(id) | Change::VolumeUpdated(id) => {
-                if let Some(volume) = cluster.volumes().get(id) {
+            Change::VolumeAdded(id) | Change::VolumeUpdated(id) if !self.disks.is_empty() => {
+                if let Some(volume) = cluster.volumes().get(id)
+                    && (is_dirty(volume) || self.is_wiping(volume.name))
+                {
                     self.look(cluster, volume.name, now);
                 }
             }

@@ -14,8 +14,14 @@ pub fn find_best_match(cluster: &Cluster, id: ClaimId, delay_binding: bool) -> O
     let claim = cluster.claim(id);
     let spec = cluster.claim_spec(claim.spec);
     let named = cluster.volume_index().claimed_by(claim.namespace, claim.name);
-    if delay_binding && named.is_empty() {
-        return None;
+    match named {
+        [] if delay_binding => return None,
+        // Whatever the order of the sets, there is no other.
+        [only] if delay_binding => {
+            let modes = cluster.volume(*only).modes;
+            return if modes.contains(spec.modes) { prebound(cluster, claim, spec, modes) } else { None };
+        }
+        _ => {}
     }
     mode_sets(cluster, id, spec.modes).into_iter().find_map(|modes| {
         let prebound = prebound(cluster, claim, spec, modes);

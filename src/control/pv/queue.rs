@@ -7,35 +7,39 @@
 use super::{PvEvent, PvKey, PvOutput, find, sync_and_write};
 use crate::engine::rng::EntityKey;
 use crate::model::cluster::{Change, Cluster};
-use crate::model::ids::{ClaimId, VolumeId};
+use crate::model::ids::{ClaimId, Id, VolumeId};
 use crate::model::names::Sym;
 use crate::model::volume::{BindingMode, Claim, VolumePhase};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
-use std::hash::Hash;
+use std::num::NonZeroU64;
 
-/// A queue that holds each key once.
+/// A queue that holds each row once.
 #[derive(Clone, Debug)]
 struct Queue<K> {
     order: VecDeque<K>,
-    members: FxHashSet<K>,
+    /// By row: it is in the queue.
+    members: Vec<bool>,
 }
 
 impl<K> Default for Queue<K> {
     fn default() -> Self {
-        Queue { order: VecDeque::new(), members: FxHashSet::default() }
+        Queue { order: VecDeque::new(), members: Vec::new() }
     }
 }
 
-impl<K: Copy + Eq + Hash> Queue<K> {
+impl<K: Id> Queue<K> {
     fn push(&mut self, key: K) {
-        if self.members.insert(key) {
+        if self.members.len() <= key.index() {
+            self.members.resize(key.index() + 1, false);
+        }
+        if !std::mem::replace(&mut self.members[key.index()], true) {
             self.order.push_back(key);
         }
     }
     fn pop(&mut self) -> Option<K> {
         let key = self.order.pop_front()?;
-        self.members.remove(&key);
+        self.members[key.index()] = false;
         Some(key)
     }
 }
@@ -48,7 +52,8 @@ pub struct PvController {
     claims: Queue<ClaimId>,
     /// Claims whose binding is not complete, by class and in order of arrival.
     pending: BTreeMap<Sym, BTreeMap<u64, ClaimId>>,
-    pending_keys: FxHashMap<ClaimId, (Sym, u64)>,
+    /// By claim: where it stands in `pending`.
+    pending_keys: Vec<Option<(Sym, NonZeroU64)>>,
     arrivals: u64,
     /// Waiting claims that name a volume, by that volume.
     named: FxHashMap<Sym, Vec<ClaimId>>,
@@ -59,6 +64,8 @@ pub struct PvController {
     /// Volumes that only a resync will look at again.
     stale_volumes: Queue<VolumeId>,
     resyncs: u64,
+    /// What the syncs of one run say; memory used again.
+    said: PvOutput,
 }
 
 impl PvController {
@@ -110,8 +117,7 @@ impl PvController {
         let reserved_for = volume.claim_ref.filter(|r| r.uid.is_none());
         let reserved_for = reserved_for.and_then(|r| cluster.claim_by_name(r.namespace, r.name));
         let named_by = self.named.get(&volume.name).into_iter().flatten().copied();
-        let concerned: Vec<ClaimId> = reserved_for.into_iter().chain(named_by).collect();
-        for claim in concerned {
+        for claim in reserved_for.into_iter().chain(named_by) {
             if cluster.claims().get(claim).is_some_and(|row| !row.bind_completed) {
                 self.resync_wanted = true;
                 if self.ideal {
@@ -121,7 +127,7 @@ impl PvController {
         }
     }
     fn class_changed(&mut self) {
-        self.resync_wanted |= !self.pending_keys.is_empty();
+        self.resync_wanted |= !self.pending.is_empty();
         if self.ideal {
             let waiting = self.pending.values().flat_map(|claims| claims.values().copied());
             for claim in waiting {
@@ -134,11 +140,14 @@ impl PvController {
         let class = cluster.claim_spec(claim.spec).class_or_empty();
         if claim.bind_completed {
             self.untrack(id);
-        } else if self.pending_keys.get(&id).is_none_or(|(old, _)| *old != class) {
+        } else if self.pending_key(id).is_none_or(|(old, _)| old != class) {
             self.untrack(id);
             self.arrivals += 1;
             self.pending.entry(class).or_default().insert(self.arrivals, id);
-            self.pending_keys.insert(id, (class, self.arrivals));
+            if self.pending_keys.len() <= id.index() {
+                self.pending_keys.resize(id.index() + 1, None);
+            }
+            self.pending_keys[id.index()] = NonZeroU64::new(self.arrivals).map(|arrival| (class, arrival));
         }
         if let (Some(volume), false) = (claim.volume_name, claim.bind_completed) {
             let claims = self.named.entry(volume).or_default();
@@ -147,15 +156,20 @@ impl PvController {
             }
         }
     }
+    fn pending_key(&self, id: ClaimId) -> Option<(Sym, NonZeroU64)> {
+        self.pending_keys.get(id.index()).copied().flatten()
+    }
     fn untrack(&mut self, id: ClaimId) {
-        self.named.retain(|_, claims| {
-            claims.retain(|claim| *claim != id);
-            !claims.is_empty()
-        });
-        if let Some((class, arrival)) = self.pending_keys.remove(&id)
+        if !self.named.is_empty() {
+            self.named.retain(|_, claims| {
+                claims.retain(|claim| *claim != id);
+                !claims.is_empty()
+            });
+        }
+        if let Some((class, arrival)) = self.pending_keys.get_mut(id.index()).and_then(Option::take)
             && let Some(claims) = self.pending.get_mut(&class)
         {
-            claims.remove(&arrival);
+            claims.remove(&arrival.get());
             if claims.is_empty() {
                 self.pending.remove(&class);
             }
@@ -209,7 +223,7 @@ impl PvController {
     /// [`PvController::note`] and call again until there are none. `true` if anything was written.
     pub fn run(&mut self, cluster: &mut Cluster, events: &mut Vec<PvEvent>) -> bool {
         let mut written = false;
-        let mut out = PvOutput::default();
+        let mut out = std::mem::take(&mut self.said);
         loop {
             let key = match self.pop_volume().or_else(|| self.pop_claim()) {
                 Some(key) => key,
@@ -224,6 +238,7 @@ impl PvController {
             }
         }
         events.append(&mut out.events);
+        self.said = out;
         written
     }
 

@@ -4,6 +4,7 @@ use super::*;
 
 impl Cluster {
     /// A pod spec.
+    #[inline]
     pub fn spec(&self, id: SpecId) -> &PodSpec {
         &self.specs.rows[id]
     }
@@ -12,18 +13,22 @@ impl Cluster {
         &self.specs.rows
     }
     /// The spec of a pod.
+    #[inline]
     pub fn spec_of(&self, pod: PodId) -> &PodSpec {
         self.spec(self.pods[pod].spec)
     }
     /// A claim spec.
+    #[inline]
     pub fn claim_spec(&self, id: ClaimSpecId) -> &ClaimSpec {
         &self.claim_specs.rows[id]
     }
     /// What a claim asks for.
+    #[inline]
     pub fn claim_spec_of(&self, claim: ClaimId) -> &ClaimSpec {
         self.claim_spec(self.claims[claim].spec)
     }
     /// A label set.
+    #[inline]
     pub fn label_set(&self, id: LabelSetId) -> &LabelSet {
         &self.labels.rows[id]
     }
@@ -32,6 +37,7 @@ impl Cluster {
         &self.node_selectors.rows[id]
     }
     /// All nodes, also removed ones (`exists` false), in order of creation.
+    #[inline]
     pub fn nodes(&self) -> &Col<NodeId, Node> {
         &self.nodes
     }
@@ -56,22 +62,27 @@ impl Cluster {
         self.affinity_pods.1 > 0
     }
     /// A node.
+    #[inline]
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id]
     }
     /// The existing node of this name.
+    #[inline]
     pub fn node_by_name(&self, name: Sym) -> Option<NodeId> {
         self.node_names.get(&name).copied()
     }
     /// Labels of a node.
+    #[inline]
     pub fn node_labels(&self, id: NodeId) -> &LabelSet {
         self.label_set(self.nodes[id].labels)
     }
     /// All pods.
+    #[inline]
     pub fn pods(&self) -> &Slab<PodId, Pod> {
         &self.pods
     }
     /// A pod.
+    #[inline]
     pub fn pod(&self, id: PodId) -> &Pod {
         &self.pods[id]
     }
@@ -89,14 +100,17 @@ impl Cluster {
         format!("{}/{}", self.names.text(self.spec(pod.spec).namespace), self.names.show(pod.name))
     }
     /// All claims.
+    #[inline]
     pub fn claims(&self) -> &Slab<ClaimId, Claim> {
         &self.claims
     }
     /// A claim.
+    #[inline]
     pub fn claim(&self, id: ClaimId) -> &Claim {
         &self.claims[id]
     }
     /// The claim of this name.
+    #[inline]
     pub fn claim_by_name(&self, namespace: Sym, name: Name) -> Option<ClaimId> {
         let same = |id: &ClaimId| (self.claims[*id].namespace, self.claims[*id].name) == (namespace, name);
         self.claim_names.find(hash_of(&(namespace, name)), same).copied()
@@ -110,18 +124,22 @@ impl Cluster {
         text
     }
     /// All volumes.
+    #[inline]
     pub fn volumes(&self) -> &Slab<VolumeId, Volume> {
         &self.volumes
     }
     /// A volume.
+    #[inline]
     pub fn volume(&self, id: VolumeId) -> &Volume {
         &self.volumes[id]
     }
     /// The volume of this name.
+    #[inline]
     pub fn volume_by_name(&self, name: Sym) -> Option<VolumeId> {
         self.volume_names.get(&name).copied()
     }
     /// Volumes whose node affinity names exactly one host, by the value of the hostname label. The affinity may require more.
+    #[inline]
     pub fn pinned_volumes(&self, hostname: Sym) -> &[VolumeId] {
         self.pinned_volumes.get(&hostname).map_or(&[], Vec::as_slice)
     }
@@ -136,7 +154,15 @@ impl Cluster {
             _ => self.node_selector(selector).matches_labels(self.node_labels(node), &self.names),
         })
     }
+    /// The same for a node with this hostname label and one of [`Cluster::pinned_volumes`] of that host.
+    pub fn pinned_volume_allows(&self, volume: &Volume, host: Sym, node: NodeId) -> bool {
+        volume.node_affinity.is_none_or(|selector| match self.hosts_of_selectors[selector.index()] {
+            Hosts::Only(only) => only == host,
+            _ => self.volume_allows_node(volume, node),
+        })
+    }
     /// Which volumes are free, reserved or name a claim, and the order among equal ones.
+    #[inline]
     pub fn volume_index(&self) -> &VolumeIndex {
         &self.volume_index
     }
@@ -158,10 +184,12 @@ impl Cluster {
         self.volume_index.free_volumes(&self.names, &self.volumes, kind, modes, spec.request)
     }
     /// `resourceVersion` of a volume: changes at every write, not when the scheduler reserves it.
+    #[inline]
     pub fn volume_version(&self, id: VolumeId) -> u64 {
         self.volume_versions.get(id.index()).copied().unwrap_or_default()
     }
     /// `resourceVersion` of a claim.
+    #[inline]
     pub fn claim_version(&self, id: ClaimId) -> u64 {
         self.claim_versions.get(id.index()).copied().unwrap_or_default()
     }
@@ -179,6 +207,7 @@ impl Cluster {
         self.names.get_name(&format!("{}-{}", self.names.show(pod), self.names.text(suffix)))
     }
     /// Pods that mention the claim, finished ones too.
+    #[inline]
     pub fn claim_users(&self, namespace: Sym, name: Name) -> &[PodId] {
         self.claim_users.get(&(namespace, name)).map_or(&[], Few::as_slice)
     }
@@ -187,6 +216,7 @@ impl Cluster {
         self.nominated.get(&node).map_or(&[], Vec::as_slice)
     }
     /// Is any pod nominated anywhere?
+    #[inline]
     pub fn has_nominated_pods(&self) -> bool {
         !self.nominated.is_empty()
     }
@@ -271,6 +301,7 @@ impl Cluster {
         self.csi_drivers.get(&name)
     }
     /// Changes not taken yet, oldest first.
+    #[inline]
     pub fn changes(&self) -> &[Change] {
         &self.changes
     }
@@ -280,6 +311,7 @@ impl Cluster {
         std::mem::swap(buffer, &mut self.changes);
     }
     /// Position in the log of touched nodes, for [`Cluster::touched_since`].
+    #[inline]
     pub fn touch_position(&self) -> u64 {
         self.touched.end()
     }
@@ -297,11 +329,13 @@ impl Cluster {
         self.placements.since(position)
     }
     /// Counts up at every change of a volume that is not pinned to a host.
+    #[inline]
     pub fn wide_generation(&self) -> u64 {
         self.wide_generation
     }
     /// Counts up when nodes come, go or change their labels, and when anything changes that is neither a node, a pod, a claim, a volume nor a capacity (classes,
     /// services, namespaces, budgets, CSI objects): what decisions rest on and what rarely changes.
+    #[inline]
     pub fn config_generation(&self) -> u64 {
         self.config_generation
     }

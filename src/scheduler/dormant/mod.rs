@@ -279,8 +279,8 @@ impl Dormant {
     fn oldest(&mut self) -> u64 {
         let mut oldest = u64::MAX;
         for index in 0..self.trees.len() {
-            let first = self.forest.find(self.trees[index].1, &|_| true, &|_| true);
-            oldest = oldest.min(first.map_or(u64::MAX, |(_, node)| self.forest.item(node).seq));
+            let first = self.forest.first(self.trees[index].1);
+            oldest = oldest.min(first.map_or(u64::MAX, |(_, seq)| seq));
         }
         oldest
     }
@@ -347,7 +347,7 @@ impl Dormant {
         }
         for index in 0..self.trees.len() {
             let root = self.trees[index].1;
-            let old = self.forest.count_while(root, |item| ended(item.stamp));
+            let old = self.forest.count_while(root, |stamp, _| ended(stamp));
             let (before, after) = self.forest.split(root, old);
             self.forest.requeue(before, hit, Place::Active);
             self.forest.requeue(after, hit, Place::Backoff);
@@ -391,9 +391,15 @@ impl Dormant {
         let hit = if place == Place::Pool { self.hit(self.noted) } else { 0 };
         let mut first: Option<SimTime> = None;
         for index in 0..self.trees.len() {
+            let root = self.trees[index].1;
+            if self.forest.sum(root).rejectors[place as usize] & hit == 0 {
+                let stamp = self.forest.first_in(root, place).map(|(stamp, _)| stamp);
+                first = [first, stamp].into_iter().flatten().min();
+                continue;
+            }
             let may = |sum: &Sum| sum.rejectors[place as usize] & !hit != 0;
             let is = |item: &Item| item.place == place && hit >> item.rejectors & 1 == 0;
-            let found = self.forest.find(self.trees[index].1, &may, &is);
+            let found = self.forest.find(root, &may, &is);
             let stamp = found.map(|(_, node)| self.forest.item(node).stamp);
             first = [first, stamp].into_iter().flatten().min();
         }
@@ -403,7 +409,7 @@ impl Dormant {
     pub fn release(&mut self, place: Place, early: impl Fn(SimTime) -> bool) {
         for index in 0..self.trees.len() {
             let root = self.trees[index].1;
-            let count = self.forest.count_while(root, |item| early(item.stamp));
+            let count = self.forest.count_while(root, |stamp, _| early(stamp));
             let (before, after) = self.forest.split(root, count);
             self.forest.shift(before, place, Place::Active);
             self.trees[index].1 = self.forest.join(before, after);
@@ -472,9 +478,7 @@ impl Dormant {
     }
     /// The first pod of a priority in a place: when it was tried last, and in which round.
     pub fn first(&mut self, tree: usize, place: Place) -> Option<(SimTime, u64)> {
-        let root = self.trees[tree].1;
-        let found = self.forest.find(root, &|sum| sum.any(place), &|item| item.place == place);
-        found.map(|(_, node)| (self.forest.item(node).stamp, self.forest.item(node).seq))
+        self.forest.first_in(self.trees[tree].1, place)
     }
     /// Counts the pods of a priority in a place as tried, in order, up to the first that has to be asked, which is taken out, and as
     /// long as they come `before` somebody else. `seq` is the sequence number of this round.
@@ -487,7 +491,7 @@ impl Dormant {
         seq: u64,
     ) -> (Counted, Option<Woken>) {
         let root = self.trees[tree].1;
-        let limit = self.forest.count_while(root, |item| before(item.stamp, item.seq));
+        let limit = self.forest.count_while(root, before);
         let ask = self.first_to_ask(root, place).filter(|position| *position < limit);
         let (head, tail) = self.forest.split(root, ask.unwrap_or(limit));
         let (tried, rest) = self.forest.part(head, place);
@@ -503,8 +507,7 @@ impl Dormant {
         if attempts == 0 {
             return Counted::default();
         }
-        let first = self.forest.find(tried, &|_| true, &|_| true);
-        let oldest = first.map_or(0, |(_, node)| self.forest.item(node).seq);
+        let oldest = self.forest.first(tried).map_or(0, |(_, seq)| seq);
         let sum = self.forest.sum(tried);
         let bits = sum.kinds.iter().fold(0, |all, kinds| all | kinds);
         let mut news = false;

@@ -41,6 +41,10 @@ impl Sum {
     pub fn any(&self, place: Place) -> bool {
         self.rejectors[place as usize] != 0
     }
+    /// Is no pod anywhere else?
+    pub fn only(&self, place: Place) -> bool {
+        Place::ALL.iter().all(|other| *other == place || !self.any(*other))
+    }
     fn merge(&mut self, other: &Sum) {
         for i in 0..3 {
             self.kinds[i] |= other.kinds[i];
@@ -229,8 +233,11 @@ impl Forest {
     }
     /// The first `count` pods, and the others.
     pub fn split(&mut self, root: u32, count: usize) -> (u32, u32) {
-        if root == NIL {
-            return (NIL, NIL);
+        if count == 0 || root == NIL {
+            return (NIL, root);
+        }
+        if count >= self.len(root) {
+            return (root, NIL);
         }
         self.push(root);
         let (left, right) = (self.nodes[root as usize].left, self.nodes[root as usize].right);
@@ -253,20 +260,61 @@ impl Forest {
         }
         (a, b)
     }
-    /// How many pods come before the first one of which `before` does not hold; it must hold of a beginning of the sequence.
-    pub fn count_while(&mut self, root: u32, before: impl Fn(&Item) -> bool) -> usize {
+    /// How many pods come before the first one of which `before` does not hold, by when it was tried and in which round; it must hold of a
+    /// beginning of the sequence.
+    pub fn count_while(&mut self, root: u32, before: impl Fn(SimTime, u64) -> bool) -> usize {
         let (mut at, mut count) = (root, 0);
         while at != NIL {
-            self.push(at);
             let node = &self.nodes[at as usize];
-            if before(&node.item) {
-                count += self.len(node.left) + 1;
-                at = node.right;
-            } else {
-                at = node.left;
+            let holds = before(node.item.stamp, node.item.seq);
+            count += if holds { self.len(node.left) + 1 } else { 0 };
+            let next = if holds { node.right } else { node.left };
+            if let Some((stamp, seq)) = node.order.tried {
+                // All of them were tried together.
+                return count + if before(stamp, seq) { self.len(next) } else { 0 };
             }
+            self.push(at);
+            at = next;
         }
         count
+    }
+    /// When the first pod was tried, and in which round.
+    pub fn first(&mut self, root: u32) -> Option<(SimTime, u64)> {
+        let mut at = root;
+        loop {
+            let node = self.nodes.get(at as usize)?;
+            if node.left == NIL {
+                return Some((node.item.stamp, node.item.seq));
+            }
+            if node.order.tried.is_some() {
+                return node.order.tried;
+            }
+            let left = node.left;
+            self.push(at);
+            at = left;
+        }
+    }
+    /// The same of the first pod in a place.
+    pub fn first_in(&mut self, root: u32, place: Place) -> Option<(SimTime, u64)> {
+        let mut at = root;
+        loop {
+            let sum = self.sum(at);
+            if !sum.any(place) {
+                return None;
+            }
+            if sum.only(place) {
+                return self.first(at);
+            }
+            self.push(at);
+            let node = &self.nodes[at as usize];
+            at = if self.sum(node.left).any(place) {
+                node.left
+            } else if node.item.place == place {
+                return Some((node.item.stamp, node.item.seq));
+            } else {
+                node.right
+            };
+        }
     }
     /// Position and node of the first pod that `is` accepts, asking only subtrees that `may` contain one.
     pub fn find(
@@ -298,7 +346,7 @@ impl Forest {
         if !sum.any(place) {
             return (NIL, root);
         }
-        if Place::ALL.iter().all(|other| *other == place || !sum.any(*other)) {
+        if sum.only(place) {
             return (root, NIL);
         }
         self.push(root);
@@ -494,6 +542,18 @@ mod tests {
                 let mut sum = Sum::default();
                 list.iter().for_each(|i| sum.merge(&own_sum(i)));
                 prop_assert_eq!(forest.sum(root), sum);
+                let tried = |item: &Item| (item.stamp, item.seq);
+                prop_assert_eq!(forest.first(root), list.first().map(tried));
+                for place in Place::ALL {
+                    let first = list.iter().find(|i| i.place == place);
+                    prop_assert_eq!(forest.first_in(root, place), first.map(tried));
+                }
+                if list.is_sorted_by_key(tried) {
+                    let middle = list.get(list.len() / 2).map(tried);
+                    let before = |stamp, seq| Some((stamp, seq)) < middle;
+                    let count = list.iter().take_while(|i| before(i.stamp, i.seq)).count();
+                    prop_assert_eq!(forest.count_while(root, before), count);
+                }
             }
             let mut drained = Vec::new();
             forest.drain(root, &mut drained);

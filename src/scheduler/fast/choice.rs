@@ -3,9 +3,10 @@
 use super::Decision;
 use super::class::{Bases, Class, Eyes, FastStats, Sample, says_the_usual, sum_up};
 use super::parts::PartBuffers;
+use super::ranking::{ABSENT, BLOCK};
 use super::relations::{Candidate, Overlay, RelationWeights, Scratch};
 use crate::model::cluster::Cluster;
-use crate::model::ids::NodeId;
+use crate::model::ids::{ClaimId, Id, NodeId};
 use crate::scheduler::cycle::Unschedulable;
 use crate::scheduler::cycle_state::CycleState;
 use crate::scheduler::dormant::Known;
@@ -20,6 +21,9 @@ pub(super) struct Choice<'a> {
     pub eyes: Eyes<'a>,
     /// What relates the pod to others; `None`: nothing.
     pub overlay: Option<Overlay<'a>>,
+    /// The pod's claims, if arithmetic has said all there is to say about it: then no plugin has to be asked about the node chosen, only
+    /// for its volumes.
+    pub claims: Option<&'a [ClaimId]>,
 }
 
 /// Memory used again for every choice.
@@ -80,7 +84,7 @@ impl Choice<'_> {
         let met: u32 = counts.iter().map(|(_, count)| count).sum();
         let mut passing = cluster.node_count() as u32 - met;
         for (home, verdict) in &verdicts {
-            match class.rejection(*home) {
+            match class.rejection(eyes.table, *home) {
                 Some(general) => {
                     if let Some((_, count)) = counts.iter_mut().find(|(r, _)| *r == general) {
                         *count -= 1;
@@ -99,7 +103,7 @@ impl Choice<'_> {
         // PostFilter asks only for nodes where preemption might help: codes of the others are the default.
         let curable = cluster.nodes().ids().filter_map(|id| {
             let own = verdicts.iter().find(|(home, _)| *home == id).map(|(_, r)| r);
-            let code = own.or_else(|| class.rejection(id)).map(|r| r.code)?;
+            let code = own.or_else(|| class.rejection(eyes.table, id)).map(|r| r.code)?;
             (code != Code::UnschedulableAndUnresolvable).then_some((id, code))
         });
         rejected.extend(curable);
@@ -120,7 +124,8 @@ impl Choice<'_> {
                 return self.nobody_to_preempt(class.rejections());
             }
             rejected.clear();
-            let codes = cluster.nodes().ids().filter_map(|id| class.rejection(id).map(|r| (id, r.code)));
+            let rejection = |id| class.rejection(self.eyes.table, id).map(|r| (id, r.code));
+            let codes = cluster.nodes().ids().filter_map(rejection);
             rejected.extend(codes);
             return none_feasible(cluster, class.rejections());
         };
@@ -180,6 +185,43 @@ impl Choice<'_> {
         decision
     }
 
+    /// The same where verdicts are kept and nothing relates the pod to others; `None` if no node is feasible. `ranked`: the nodes are
+    /// looked at in the order of their ranks.
+    pub fn choose_among(
+        &self,
+        class: &Class,
+        state: &mut CycleState,
+        order: &mut NodeOrder,
+        ranked: bool,
+        enough: usize,
+        buffers: &mut Buffers,
+    ) -> Option<Decision> {
+        let scores = class.ranking().scores();
+        let nodes = order.list();
+        let start = order.start % nodes.len().max(1); // nodes may have gone since
+        let (rank, looked_at) = if ranked {
+            let window = Window::of(scores, start, enough);
+            let (best, count) = window.best()?;
+            let rank = window.nth(best, self.eyes.view.choose("node", self.eyes.pod, 0, count))?;
+            (rank, window.len())
+        } else {
+            let turn = nodes[start..].iter().chain(&nodes[..start]);
+            let scored = turn.map(|node| {
+                let rank = self.eyes.table.rank(*node);
+                (rank, scores.get(rank.index()).copied().unwrap_or(ABSENT))
+            });
+            let top = &mut buffers.top;
+            let looked_at = best_of(scored, enough, top)?;
+            let nth = self.eyes.view.choose("node", self.eyes.pod, 0, top.len());
+            (*top.select_nth_unstable(nth).1, looked_at)
+        };
+        let decision = self.take(state, self.eyes.table.at_rank(rank));
+        if !matches!(decision, Decision::Ask) {
+            order.advance(looked_at, self.cluster().node_count());
+        }
+        Some(decision)
+    }
+
     fn none_sampled(
         &self,
         class: &mut Class,
@@ -225,6 +267,12 @@ impl Choice<'_> {
 
     pub(super) fn take(&self, state: &mut CycleState, node: NodeId) -> Decision {
         let eyes = &self.eyes;
+        if let Some(claims) = self.claims {
+            debug_assert!(self.is_taken(state, node), "arithmetic chose a node that plugins reject");
+            let found = volume_binding::find_on(eyes.view, claims, state, node);
+            debug_assert!(found, "arithmetic chose a node without volumes");
+            return if found { Decision::Node(node) } else { Decision::Ask };
+        }
         // VolumeBinding remembers in its state which volumes it found: ask the one node for real.
         match eyes.profile.filter(eyes.view, eyes.pod, state, eyes.view.node(node)) {
             Ok(()) => Decision::Node(node),
@@ -233,6 +281,13 @@ impl Choice<'_> {
                 Decision::Ask
             }
         }
+    }
+
+    /// Do the plugins say the same?
+    fn is_taken(&self, state: &mut CycleState, node: NodeId) -> bool {
+        let eyes = &self.eyes;
+        prepare(eyes, state);
+        eyes.profile.filter(eyes.view, eyes.pod, state, eyes.view.node(node)).is_ok()
     }
 
     /// Other pods keep the pod from every node that would take it.
@@ -263,6 +318,84 @@ impl Choice<'_> {
     }
 }
 
+/// The best of the first `enough` feasible nodes go to `top`. Returns how many nodes were looked at; `None` if none is feasible.
+fn best_of(
+    scored: impl Iterator<Item = (NodeId, i32)>,
+    enough: usize,
+    top: &mut Vec<NodeId>,
+) -> Option<usize> {
+    top.clear();
+    let (mut best, mut feasible, mut looked_at) = (0, 0, 0);
+    for (rank, score) in scored {
+        if score >= 0 {
+            if feasible >= enough {
+                break;
+            }
+            feasible += 1;
+            if score > best {
+                best = score;
+                top.clear();
+            }
+            if score == best {
+                top.push(rank);
+            }
+        }
+        looked_at += 1;
+    }
+    (feasible > 0).then_some(looked_at)
+}
+
+/// The nodes that are looked at from one of them on until one more than enough is feasible, which does not count: their scores by rank.
+struct Window<'s> {
+    /// The later ranks, which are looked at first.
+    late: &'s [i32],
+    /// Where these begin.
+    start: usize,
+    /// The ranks from 0 on, which come when those are done.
+    early: &'s [i32],
+}
+
+impl<'s> Window<'s> {
+    fn of(scores: &'s [i32], start: usize, enough: usize) -> Window<'s> {
+        let (before, after) = scores.split_at(start.min(scores.len()));
+        let (late, left) = first_feasible(after, enough);
+        let early = if late.len() < after.len() { &[] } else { first_feasible(before, left).0 };
+        Window { late, start, early }
+    }
+    fn len(&self) -> usize {
+        self.late.len() + self.early.len()
+    }
+    /// The best score and how many nodes have it; `None` if none is feasible.
+    fn best(&self) -> Option<(i32, usize)> {
+        let best = |part: &[i32]| part.iter().copied().max().unwrap_or(ABSENT);
+        let score = best(self.late).max(best(self.early));
+        let count = |part: &[i32]| part.iter().map(|s| u32::from(*s == score)).sum::<u32>() as usize;
+        (score >= 0).then(|| (score, count(self.late) + count(self.early)))
+    }
+    /// The `nth` node by rank of those with this score.
+    fn nth(&self, score: i32, nth: usize) -> Option<NodeId> {
+        let early = self.early.iter().enumerate();
+        let late = self.late.iter().enumerate().map(|(i, s)| (self.start + i, s));
+        let mut equal = early.chain(late).filter(|(_, s)| **s == score);
+        equal.nth(nth).map(|(rank, _)| NodeId::new(rank))
+    }
+}
+
+/// The part of `scores` before the feasible one that comes after `enough` others, and how many may follow the part.
+fn first_feasible(scores: &[i32], enough: usize) -> (&[i32], usize) {
+    let mut left = enough;
+    for (at, block) in scores.chunks(BLOCK).enumerate() {
+        let feasible = block.iter().map(|s| u32::from(*s >= 0)).sum::<u32>() as usize;
+        if feasible > left {
+            let last = block.iter().enumerate().filter(|(_, s)| **s >= 0).nth(left);
+            let end = at * BLOCK + last.map_or(block.len(), |(place, _)| place);
+            return (&scores[..end], 0);
+        }
+        left -= feasible;
+    }
+    (scores, left)
+}
+
 fn none_feasible<'a>(cluster: &Cluster, rejections: impl Iterator<Item = (&'a Rejection, u32)>) -> Decision {
     let (error, rejectors, _) = sum_up(cluster.node_count() as u32, rejections);
     Decision::None(error, rejectors)
@@ -274,5 +407,31 @@ pub(super) fn prepare(eyes: &Eyes<'_>, state: &mut CycleState) {
     eyes.profile.pre_filter_except(eyes.view, eyes.pod, state, skipped);
     for entry in eyes.profile.score.iter().filter(|entry| !skipped.contains(&entry.plugin.name())) {
         entry.plugin.pre_score(eyes.view, eyes.pod, state, &[]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The nodes in the order of their ranks, from any of them on, as one by one in any order.
+        #[test]
+        fn a_window_is_what_one_by_one_finds(
+            scores in prop::collection::vec(-2i32..3, 1..300), start in 0usize..300, enough in 1usize..200, nth in 0usize..300
+        ) {
+            let start = start % scores.len();
+            let turn = (start..scores.len()).chain(0..start).map(|i| (NodeId::new(i), scores[i]));
+            let mut top = Vec::new();
+            let looked_at = best_of(turn, enough, &mut top);
+            top.sort_unstable();
+            let window = Window::of(&scores, start, enough);
+            prop_assert_eq!(window.best().map(|_| window.len()), looked_at);
+            if let Some((best, count)) = window.best() {
+                prop_assert_eq!(count, top.len());
+                prop_assert_eq!(window.nth(best, nth), top.get(nth).copied());
+            }
+        }
     }
 }

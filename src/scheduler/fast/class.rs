@@ -5,7 +5,7 @@
 
 use super::native::{Base, NativeClaim, Pattern, Weights};
 use super::nodes::NodeTable;
-use super::ranking::{Parts, Ranking};
+use super::ranking::{ABSENT, Parts, Ranking};
 use super::relations::{Candidate, Overlay};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{Id, NodeId, PodId, SpecId};
@@ -29,14 +29,15 @@ const VOLUME_PLUGINS: &[PluginName] =
 /// The plugins that look at other pods. No filter comes after them that has anything to say about a pod of the fast path.
 pub(super) const RELATION_PLUGINS: &[PluginName] = &[pod_topology_spread::NAME, inter_pod_affinity::NAME];
 
-/// Verdicts: feasible, not there, or one more than an index of `Class::kinds`.
-const FEASIBLE: u16 = 0;
-const ABSENT: u16 = u16::MAX;
+/// What a node says to the class: its total score, or minus one more than an index of `Class::kinds`, or that it is not there.
+type Said = i32;
 
-/// What a node says to the class.
-enum Eval {
-    Total(i32),
-    Kind(u16),
+fn rejected(kind: u16) -> Said {
+    -1 - i32::from(kind)
+}
+/// The kind of rejection, if it is one.
+fn kind_of(said: Said) -> Option<u16> {
+    if said < 0 && said != ABSENT { Some((-1 - said) as u16) } else { None }
 }
 
 /// One kind of pod on all nodes.
@@ -46,8 +47,10 @@ pub(super) struct Class {
     pub spec: SpecId,
     synced: u64,
     fresh: bool,
-    verdicts: Vec<u16>,
+    /// What the nodes said, by rank.
     ranking: Ranking,
+    /// Nodes looked at for samples since verdicts were last brought up to date: when that costs no more, it is done.
+    sampled: usize,
     kinds: Vec<Rejection>,
     kind_index: FxHashMap<Rejection, u16>,
     /// Kinds of the native arithmetic's rejections.
@@ -196,8 +199,8 @@ impl Class {
             spec: cluster.pod(eyes.pod).spec,
             synced: 0,
             fresh: true,
-            verdicts: Vec::new(),
             ranking: Ranking::default(),
+            sampled: 0,
             kinds: Vec::new(),
             kind_index: FxHashMap::default(),
             native_kinds: Vec::new(),
@@ -278,24 +281,25 @@ impl Class {
             return false;
         }
         for id in order {
-            let eval = match self.native_eval(bases, eyes.table, id) {
-                Some(eval) => eval,
+            let said = match self.native_eval_again(bases, eyes.table, id) {
+                Some(said) => said,
                 None => {
                     stats.generic += 1;
-                    let Some(eval) = self.generic_eval(eyes, state, id) else { return false };
-                    eval
+                    let Some(said) = self.generic_eval(eyes, state, id) else { return false };
+                    said
                 }
             };
-            match eval {
-                Eval::Kind(kind) => sample.rejected.push((id, kind)),
-                Eval::Total(total) => match overlay.and_then(|o| o.rejects(id)) {
+            match kind_of(said) {
+                Some(kind) => sample.rejected.push((id, kind)),
+                None => match overlay.and_then(|o| o.rejects(id)) {
                     Some(reason) => sample.related[reason] += 1,
                     None if sample.feasible.len() >= enough => break,
-                    None => sample.feasible.push(Candidate::node(id, i64::from(total))),
+                    None => sample.feasible.push(Candidate::node(id, i64::from(said))),
                 },
             }
             sample.looked_at += 1;
         }
+        self.sampled += sample.looked_at;
         stats.native += sample.looked_at as u64;
         true
     }
@@ -309,25 +313,25 @@ impl Class {
         stats: &mut FastStats,
     ) -> bool {
         self.refresh(eyes.view.cluster, eyes.table);
-        let position = self.start(eyes.table);
+        let position = self.start();
         let mut in_range = true;
         let mut looked_at = 0u64;
         eyes.table.visit_touched(position, |id| {
             looked_at += 1;
-            let eval = match self.native_eval(bases, eyes.table, id) {
-                _ if !eyes.table.row(id).exists => None,
-                Some(eval) => {
+            let said = match self.native_eval(bases, eyes.table, id) {
+                _ if !eyes.table.facts(id).exists => ABSENT,
+                Some(said) => {
                     stats.native += 1;
-                    Some(eval)
+                    said
                 }
                 None => {
                     stats.generic += 1;
-                    let eval = self.generic_eval(eyes, state, id);
-                    in_range &= eval.is_some();
-                    eval
+                    let said = self.generic_eval(eyes, state, id);
+                    in_range &= said.is_some();
+                    said.unwrap_or(ABSENT)
                 }
             };
-            self.set(id, eyes.table.rank(id), eval);
+            self.set(eyes.table.rank(id), said);
         });
         stats.cached += eyes.table.len() as u64 - looked_at;
         (self.fresh, self.synced) = (!in_range, eyes.table.end());
@@ -348,60 +352,87 @@ impl Class {
         if !self.refresh(cluster, table) {
             return false;
         }
-        let position = self.start(table);
-        let (mut complete, mut looked_at) = (true, 0);
-        table.visit_touched(position, |id| {
-            looked_at += 1;
-            let exists = table.row(id).exists;
-            let eval = if exists { self.native_eval(bases, table, id) } else { None };
-            if exists && eval.is_none() {
-                complete = false;
-            } else {
-                self.set(id, table.rank(id), eval);
-            }
-        });
+        // The class is changed while its arithmetic is asked.
+        let Some(native) = self.native.take() else { return false };
+        let base = &bases.list[native.base];
+        let (complete, looked_at) = if self.fresh {
+            (self.look_at_all(base, &native, table), table.len() as u64)
+        } else {
+            self.look_at_touched(base, &native, table)
+        };
+        self.native = Some(native);
         stats.native += looked_at;
         if complete {
             stats.cached += table.len() as u64 - looked_at;
-            (self.fresh, self.synced) = (false, table.end());
+            (self.fresh, self.synced, self.sampled) = (false, table.end(), 0);
         }
         complete
     }
-
-    /// From where on the log is to be read.
-    fn start(&mut self, table: &NodeTable) -> u64 {
-        if self.fresh {
-            self.verdicts.resize(table.len(), ABSENT);
-            return 0;
+    fn look_at_touched(&mut self, base: &Base, native: &Native, table: &NodeTable) -> (bool, u64) {
+        let (mut complete, mut looked_at) = (true, 0);
+        table.visit_touched(self.synced, |id| {
+            looked_at += 1;
+            match self.hear(base, native, table, id) {
+                Some(said) => self.set(table.rank(id), said),
+                None => complete = false,
+            }
+        });
+        (complete, looked_at)
+    }
+    fn look_at_all(&mut self, base: &Base, native: &Native, table: &NodeTable) -> bool {
+        let ids = (0..table.len()).map(|rank| table.at_rank(NodeId::new(rank)));
+        let said: Option<Vec<Said>> = ids.map(|id| self.hear(base, native, table, id)).collect();
+        let Some(said) = said else { return false };
+        self.counts.fill(0);
+        for kind in said.iter().filter_map(|said| kind_of(*said)) {
+            self.counts[usize::from(kind)] += 1;
         }
-        self.synced
+        self.version += 1;
+        self.ranking.fill(said);
+        true
+    }
+    /// What a node, if it is there, says by arithmetic alone; `None` if it needs the plugins.
+    #[inline]
+    fn hear(&mut self, base: &Base, native: &Native, table: &NodeTable, id: NodeId) -> Option<Said> {
+        if !table.facts(id).exists {
+            return Some(ABSENT);
+        }
+        match base.eval(native.claim.as_ref(), table, id)? {
+            Ok(total) => Some(total),
+            Err(pattern) => Some(rejected(self.native_kind(base, pattern))),
+        }
+    }
+    /// Is it worth while to bring the verdicts up to date for a sample of about so many nodes?
+    pub fn is_worth_keeping(&self, table: &NodeTable, sample: usize) -> bool {
+        let pending = if self.fresh { table.len() } else { table.touched_since(self.synced) };
+        pending <= self.sampled + sample
     }
 
-    fn set(&mut self, id: NodeId, rank: NodeId, eval: Option<Eval>) {
-        let (verdict, total) = match eval {
-            None => (ABSENT, None),
-            Some(Eval::Total(total)) => (FEASIBLE, Some(total)),
-            Some(Eval::Kind(kind)) => (kind, None),
-        };
-        let old = std::mem::replace(&mut self.verdicts[id.index()], verdict);
-        if old != verdict {
+    /// From where on the log is to be read.
+    fn start(&self) -> u64 {
+        if self.fresh { 0 } else { self.synced }
+    }
+
+    #[inline]
+    fn set(&mut self, rank: NodeId, said: Said) {
+        let old = self.ranking.set(rank, said);
+        if old != said && (old < 0 || said < 0) {
             self.version += 1;
-            if old != ABSENT && old != FEASIBLE {
-                self.counts[usize::from(old) - 1] -= 1;
+            if let Some(kind) = kind_of(old) {
+                self.counts[usize::from(kind)] -= 1;
             }
-            if verdict != ABSENT && verdict != FEASIBLE {
-                self.counts[usize::from(verdict) - 1] += 1;
+            if let Some(kind) = kind_of(said) {
+                self.counts[usize::from(kind)] += 1;
             }
         }
-        self.ranking.set(rank, total);
     }
 
     /// Through the plugins themselves: filter, then the active scores. `None` if a score is out of range.
-    fn generic_eval(&mut self, eyes: &Eyes<'_>, state: &mut CycleState, id: NodeId) -> Option<Eval> {
+    fn generic_eval(&mut self, eyes: &Eyes<'_>, state: &mut CycleState, id: NodeId) -> Option<Said> {
         let without = if self.without_volumes { VOLUME_PLUGINS } else { &[] };
         match eyes.profile.filter_except(eyes.view, eyes.pod, state, eyes.view.node(id), without) {
             Err(rejection) if rejection.code == Code::Error => None,
-            Err(rejection) => Some(Eval::Kind(self.kind(rejection))),
+            Err(rejection) => Some(rejected(self.kind(rejection))),
             Ok(()) => {
                 let mut total = self.constant;
                 for &i in &self.scorers {
@@ -413,18 +444,28 @@ impl Class {
                     }
                     total += score * entry.weight;
                 }
-                i32::try_from(total).ok().map(Eval::Total)
+                i32::try_from(total).ok().filter(|total| *total >= 0)
             }
         }
     }
 
     /// By arithmetic alone; `None` if the node needs the plugins.
-    fn native_eval(&mut self, bases: &mut Bases, table: &NodeTable, id: NodeId) -> Option<Eval> {
+    #[inline]
+    fn native_eval(&mut self, bases: &Bases, table: &NodeTable, id: NodeId) -> Option<Said> {
+        let native = self.native.as_ref()?;
+        let base = bases.list.get(native.base)?;
+        match base.eval(native.claim.as_ref(), table, id)? {
+            Ok(total) => Some(total),
+            Err(pattern) => Some(rejected(self.native_kind(base, pattern))),
+        }
+    }
+    /// The same; what was said is remembered, whatever the claim.
+    fn native_eval_again(&mut self, bases: &mut Bases, table: &NodeTable, id: NodeId) -> Option<Said> {
         let native = self.native.as_ref()?;
         let base = bases.list.get_mut(native.base)?;
-        match base.eval(native.claim.as_ref(), table, id)? {
-            Ok(total) => Some(Eval::Total(total)),
-            Err(pattern) => Some(Eval::Kind(self.native_kind(base, pattern))),
+        match base.eval_again(native.claim.as_ref(), table, id)? {
+            Ok(total) => Some(total),
+            Err(pattern) => Some(rejected(self.native_kind(base, pattern))),
         }
     }
 
@@ -442,9 +483,9 @@ impl Class {
         if let Some(&kind) = self.kind_index.get(&rejection) {
             return kind;
         }
+        let kind = self.kinds.len() as u16;
         self.kinds.push(rejection.clone());
         self.counts.push(0);
-        let kind = self.kinds.len() as u16;
         self.kind_index.insert(rejection, kind);
         kind
     }
@@ -462,15 +503,16 @@ impl Class {
         self.kinds.iter().zip(self.counts.iter().copied()).filter(|(_, count)| *count > 0)
     }
     /// The rejection of a node, if it gave one.
-    pub fn rejection(&self, id: NodeId) -> Option<&Rejection> {
-        match self.verdicts.get(id.index()).copied().unwrap_or(ABSENT) {
-            FEASIBLE | ABSENT => None,
-            kind => Some(&self.kinds[usize::from(kind) - 1]),
+    pub fn rejection(&self, table: &NodeTable, id: NodeId) -> Option<&Rejection> {
+        if id.index() >= table.len() {
+            return None; // a row for a node that does not exist
         }
+        let said = self.ranking.scores().get(table.rank(id).index()).copied()?;
+        kind_of(said).map(|kind| self.kind_of(kind))
     }
     /// A kind of rejection met by [`Class::sample`].
     pub fn kind_of(&self, kind: u16) -> &Rejection {
-        &self.kinds[usize::from(kind) - 1]
+        &self.kinds[usize::from(kind)]
     }
 
     /// How a pod of the class fails where no node takes it (pods with bound volumes: where their own nodes reject them), put together

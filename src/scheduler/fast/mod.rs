@@ -33,7 +33,7 @@ use super::framework::*;
 use super::node_order::NodeOrder;
 use super::profile::{NodesToScore, PreFiltered, Profile};
 use crate::model::cluster::Cluster;
-use crate::model::ids::{Id, NodeId, PodId};
+use crate::model::ids::{ClaimId, Id, NodeId, PodId};
 use crate::model::names::Sym;
 use crate::model::pod::PodOwner;
 use crate::model::spec::PodVolume;
@@ -77,6 +77,8 @@ pub(super) struct FastPath {
     buffers: Buffers,
     /// Parts of the nodes between which relations make a difference, and what they were made of.
     parts: (Option<(Option<u64>, usize)>, Arc<Parts>),
+    /// For this configuration: nodes are looked at in the order of their ranks.
+    ranked: (Option<u64>, bool),
     /// What verdicts may take, and take.
     budget_bytes: usize,
     kept_bytes: usize,
@@ -92,7 +94,9 @@ pub(super) struct FastPath {
     key: Vec<u32>,
     /// Nodes that the bound volumes of the pod at hand allow.
     homes: Vec<NodeId>,
-    /// No other pod uses the claims of the pod at hand.
+    /// The claims of the pod at hand, in order.
+    claims: Vec<ClaimId>,
+    /// No other pod uses them.
     alone: bool,
     /// Nothing relates the pod at hand to others.
     unrelated: bool,
@@ -116,6 +120,7 @@ impl Default for FastPath {
             shapes: Shapes::default(),
             buffers: Buffers::default(),
             parts: (None, Arc::default()),
+            ranked: (None, false),
             budget_bytes: DEFAULT_BUDGET_BYTES,
             kept_bytes: 0,
             index: FxHashMap::default(),
@@ -126,6 +131,7 @@ impl Default for FastPath {
             first: 0,
             key: Vec::new(),
             homes: Vec::new(),
+            claims: Vec::new(),
             alone: false,
             unrelated: false,
             wide: None,
@@ -222,42 +228,59 @@ impl FastPath {
         order: &mut NodeOrder,
         rejected: &mut Vec<(NodeId, Code)>,
     ) -> Decision {
-        let kept = enough.is_none() && self.keep(kind.index);
+        let cluster = view.cluster;
+        if enough.is_some() && self.ranked.0 != Some(cluster.config_generation()) {
+            // The order changes only with the configuration.
+            let ranks = order.list().iter().map(|id| self.table.rank(*id));
+            let ranked = ranks.eq((0..self.table.len()).map(NodeId::new));
+            self.ranked = (Some(cluster.config_generation()), ranked);
+        }
+        let kept = match enough {
+            None => self.keep(kind.index),
+            Some(enough) => kind.group.is_none() && self.keep_for_samples(kind.index, enough),
+        };
         if kept && kind.group.is_some() {
             self.divide();
             self.classes[kind.index].divide(&self.parts.1);
         }
-        let overlay = kind.group.map(|group| self.relations.overlay(view.cluster, group));
+        let overlay = kind.group.map(|group| self.relations.overlay(cluster, group));
         let eyes = Eyes { profile, view, pod, table: &self.table };
         let class = &mut self.classes[kind.index];
-        prepare(&eyes, state);
-        let choice = Choice { eyes, overlay };
-        let buffers = &mut self.buffers;
-        if !kept {
+        let (bases, stats, buffers) = (&mut self.bases, &mut self.stats, &mut self.buffers);
+        let by_arithmetic = kept && class.sync_natively(cluster, &self.table, bases, stats);
+        let asked = by_arithmetic && kind.claims != Claims::Bound;
+        let choice = Choice { eyes, overlay, claims: asked.then_some(&self.claims) };
+        if let Some(enough) = enough.filter(|_| by_arithmetic) {
+            let ranked = self.ranked.1;
+            let decision = choice.choose_among(class, state, order, ranked, enough, buffers);
+            if let Some(decision) = decision {
+                return decision;
+            }
+        }
+        if !kept || enough.is_some() {
             if kind.claims == Claims::Bound {
                 return Decision::Ask;
             }
             let enough = enough.unwrap_or(usize::MAX);
-            return choice.sample(
-                class,
-                state,
-                order,
-                enough,
-                &mut self.bases,
-                &mut self.stats,
-                buffers,
-                rejected,
-            );
+            let choice = Choice { claims: None, ..choice };
+            prepare(&choice.eyes, state);
+            return choice.sample(class, state, order, enough, bases, stats, buffers, rejected);
         }
-        if !class.sync(&choice.eyes, state, &mut self.bases, &mut self.stats) {
+        if !asked {
+            prepare(&choice.eyes, state);
+        }
+        if !by_arithmetic && !class.sync(&choice.eyes, state, bases, stats) {
             return Decision::Ask;
         }
         let decision = match kind.claims {
             Claims::Bound => choice.stay(class, state, &self.homes, rejected),
             _ => choice.choose(class, state, buffers, rejected),
         };
+        if asked && matches!(decision, Decision::None(..)) {
+            prepare(&choice.eyes, state); // preemption goes on from there
+        }
         if !matches!(decision, Decision::Ask) {
-            order.advance(view.cluster.node_count(), view.cluster.node_count());
+            order.advance(cluster.node_count(), cluster.node_count());
         }
         decision
     }
@@ -285,6 +308,11 @@ impl FastPath {
             self.kept_bytes += bytes;
         }
         class.kept
+    }
+
+    /// The same for a kind of pod that looks at a sample of nodes, as soon as that is no more work than looking at the sample itself.
+    fn keep_for_samples(&mut self, index: usize, enough: usize) -> bool {
+        self.classes[index].is_worth_keeping(&self.table, enough) && self.keep(index)
     }
 
     fn sync_table(&mut self, cluster: &Cluster) {
@@ -358,10 +386,13 @@ impl FastPath {
             return before;
         }
         let fails = match claims {
-            Claims::Bound => self.homes.iter().all(|home| class.rejection(*home).is_some()),
-            _ => class.ranking().best().is_none(),
+            Claims::Bound => self.homes.iter().all(|home| class.rejection(&self.table, *home).is_some()),
+            _ => class.ranking().is_hopeless(),
         };
-        let Some(known) = class.known(cluster, profile).filter(|_| fails) else { return before };
+        if !fails {
+            return before;
+        }
+        let Some(known) = class.known(cluster, profile) else { return before };
         if self.alone {
             let homes = if claims == Claims::Bound { self.homes.clone() } else { Vec::new() };
             let with_claims = claims == Claims::Waiting;
@@ -411,14 +442,14 @@ impl FastPath {
         if !class.sync_natively(cluster, &self.table, &mut self.bases, &mut self.stats) {
             return None;
         }
-        let fails = class.without_volumes || class.ranking().best().is_none();
-        class.known(cluster, profile).filter(|_| fails)
+        let fails = class.without_volumes || class.ranking().is_hopeless();
+        if fails { class.known(cluster, profile) } else { None }
     }
     /// Might a pod with bound volumes now run on this node of its own? To be asked after [`FastPath::still_fails`].
     pub fn may_take(&self, condition: &Condition, home: NodeId) -> bool {
         let &Condition::Class { class, .. } = condition else { return true };
         let class = class.checked_sub(self.first).and_then(|index| self.classes.get(index as usize));
-        class.is_none_or(|class| class.rejection(home).is_none())
+        class.is_none_or(|class| class.rejection(&self.table, home).is_none())
     }
 
     /// Remembers that no node was feasible for the pod decided last, to which no other pod mattered.
@@ -445,11 +476,14 @@ impl FastPath {
         }
         let (mut waiting, mut bound) = (0, 0);
         self.homes.clear();
+        self.claims.clear();
         (self.alone, self.ask) = (true, None);
         let mut asked: Option<&ClaimSpec> = None;
         for name in cluster.claim_names_of(pod) {
             let claim = name.and_then(|name| cluster.claim_by_name(spec.namespace, name));
-            let Some(claim) = claim.map(|id| cluster.claim(id)) else { return Claims::Other };
+            let Some(id) = claim else { return Claims::Other };
+            self.claims.push(id);
+            let claim = cluster.claim(id);
             self.alone &= cluster.claim_users(claim.namespace, claim.name).len() < 2;
             if waits_for_local_volume(cluster, claim) {
                 waiting += 1;

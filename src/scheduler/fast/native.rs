@@ -3,7 +3,7 @@
 //!
 //! What it says is what the plugins would say; where it cannot tell it says nothing, and the plugins are asked.
 
-use super::nodes::{NodeRow, NodeTable};
+use super::nodes::{EASY, Facts, NodeTable};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimSpecId, Id, NodeId, PodId};
 use crate::model::names::{Sym, sym};
@@ -48,8 +48,11 @@ pub(super) struct Base {
     /// Per node: node selector and required node affinity allow it. `None`: the pod has neither.
     selected: Option<Vec<bool>>,
     weights: Weights,
-    /// By node: its version then, and what it said. Empty: nothing is remembered.
+    /// Nothing but CPU, memory and ephemeral storage is asked for, in amounts that no operation can make overflow.
+    easy: bool,
+    /// By node: its version then, and what it said, for kinds of pods whose verdicts are not kept. Made when first wanted.
     said: Vec<(u32, Said)>,
+    remembered: usize,
 }
 
 /// Weights of the two plugins whose scores are computed, 0 if they skip the pod, and what the others add to every node.
@@ -88,9 +91,28 @@ impl NativeClaim {
         self.enough
     }
     /// Does the node have a volume for it? `None` if not all of its volumes are known.
+    #[inline]
     fn fits(&self, table: &NodeTable, id: NodeId) -> Option<bool> {
         let fits = self.pools.iter().any(|pool| table.largest_free(*pool, id) >= self.enough);
-        if fits || !table.row(id).overflow { Some(fits) } else { None }
+        if fits || !table.facts(id).overflow { Some(fits) } else { None }
+    }
+}
+
+/// What was said to the pod, and what the node's volumes say to its claim.
+#[inline]
+fn with_claim(
+    said: Said,
+    claim: Option<&NativeClaim>,
+    table: &NodeTable,
+    id: NodeId,
+) -> Option<Result<i32, Pattern>> {
+    match said {
+        ASK => None,
+        0.. => match claim.map_or(Some(true), |claim| claim.fits(table, id))? {
+            true => Some(Ok(said)),
+            false => Some(Err(NO_VOLUME)),
+        },
+        pattern => Some(Err((-1 - pattern) as Pattern)),
     }
 }
 
@@ -103,57 +125,103 @@ impl Base {
         if !is_usual(spec) || scalars.len() > MAX_SCALARS {
             return None;
         }
-        let requests = &spec.requests;
-        Some(Base {
-            requests: [requests.cpu_milli, requests.memory_bytes, requests.ephemeral_bytes],
-            scalars,
-            scoring: [spec.scoring_requests.cpu_milli, spec.scoring_requests.memory_bytes],
-            selected: selected_nodes(cluster, spec),
-            weights,
-            said: vec![(0, ASK); remembered],
-        })
+        let requests = [spec.requests.cpu_milli, spec.requests.memory_bytes, spec.requests.ephemeral_bytes];
+        let scoring = [spec.scoring_requests.cpu_milli, spec.scoring_requests.memory_bytes];
+        let amounts = [requests[0], requests[1], scoring[0], scoring[1]];
+        let easy = scalars.is_empty() && amounts.iter().all(|amount| EASY.contains(amount));
+        let selected = selected_nodes(cluster, spec);
+        Some(Base { requests, scalars, scoring, selected, weights, easy, said: Vec::new(), remembered })
     }
 
     /// The total score of the node or why it is rejected; `None` if the node needs the plugins.
+    #[inline]
     pub fn eval(
+        &self,
+        claim: Option<&NativeClaim>,
+        table: &NodeTable,
+        id: NodeId,
+    ) -> Option<Result<i32, Pattern>> {
+        with_claim(self.judge(table, id), claim, table, id)
+    }
+    /// The same; what was said of a node is remembered until that changes.
+    pub fn eval_again(
         &mut self,
         claim: Option<&NativeClaim>,
         table: &NodeTable,
         id: NodeId,
     ) -> Option<Result<i32, Pattern>> {
+        if self.said.is_empty() {
+            self.said = vec![(0, ASK); self.remembered];
+        }
         let version = table.version(id);
         let said = match self.said.get(id.index()) {
             Some((then, said)) if *then == version => *said,
             _ => {
-                let said = match self.compute(id, table.row(id)) {
-                    Some(Ok(total)) if total >= 0 => total,
-                    Some(Err(pattern)) => -1 - i32::from(pattern),
-                    _ => ASK,
-                };
+                let said = self.judge(table, id);
                 if let Some(slot) = self.said.get_mut(id.index()) {
                     *slot = (version, said);
                 }
                 said
             }
         };
-        match said {
-            ASK => None,
-            0.. => match claim.map_or(Some(true), |claim| claim.fits(table, id))? {
-                true => Some(Ok(said)),
-                false => Some(Err(NO_VOLUME)),
-            },
-            pattern => Some(Err((-1 - pattern) as Pattern)),
-        }
+        with_claim(said, claim, table, id)
     }
 
-    fn compute(&self, id: NodeId, row: &NodeRow) -> Option<Result<i32, Pattern>> {
-        if !row.plain {
-            return None;
+    /// What the node says to the pod, but for its claims.
+    #[inline]
+    fn judge(&self, table: &NodeTable, id: NodeId) -> Said {
+        let facts = table.facts(id);
+        if !facts.plain {
+            return ASK;
         }
         if self.selected.as_ref().is_some_and(|selected| !selected[id.index()]) {
-            return Some(Err(NOT_SELECTED));
+            return -1 - i32::from(NOT_SELECTED);
         }
-        let mut bits = if row.free_pods < 1 { TOO_MANY_PODS } else { 0 };
+        let fits = |i: usize| self.requests[i] <= 0 || self.requests[i] <= facts.free[i];
+        if !self.easy || !facts.easy {
+            return self.compute(table, id);
+        }
+        if facts.full || !fits(0) || !fits(1) || !fits(2) {
+            return self.compute(table, id);
+        }
+        let mut total = self.weights.constant + self.least_allocated(facts) * self.weights.fit;
+        if self.weights.balanced != 0 {
+            let pair = [0, 1].map(|i| {
+                let have = facts.allocatable[i];
+                (have, have - facts.free[i] + self.requests[i])
+            });
+            let score = balanced_score(balance_of(pair), i64::from(facts.balance));
+            if !(0..=MAX_NODE_SCORE).contains(&score) {
+                return ASK;
+            }
+            total += score * self.weights.balanced;
+        }
+        i32::try_from(total).ok().filter(|total| *total >= 0).unwrap_or(ASK)
+    }
+
+    /// [`least_allocated`] of easy amounts.
+    #[inline]
+    fn least_allocated(&self, facts: &Facts) -> i64 {
+        let score = |i: usize| {
+            let have = facts.allocatable[i];
+            let left = have - facts.nonzero[i] - self.scoring[i];
+            if left < 0 { 0 } else { (left as u64 * MAX_NODE_SCORE as u64 / have as u64) as i64 }
+        };
+        (score(0) + score(1)) / 2
+    }
+
+    /// [`Base::judge`] of any amounts.
+    #[cold]
+    fn compute(&self, table: &NodeTable, id: NodeId) -> Said {
+        match self.compute_in_full(table, id) {
+            Some(Ok(total)) if total >= 0 => total,
+            Some(Err(pattern)) => -1 - i32::from(pattern),
+            _ => ASK,
+        }
+    }
+    fn compute_in_full(&self, table: &NodeTable, id: NodeId) -> Option<Result<i32, Pattern>> {
+        let (facts, row) = (table.facts(id), table.row(id));
+        let mut bits = if facts.full { TOO_MANY_PODS } else { 0 };
         let mut check = |bit: u32, want: i64, have: i64, used: i64| {
             if want > 0 && want > have.wrapping_sub(used) {
                 bits |= 1 << (INSUFFICIENT + bit);
@@ -172,11 +240,11 @@ impl Base {
         if bits != 0 {
             return Some(Err(bits));
         }
-        let [cpu, memory] = [0, 1].map(|i| (row.allocatable[i], row.nonzero[i], self.scoring[i]));
+        let [cpu, memory] = [0, 1].map(|i| (row.allocatable[i], facts.nonzero[i], self.scoring[i]));
         let mut total = self.weights.constant + least_allocated(cpu, memory)? * self.weights.fit;
         if self.weights.balanced != 0 {
             let pair = [0, 1].map(|i| (row.allocatable[i], row.requested[i], self.requests[i]));
-            total += balanced_allocation(pair, row.balance?)? * self.weights.balanced;
+            total += balanced_allocation(pair, i64::from(facts.balance))? * self.weights.balanced;
         }
         i32::try_from(total).ok().map(Ok)
     }
@@ -274,6 +342,17 @@ pub(super) fn balance(resources: [(i64, i64); 2]) -> i64 {
     let std = if count == 2 { ((shares[0] - shares[1]) / 2.0).abs() } else { 0.0 };
     ((1.0 - std) * MAX_NODE_SCORE as f64) as i64
 }
+/// The same where both are allocatable.
+#[inline]
+fn balance_of([cpu, memory]: [(i64, i64); 2]) -> i64 {
+    let share = |(have, used): (i64, i64)| (used as f64 / have as f64).min(1.0);
+    let std = ((share(cpu) - share(memory)) / 2.0).abs();
+    ((1.0 - std) * MAX_NODE_SCORE as f64) as i64
+}
+#[inline]
+fn balanced_score(with: i64, without: i64) -> i64 {
+    MAX_NODE_SCORE / 2 + (MAX_NODE_SCORE / 2 + with - without) / 2
+}
 
 /// NodeResourcesBalancedAllocation over cpu and memory: (allocatable, requested, the pod's), and the balance without the pod.
 fn balanced_allocation(resources: [(i64, i64, i64); 2], without: i64) -> Option<i64> {
@@ -281,6 +360,6 @@ fn balanced_allocation(resources: [(i64, i64, i64); 2], without: i64) -> Option<
     for (slot, (allocatable, requested, pod)) in with_pod.iter_mut().zip(resources) {
         *slot = (allocatable, requested.checked_add(pod)?);
     }
-    let score = MAX_NODE_SCORE / 2 + (MAX_NODE_SCORE / 2 + balance(with_pod) - without) / 2;
+    let score = balanced_score(balance(with_pod), without);
     (0..=MAX_NODE_SCORE).contains(&score).then_some(score)
 }

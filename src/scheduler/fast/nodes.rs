@@ -11,24 +11,39 @@ use rustc_hash::FxHashMap;
 /// What volumes must share to be alternatives for one claim; labels do not count (claims with a selector are matched in full).
 type Pool = (Sym, VolumeMode, AccessModes, Sym);
 
-/// A node at a glance.
-#[derive(Clone, Debug, Default)]
-pub(super) struct NodeRow {
+/// What the arithmetic reads of a node for every pod, in one cache line. CPU comes first, then memory, then ephemeral storage.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+pub(super) struct Facts {
+    pub allocatable: [i64; 2],
+    /// Allocatable less requested.
+    pub free: [i64; 3],
+    pub nonzero: [i64; 2],
+    /// How evenly cpu and memory are used, for NodeResourcesBalancedAllocation: 0..=100.
+    pub balance: i8,
     pub exists: bool,
     /// No taints, not cordoned: what filters such nodes out has nothing to look at.
     pub plain: bool,
+    /// No room for another pod, whatever it asks for.
+    pub full: bool,
+    /// All amounts of CPU and memory are in [`EASY`]: no operation on them can overflow.
+    pub easy: bool,
+    /// The table's pools did not suffice for this node's volumes: match in full.
+    pub overflow: bool,
+}
+
+/// Amounts a hundred of which are far from the end of the range.
+pub(super) const EASY: std::ops::Range<i64> = 0..1 << 50;
+
+/// What else is known of a node.
+#[derive(Clone, Debug, Default)]
+pub(super) struct NodeRow {
     pub has_soft_taint: bool,
     pub has_hard_taint: bool,
     pub allocatable: [i64; 3],
     pub requested: [i64; 3],
-    pub nonzero: [i64; 2],
-    pub free_pods: i64,
-    /// How evenly cpu and memory are used, for NodeResourcesBalancedAllocation; `None` only in an empty row.
-    pub balance: Option<i64>,
     /// Extended resources: name, allocatable, requested.
     scalars: Vec<(Sym, i64, i64)>,
-    /// The table's pools did not suffice for this node's volumes: match in full.
-    pub overflow: bool,
 }
 
 impl NodeRow {
@@ -45,6 +60,7 @@ const MAX_POOLS: usize = 64;
 /// The rows, and in which order nodes were touched.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NodeTable {
+    facts: Vec<Facts>,
     rows: Vec<NodeRow>,
     /// Place of each node in the order of names, and back.
     rank: Vec<u32>,
@@ -110,6 +126,7 @@ impl NodeTable {
             self.rank[id.index()] = rank as u32;
         }
         self.rows = vec![NodeRow::default(); count];
+        self.facts = vec![Facts::default(); count];
         self.stamp = vec![0; count];
         (self.soft_taints, self.hard_taints) = (0, 0);
         self.pools.clear();
@@ -147,26 +164,44 @@ impl NodeTable {
     fn read(&mut self, cluster: &Cluster, id: NodeId, row: &mut NodeRow) {
         let node = cluster.node(id);
         let (allocatable, requested) = (&node.allocatable, &node.info.requested);
-        row.exists = node.exists;
-        row.plain = node.taints.is_empty() && !node.unschedulable;
         row.has_soft_taint =
             node.exists && node.taints.iter().any(|t| t.effect == TaintEffect::PreferNoSchedule);
         row.has_hard_taint =
             node.exists && node.taints.iter().any(|t| t.effect != TaintEffect::PreferNoSchedule);
         row.allocatable = [allocatable.cpu_milli, allocatable.memory_bytes, allocatable.ephemeral_bytes];
         row.requested = [requested.cpu_milli, requested.memory_bytes, requested.ephemeral_bytes];
-        row.nonzero = [node.info.nonzero_cpu_milli, node.info.nonzero_memory_bytes];
-        row.free_pods = node.allocatable_pods - node.info.pods.len() as i64;
-        row.balance = Some(balance([0, 1].map(|i| (row.allocatable[i], row.requested[i]))));
         row.scalars.clear();
         let scalars = allocatable.scalars.iter();
         row.scalars.extend(scalars.map(|(name, amount)| (*name, *amount, requested.scalar(*name))));
-        row.overflow = false;
+        let nonzero = [node.info.nonzero_cpu_milli, node.info.nonzero_memory_bytes];
+        let easy = |i: usize| {
+            let (have, used) = (row.allocatable[i], row.requested[i]);
+            have > 0 && [have, used, nonzero[i]].iter().all(|amount| EASY.contains(amount))
+        };
+        let free = [0, 1, 2].map(|i| row.allocatable[i].wrapping_sub(row.requested[i]));
+        let overflow = !self.read_volumes(cluster, id);
+        self.facts[id.index()] = Facts {
+            allocatable: [row.allocatable[0], row.allocatable[1]],
+            free,
+            nonzero,
+            balance: balance([0, 1].map(|i| (row.allocatable[i], row.requested[i]))) as i8,
+            exists: node.exists,
+            plain: node.taints.is_empty() && !node.unschedulable,
+            full: node.allocatable_pods - (node.info.pods.len() as i64) < 1,
+            easy: easy(0) && easy(1),
+            overflow,
+        };
+    }
+
+    /// Notes the largest free volume of each pool on a node. False if there are too many pools.
+    fn read_volumes(&mut self, cluster: &Cluster, id: NodeId) -> bool {
         for largest in &mut self.largest {
             largest[id.index()] = -1;
         }
-        let Some(host) = cluster.node_labels(id).get(sym::HOSTNAME) else { return };
+        let Some(host) = cluster.node_labels(id).get(sym::HOSTNAME) else { return true };
+        let mut complete = true;
         let mut last = -1;
+        let mut last_pool = None;
         for &volume in cluster.pinned_volumes(host) {
             self.volumes += 1;
             let volume = cluster.volume(volume);
@@ -177,17 +212,24 @@ impl NodeTable {
                     self.capacities.insert(place, capacity);
                 }
             }
-            if !is_free(volume) || !cluster.volume_allows_node(volume, id) {
+            if !is_free(volume) || !cluster.pinned_volume_allows(volume, host, id) {
                 continue;
             }
-            match self.pool(pool_of(volume)) {
-                Some(pool) => {
-                    let largest = &mut self.largest[usize::from(pool)][id.index()];
+            let pool = pool_of(volume);
+            let number = match last_pool {
+                Some((last, number)) if last == pool => number,
+                _ => self.pool(pool),
+            };
+            last_pool = Some((pool, number));
+            match number {
+                Some(number) => {
+                    let largest = &mut self.largest[usize::from(number)][id.index()];
                     *largest = capacity.max(*largest);
                 }
-                None => row.overflow = true,
+                None => complete = false,
             }
         }
+        complete
     }
 
     fn pool(&mut self, pool: Pool) -> Option<u8> {
@@ -219,6 +261,7 @@ impl NodeTable {
         (pools, self.pools.len())
     }
     /// The largest free volume of a pool on a node.
+    #[inline]
     pub fn largest_free(&self, pool: u8, id: NodeId) -> i128 {
         self.largest[usize::from(pool)][id.index()]
     }
@@ -228,6 +271,7 @@ impl NodeTable {
         self.capacities.get(place).copied().unwrap_or(i128::MAX)
     }
     /// Changes whenever the node does.
+    #[inline]
     pub fn version(&self, id: NodeId) -> u32 {
         self.versions[id.index()]
     }
@@ -244,15 +288,23 @@ impl NodeTable {
     pub fn has_hard_taints(&self) -> bool {
         self.hard_taints > 0
     }
+    /// What the arithmetic reads of a node.
+    #[inline]
+    pub fn facts(&self, id: NodeId) -> &Facts {
+        &self.facts[id.index()]
+    }
     /// A node's row.
+    #[inline]
     pub fn row(&self, id: NodeId) -> &NodeRow {
         &self.rows[id.index()]
     }
     /// Place of a node in the order of names.
+    #[inline]
     pub fn rank(&self, id: NodeId) -> NodeId {
         NodeId(self.rank[id.index()])
     }
     /// The node at a place in the order of names.
+    #[inline]
     pub fn at_rank(&self, rank: NodeId) -> NodeId {
         self.by_rank[rank.index()]
     }
@@ -264,7 +316,12 @@ impl NodeTable {
     pub fn end(&self) -> u64 {
         self.log_start + self.log.len() as u64
     }
+    /// At most so many nodes were touched since `position`.
+    pub fn touched_since(&self, position: u64) -> usize {
+        usize::try_from(self.end() - position).unwrap_or(usize::MAX).min(self.rows.len())
+    }
     /// Calls `visit` once for every node touched since `position`.
+    #[inline]
     pub fn visit_touched(&self, position: u64, mut visit: impl FnMut(NodeId)) {
         let skip = position.checked_sub(self.log_start).map(|s| s as usize);
         match skip.and_then(|s| self.log.get(s..)).filter(|log| log.len() < self.rows.len()) {

@@ -154,7 +154,8 @@ pub fn reserve(
     pod: PodId,
     node: NodeId,
 ) -> Option<BindTask> {
-    if claims_bound(cluster, pod) {
+    // A claim that waits is not bound.
+    if !state.has_waiting_claims() && claims_bound(cluster, pod) {
         return None;
     }
     let volumes = state.volumes_on(node)?;

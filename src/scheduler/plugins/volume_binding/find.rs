@@ -75,7 +75,7 @@ pub(super) fn prepare(view: View<'_>, unbound: &[ClaimId], state: &mut VolumeBin
         collect_prebound(cluster, id, &mut state.prebound);
         claim.prebound = start as u32..state.prebound.len() as u32;
         let start = state.wide.len();
-        let fits = |v: &&VolumeId| is_candidate(cluster, cluster.volume(**v), row.spec);
+        let fits = |v: &&VolumeId| is_candidate(cluster, cluster.volume(**v), cluster.claim_spec(row.spec));
         state.wide.extend(cluster.wide_volumes().iter().filter(fits));
         state.wide[start..].sort_by(|a, b| compare(cluster, *a, *b));
         claim.wide = start as u32..state.wide.len() as u32;
@@ -152,20 +152,20 @@ fn match_claim(
     if let Some(&id) = state.prebound[range(&claim.prebound)].iter().find(|id| !taken(**id)) {
         return cluster.volume_allows_node(cluster.volume(id), node).then_some(id);
     }
-    let pinned = match cluster.node_labels(node).get(sym::HOSTNAME) {
-        Some(host) => cluster.pinned_volumes(host),
-        None => &[],
-    };
-    let local = pinned
-        .iter()
-        .copied()
-        .filter(|id| {
-            let volume = cluster.volume(*id);
-            is_candidate(cluster, volume, claim.spec)
-                && !taken(*id)
-                && cluster.volume_allows_node(volume, node)
-        })
-        .min_by(|a, b| compare(cluster, *a, *b));
+    let spec = cluster.claim_spec(claim.spec);
+    let mut local: Option<VolumeId> = None;
+    if let Some(host) = cluster.node_labels(node).get(sym::HOSTNAME) {
+        for &id in cluster.pinned_volumes(host) {
+            let volume = cluster.volume(id);
+            if is_candidate(cluster, volume, spec)
+                && local.is_none_or(|other| compare(cluster, other, id) == Ordering::Greater)
+                && !taken(id)
+                && cluster.pinned_volume_allows(volume, host, node)
+            {
+                local = Some(id);
+            }
+        }
+    }
     let wide = state.wide[range(&claim.wide)]
         .iter()
         .copied()
@@ -177,16 +177,12 @@ fn match_claim(
 }
 
 /// Could the free volume serve such a claim, on a node that its affinity allows?
-fn is_candidate(cluster: &Cluster, volume: &Volume, spec: ClaimSpecId) -> bool {
+fn is_candidate(cluster: &Cluster, volume: &Volume, spec: &ClaimSpec) -> bool {
     let free = volume.phase == VolumePhase::Available
         && volume.claim_ref.is_none()
         && volume.assumed_for.is_none()
         && volume.deletion.is_none();
-    if !free {
-        return false;
-    }
-    let spec = cluster.claim_spec(spec);
-    volume.class == spec.class_or_empty()
+    free && volume.class == spec.class_or_empty()
         && volume.capacity >= spec.request
         && volume.mode == spec.mode
         && same_attributes(volume, spec)

@@ -210,6 +210,23 @@ impl ScorePlugin for VolumeBinding {
     }
 }
 
+/// For a pod with these claims, all of which wait for a volume: looks for volumes on a node and remembers them, as PreFilter and Filter
+/// do. False if the node has none.
+pub fn find_on(view: View<'_>, claims: &[ClaimId], state: &mut CycleState, node: NodeId) -> bool {
+    let state = &mut state.volume_binding;
+    state.clear();
+    if claims.is_empty() {
+        return true;
+    }
+    find::prepare(view, claims, state);
+    let found = find::on_node(view, state, node);
+    let satisfied = found.satisfied();
+    if satisfied {
+        state.found.insert(node, (found.bindings, found.provisions));
+    }
+    satisfied
+}
+
 /// The pod's claims in the order of its volumes, or why it cannot be scheduled whatever the nodes (`podHasPVCs`).
 fn claims_of(cluster: &Cluster, pod: PodId) -> Result<Vec<ClaimId>, Reason> {
     let row = cluster.pod(pod);
