@@ -153,11 +153,11 @@ mod tests {
 
     fn copy(pod: u32, source: Source, target: u32, gigabytes: u64) -> Copy {
         Copy {
-            pod: PodId(pod),
-            uid: Uid(pod.into()),
-            set: StatefulSetId(0),
+            pod: PodId::at(pod),
+            uid: Uid::new(pod.into()),
+            set: StatefulSetId::at(0),
             source,
-            target: NodeId(target),
+            target: NodeId::at(target),
             bytes: gigabytes * 1_000_000_000,
             position: SimDuration::ZERO,
         }
@@ -192,11 +192,11 @@ mod tests {
     #[test]
     fn a_target_shares_too_and_others_do_not() {
         let mut copies = Copies::new(100e6, 4);
-        copies.request(copy(1, Source::Member(PodId(7)), 0, 100), at(0));
-        copies.request(copy(2, Source::Member(PodId(8)), 1, 100), at(0));
+        copies.request(copy(1, Source::Member(PodId::at(7)), 0, 100), at(0));
+        copies.request(copy(2, Source::Member(PodId::at(8)), 1, 100), at(0));
         assert_eq!(end(&copies), Some(at(1000)), "other sources, other targets");
-        copies.request(copy(3, Source::Member(PodId(9)), 1, 100), at(0));
-        assert_eq!(copies.finished(at(1000)).iter().map(|c| c.pod).collect::<Vec<_>>(), [PodId(1)]);
+        copies.request(copy(3, Source::Member(PodId::at(9)), 1, 100), at(0));
+        assert_eq!(copies.finished(at(1000)).iter().map(|c| c.pod).collect::<Vec<_>>(), [PodId::at(1)]);
         assert_eq!(end(&copies), Some(at(2000)), "two to node 1");
     }
 
@@ -207,9 +207,9 @@ mod tests {
             copies.request(copy(pod, Source::Backups, pod, 10), at(0));
         }
         assert_eq!(copies.take_begun().len(), 1);
-        assert_eq!(copies.call_off(|c| c.pod == PodId(2), at(50)), [PodId(2)]);
-        assert_eq!(copies.finished(at(100)).iter().map(|c| c.pod).collect::<Vec<_>>(), [PodId(1)]);
-        assert_eq!(copies.take_begun().iter().map(|c| c.pod).collect::<Vec<_>>(), [PodId(3)]);
+        assert_eq!(copies.call_off(|c| c.pod == PodId::at(2), at(50)), [PodId::at(2)]);
+        assert_eq!(copies.finished(at(100)).iter().map(|c| c.pod).collect::<Vec<_>>(), [PodId::at(1)]);
+        assert_eq!(copies.take_begun().iter().map(|c| c.pod).collect::<Vec<_>>(), [PodId::at(3)]);
         assert_eq!(end(&copies), Some(at(200)));
     }
 }

@@ -152,13 +152,13 @@ fn scale(cluster: &Cluster, pods: &[PodId]) -> i64 {
         match cluster.pod(*pod).owner {
             PodOwner::None => bare += 1,
             PodOwner::StatefulSet(id) => {
-                owners.insert((0, id.0), cluster.stateful_sets()[id].replicas.into());
+                owners.insert((0, id.row()), cluster.stateful_sets()[id].replicas.into());
             }
             PodOwner::ReplicaSet(id) => {
-                owners.insert((1, id.0), cluster.replica_sets()[id].replicas.into());
+                owners.insert((1, id.row()), cluster.replica_sets()[id].replicas.into());
             }
             PodOwner::Job(id) => {
-                owners.insert((2, id.0), cluster.jobs()[id].parallelism.into());
+                owners.insert((2, id.row()), cluster.jobs()[id].parallelism.into());
             }
         }
     }

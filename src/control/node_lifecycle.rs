@@ -305,14 +305,14 @@ mod tests {
         ] {
             let mut life = NodeLifecycle::new(Timing::KUBERNETES.node, SimDuration::ZERO);
             let phase = SimDuration::from_secs_f64(phase);
-            assert_eq!(life.goes_silent(NodeId(0), phase, at(silent)), Some(at(found)));
+            assert_eq!(life.goes_silent(NodeId::at(0), phase, at(silent)), Some(at(found)));
             assert_eq!(
-                life.goes_silent(NodeId(0), phase, at(silent + 1.0)),
+                life.goes_silent(NodeId::at(0), phase, at(silent + 1.0)),
                 None,
                 "a second reason changes nothing"
             );
-            assert!(!life.reports(NodeId(0)));
-            assert!(life.reports(NodeId(0)));
+            assert!(!life.reports(NodeId::at(0)));
+            assert!(life.reports(NodeId::at(0)));
         }
     }
 

@@ -300,14 +300,14 @@ mod tests {
     fn at(seconds: u64) -> SimTime {
         SimTime::from_secs(seconds)
     }
-    const SET: StatefulSetId = StatefulSetId(0);
+    const SET: StatefulSetId = StatefulSetId::at(0);
 
     /// Three members that are whole and write from second 100 on.
     fn whole() -> Operator {
         let mut operator = operator();
         for ordinal in 0..3 {
-            assert_eq!(operator.need(SET, ordinal, &[Uid(ordinal.into())], at(100)), Need::Nothing);
-            operator.follows(SET, ordinal, &[Uid(ordinal.into())], at(100));
+            assert_eq!(operator.need(SET, ordinal, &[Uid::new(ordinal.into())], at(100)), Need::Nothing);
+            operator.follows(SET, ordinal, &[Uid::new(ordinal.into())], at(100));
         }
         operator.set_writing(SET, true, at(100));
         operator.is_whole(SET, at(100));
@@ -326,12 +326,12 @@ mod tests {
     fn lag_is_what_was_written_meanwhile() {
         let mut operator = whole();
         operator.stops_following(SET, 2, at(200));
-        assert_eq!(operator.need(SET, 2, &[Uid(2)], at(260)), Need::CatchUp(SimDuration::from_secs(60)));
+        assert_eq!(operator.need(SET, 2, &[Uid::new(2)], at(260)), Need::CatchUp(SimDuration::from_secs(60)));
         // Without a quorum nobody writes.
         operator.set_writing(SET, false, at(300));
-        assert_eq!(operator.need(SET, 2, &[Uid(2)], at(9000)), Need::CatchUp(SimDuration::from_secs(100)));
-        assert_eq!(operator.need(SET, 2, &[Uid(7)], at(9000)), Need::Rebuild, "another disk");
-        assert_eq!(operator.need(SET, 3, &[Uid(8)], at(9000)), Need::Rebuild, "a new member");
+        assert_eq!(operator.need(SET, 2, &[Uid::new(2)], at(9000)), Need::CatchUp(SimDuration::from_secs(100)));
+        assert_eq!(operator.need(SET, 2, &[Uid::new(7)], at(9000)), Need::Rebuild, "another disk");
+        assert_eq!(operator.need(SET, 3, &[Uid::new(8)], at(9000)), Need::Rebuild, "a new member");
     }
 
     #[test]
@@ -356,11 +356,11 @@ mod tests {
             "the one that follows, and the one that has just stopped"
         );
         operator.stops_following(SET, 2, at(300));
-        assert_eq!(operator.forgets(Uid(2), at(400)), Some((SET, SimDuration::ZERO)), "another has it all");
-        assert_eq!(operator.forgets(Uid(1), at(400)), Some((SET, SimDuration::from_secs(100))));
-        assert_eq!(operator.need(SET, 0, &[Uid(0)], at(500)), Need::Nothing, "it is the best there is");
+        assert_eq!(operator.forgets(Uid::new(2), at(400)), Some((SET, SimDuration::ZERO)), "another has it all");
+        assert_eq!(operator.forgets(Uid::new(1), at(400)), Some((SET, SimDuration::from_secs(100))));
+        assert_eq!(operator.need(SET, 0, &[Uid::NOTHING], at(500)), Need::Nothing, "it is the best there is");
         assert_eq!(
-            operator.forgets(Uid(0), at(500)),
+            operator.forgets(Uid::NOTHING, at(500)),
             Some((SET, SimDuration::from_secs(100))),
             "back to the first backup"
         );

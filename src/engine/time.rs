@@ -1,57 +1,74 @@
 //! Simulated time as integers: never floats, never the wall clock.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::ops::{Add, AddAssign, Sub};
 
 /// Nanoseconds in one second.
 pub const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// An instant of simulated time: nanoseconds since the start of the run. 0 .. 584 years.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SimTime(u64);
+///
+/// One more than the nanoseconds is kept, so that `None` costs no further word.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SimTime(NonZeroU64);
 
 /// A span of simulated time in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SimDuration(u64);
 
+impl Default for SimTime {
+    fn default() -> SimTime {
+        SimTime::ZERO
+    }
+}
+
+impl fmt::Debug for SimTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SimTime({})", self.as_nanos())
+    }
+}
+
 impl SimTime {
     /// The start of every run.
-    pub const ZERO: SimTime = SimTime(0);
+    pub const ZERO: SimTime = SimTime(NonZeroU64::MIN);
     /// Later than every event: "never".
-    pub const MAX: SimTime = SimTime(u64::MAX);
+    pub const MAX: SimTime = SimTime(NonZeroU64::MAX);
 
-    /// From nanoseconds since the start.
+    /// From nanoseconds since the start, saturating.
     pub const fn from_nanos(nanos: u64) -> SimTime {
-        SimTime(nanos)
+        SimTime(NonZeroU64::MIN.saturating_add(nanos))
     }
     /// From whole seconds since the start, saturating.
     pub const fn from_secs(seconds: u64) -> SimTime {
-        SimTime(seconds.saturating_mul(NANOS_PER_SECOND))
+        SimTime::from_nanos(seconds.saturating_mul(NANOS_PER_SECOND))
     }
     /// Nanoseconds since the start.
     pub const fn as_nanos(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
     /// Seconds since the start, for reports only (never for decisions).
     pub fn as_secs_f64(self) -> f64 {
-        SimDuration(self.0).as_secs_f64()
+        SimDuration(self.as_nanos()).as_secs_f64()
     }
     /// The span from `earlier` to `self`; zero if `earlier` is later.
     pub const fn since(self, earlier: SimTime) -> SimDuration {
-        SimDuration(self.0.saturating_sub(earlier.0))
+        SimDuration(self.0.get().saturating_sub(earlier.0.get()))
     }
     /// The first multiple of `period` after `offset` that is at or after `self`: periodic loops are computed, not queued.
     pub const fn next_tick(self, offset: SimTime, period: SimDuration) -> SimTime {
-        if period.0 == 0 || self.0 <= offset.0 {
-            return if self.0 <= offset.0 { offset } else { self };
+        let (at, offset) = (self.as_nanos(), offset.as_nanos());
+        if period.0 == 0 || at <= offset {
+            return SimTime::from_nanos(if at <= offset { offset } else { at });
         }
-        let elapsed = self.0 - offset.0;
-        SimTime(offset.0.saturating_add(elapsed.div_ceil(period.0).saturating_mul(period.0)))
+        let elapsed = at - offset;
+        SimTime::from_nanos(offset.saturating_add(elapsed.div_ceil(period.0).saturating_mul(period.0)))
     }
     /// The first tick at or after `self` of a loop that had been running for `up_for` at the start.
     pub const fn next_tick_of(self, up_for: SimDuration, period: SimDuration) -> SimTime {
         let shifted = SimTime(self.0.saturating_add(up_for.0));
-        SimTime(shifted.next_tick(SimTime::ZERO, period).0.saturating_sub(up_for.0))
+        let tick = shifted.next_tick(SimTime::ZERO, period).as_nanos();
+        SimTime::from_nanos(tick.saturating_sub(up_for.0))
     }
 }
 

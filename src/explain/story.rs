@@ -375,7 +375,7 @@ impl Observer for Listener {
                 self.node = None;
                 self.status = None;
                 // Another pod may get the row; this one may come again under its name.
-                self.pod = Some((PodId(u32::MAX), uid));
+                self.pod = Some((PodId::at(u32::MAX), uid));
             }
             Observation::RebuildStarted { pod, bytes } if self.is(pod) => {
                 let size = human::bytes(u128::from(bytes));

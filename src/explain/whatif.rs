@@ -10,6 +10,7 @@ use crate::model::labels::NodeSelector;
 use crate::model::names::sym;
 use crate::model::quantity::Quantity;
 use crate::model::volume::*;
+use std::sync::Arc;
 use crate::observe::causes;
 use crate::observe::counterfactual::{make_anew, make_available};
 use crate::report::human;
@@ -387,7 +388,7 @@ impl Asker<'_> {
 
     /// The claim gets a volume of its own: on one node, or one that every node reaches.
     fn bind_to_hypothetical(&self, cluster: &mut Cluster, claim: ClaimId, node: Option<NodeId>, bytes: u128) {
-        let name = cluster.names.intern(&format!("{HYPOTHETICAL}-{}", claim.0));
+        let name = cluster.names.intern(&format!("{HYPOTHETICAL}-{}", claim.row()));
         let spec = cluster.claim_spec_of(claim).clone();
         let row = cluster.claim(claim).clone();
         let host = node.and_then(|node| cluster.node_labels(node).get(sym::HOSTNAME));
@@ -397,31 +398,34 @@ impl Asker<'_> {
         let volume = Volume {
             name,
             uid,
-            capacity: Quantity::from_bytes(bytes),
-            modes: spec.modes,
-            class: spec.class_or_empty(),
-            mode: spec.mode,
-            attributes_class: spec.attributes_class,
-            labels,
+            shape: Arc::new(VolumeShape {
+                capacity: Quantity::from_bytes(bytes),
+                modes: spec.modes,
+                class: spec.class_or_empty(),
+                mode: spec.mode,
+                attributes_class: spec.attributes_class,
+                labels,
+                reclaim: ReclaimPolicy::Retain,
+                provisioned_by: None,
+            }),
             node_affinity,
-            reclaim: ReclaimPolicy::Retain,
             source: VolumeSource::Local,
             claim_ref: Some(ClaimRef { namespace: row.namespace, name: row.name, uid: Some(row.uid) }),
             bound_by_controller: true,
             phase: VolumePhase::Bound,
             deletion: None,
             protected: true,
-            provisioned_by: None,
             created: self.at,
             assumed_for: None,
         };
+        let capacity = cluster.intern_quantity(volume.capacity);
         if cluster.add_volume(volume).is_ok() {
             cluster.update_claim(claim, |c| {
                 c.volume_name = Some(name);
                 c.bind_completed = true;
                 c.bound_by_controller = true;
                 c.phase = ClaimPhase::Bound;
-                c.capacity = Some(Quantity::from_bytes(bytes));
+                c.capacity = Some(capacity);
             });
         }
     }

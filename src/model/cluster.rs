@@ -15,11 +15,13 @@ pub use change::{Change, NodeDelta, PodDelta};
 pub use invariants::Exemptions;
 
 use super::few::Few;
+use super::id_lists::IdLists;
 use super::ids::*;
 use super::labels::{LabelSet, NodeOperator, NodeSelector};
 use super::names::{Name, Names, Sym, sym};
 use super::node::{CsiNode, Node};
 use super::pod::{Pod, PodPhase};
+use super::quantity::Quantity;
 use super::resources::Resources;
 use super::spec::{PodSpec, PodVolume, Taint};
 use super::volume::*;
@@ -32,6 +34,7 @@ use hashbrown::HashTable;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
 
 /// Interned values: equal ones share an id. Each is stored once; the index holds ids by the hash of their value.
 #[derive(Clone, Debug)]
@@ -106,6 +109,7 @@ pub struct Cluster {
     claim_specs: Interned<ClaimSpecId, ClaimSpec>,
     labels: Interned<LabelSetId, LabelSet>,
     node_selectors: Interned<NodeSelectorId, NodeSelector>,
+    quantities: Interned<QuantityId, Quantity>,
     /// Per node selector: the host that it names.
     hosts_of_selectors: Vec<Hosts>,
 
@@ -136,10 +140,15 @@ pub struct Cluster {
     /// Pods and claims by the hash of namespace and name, which their rows hold.
     pod_names: HashTable<PodId>,
     claim_names: HashTable<ClaimId>,
-    volume_names: FxHashMap<Sym, VolumeId>,
+    volume_names: HashTable<VolumeId>,
+    /// Volumes by the claim that their claimRef names.
+    claimed_volumes: IdLists<VolumeId>,
+    /// Pods by the claims that they mention, where that cannot be told from the claim's name (see [`Cluster::claim_users`]).
     claim_users: FxHashMap<(Sym, Name), Few<PodId>>,
     pinned_volumes: FxHashMap<Sym, Vec<VolumeId>>,
     wide_volumes: Vec<VolumeId>,
+    /// Shapes of the volumes that came last: the next one mostly has one of them.
+    latest_shapes: Vec<Arc<VolumeShape>>,
     nominated: BTreeMap<NodeId, Vec<PodId>>,
     volume_index: VolumeIndex,
     /// Resource versions: the generation of the last change, per row.
@@ -147,7 +156,7 @@ pub struct Cluster {
     claim_versions: Vec<u64>,
 
     /// Nodes by the value of their hostname label: where pinned volumes are.
-    host_nodes: FxHashMap<Sym, Vec<NodeId>>,
+    host_nodes: FxHashMap<Sym, Few<NodeId>>,
 
     /// Counted pods with pod affinity of any kind, and those with required anti-affinity.
     affinity_pods: (usize, usize),
@@ -241,10 +250,14 @@ impl Cluster {
         }
         id
     }
+    /// The id of a quantity.
+    pub fn intern_quantity(&mut self, quantity: Quantity) -> QuantityId {
+        self.quantities.intern(quantity)
+    }
     /// A uid that no object has.
     pub fn new_uid(&mut self) -> Uid {
         self.next_uid += 1;
-        Uid(self.next_uid)
+        Uid::new(self.next_uid)
     }
 }
 

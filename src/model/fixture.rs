@@ -15,6 +15,7 @@ use super::quantity::Quantity;
 use super::resources::Resources;
 use super::spec::{OwnerKind, PodSpec, PodVolume};
 use super::volume::*;
+use std::sync::Arc;
 use crate::engine::time::{SimDuration, SimTime};
 
 /// A cluster with the classes `imm` and `wffc` (no provisioner), `dyn` and `dynw` (provisioner `csi.example`); `imm` and `dyn` are Immediate.
@@ -37,7 +38,7 @@ fn modes(text: &str) -> AccessModes {
 
 /// The uid of the claim of this name: known before the claim is there, so that volumes can name it.
 pub(crate) fn claim_uid(name: &str) -> Uid {
-    Uid(1_000_000 + name.bytes().fold(0, |n: u64, b| n * 257 % 1_000_003 + u64::from(b)))
+    Uid::new(1_000_000 + name.bytes().fold(0, |n: u64, b| n * 257 % 1_000_003 + u64::from(b)))
 }
 
 impl Fixture {
@@ -148,21 +149,23 @@ impl Fixture {
         let mut volume = Volume {
             name: self.sym(name),
             uid: self.cluster.new_uid(),
-            capacity: Quantity::parse(capacity).expect("capacity"),
-            modes: modes(access),
-            class: self.sym("imm"),
-            mode: VolumeMode::Filesystem,
-            attributes_class: None,
-            labels: self.cluster.intern_labels(LabelSet::default()),
+            shape: Arc::new(VolumeShape {
+                capacity: Quantity::parse(capacity).expect("capacity"),
+                modes: modes(access),
+                class: self.sym("imm"),
+                mode: VolumeMode::Filesystem,
+                attributes_class: None,
+                labels: self.cluster.intern_labels(LabelSet::default()),
+                reclaim: ReclaimPolicy::Retain,
+                provisioned_by: None,
+            }),
             node_affinity: None,
-            reclaim: ReclaimPolicy::Retain,
             source: VolumeSource::Local,
             claim_ref: None,
             bound_by_controller: false,
             phase: VolumePhase::Pending,
             deletion: None,
             protected: true,
-            provisioned_by: None,
             created: SimTime::ZERO,
             assumed_for: None,
         };
@@ -196,7 +199,7 @@ impl Fixture {
                 let name = claim.trim_end_matches(['!', '?']);
                 let uid = match claim.as_bytes().last() {
                     Some(b'!') => Some(claim_uid(name)),
-                    Some(b'?') => Some(Uid(1)),
+                    Some(b'?') => Some(Uid::new(1)),
                     _ => None,
                 };
                 let name = self.cluster.names.name(name);
@@ -251,7 +254,10 @@ impl Fixture {
                 ("by-controller", _) => claim.bound_by_controller = true,
                 ("node", name) => claim.selected_node = Some(self.sym(name)),
                 ("prov", name) => claim.storage_provisioner = Some(self.sym(name)),
-                ("cap", amount) => claim.capacity = Some(Quantity::parse(amount).expect("capacity")),
+                ("cap", amount) => {
+                    let capacity = Quantity::parse(amount).expect("capacity");
+                    claim.capacity = Some(self.cluster.intern_quantity(capacity));
+                }
                 ("deleting", _) => claim.deletion = Some(SimTime::ZERO),
                 ("Pending", _) => claim.phase = ClaimPhase::Pending,
                 ("Bound", _) => claim.phase = ClaimPhase::Bound,
@@ -320,7 +326,7 @@ impl Fixture {
         words.extend(claim.selected_node.map(|n| format!("node={}", text(n))));
         words.extend(claim.storage_provisioner.map(|p| format!("prov={}", text(p))));
         words.push(format!("{:?}", claim.phase));
-        words.extend(claim.capacity.map(|c| format!("cap={c}")));
+        words.extend(claim.capacity.map(|c| format!("cap={}", self.cluster.quantity(c))));
         words.join(" ")
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::ops::{Index, IndexMut};
 
 /// A typed row number.
@@ -12,33 +13,65 @@ pub trait Id: Copy + Eq + Ord + std::hash::Hash {
     fn index(self) -> usize;
 }
 
+macro_rules! id {
+    ($name:ident) => {
+        impl Id for $name {
+            fn new(index: usize) -> Self {
+                debug_assert!(index < u32::MAX as usize);
+                $name::at(index as u32)
+            }
+            fn index(self) -> usize {
+                self.row() as usize
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.row())
+            }
+        }
+    };
+}
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(transparent)]
-        pub struct $name(pub u32);
+        pub struct $name(NonZeroU32);
 
-        impl Id for $name {
-            fn new(index: usize) -> Self {
-                debug_assert!(index < u32::MAX as usize);
-                $name(index as u32)
+        impl $name {
+            /// Of a row number below 2^32-1.
+            pub const fn at(row: u32) -> Self {
+                // One more is kept, so that `None` costs no further word.
+                $name(NonZeroU32::MIN.saturating_add(row))
             }
-            fn index(self) -> usize {
-                self.0 as usize
-            }
-        }
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!(stringify!($name), "({})"), self.0)
+            /// The row number.
+            pub const fn row(self) -> u32 {
+                self.0.get() - 1
             }
         }
+        id!($name);
     )+};
 }
 
+/// A node. Rows are never reused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(transparent)]
+pub struct NodeId(u32); // the plain number: the scheduler's loops index by it
+
+impl NodeId {
+    /// Of a row number below 2^32-1.
+    pub const fn at(row: u32) -> Self {
+        NodeId(row)
+    }
+    /// The row number.
+    pub const fn row(self) -> u32 {
+        self.0
+    }
+}
+id!(NodeId);
+
 ids! {
-    /// A node. Rows are never reused.
-    NodeId,
     /// A pod. Rows are reused after the pod is gone; `Pod::uid` tells incarnations apart.
     PodId,
     /// A PersistentVolumeClaim. Rows are reused; `Claim::uid` tells incarnations apart.
@@ -51,6 +84,8 @@ ids! {
     ClaimSpecId,
     /// An interned set of labels.
     LabelSetId,
+    /// An interned quantity.
+    QuantityId,
     /// An interned node selector (PersistentVolume node affinity).
     NodeSelectorId,
     /// A StatefulSet.
@@ -197,16 +232,41 @@ impl<I: Id, T> IndexMut<I> for Slab<I, T> {
 }
 
 /// Identity of one incarnation of an object. Generated ones count up; uids given as text are interned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Uid(pub u64);
+///
+/// One more than the number is kept, so that `None` costs no further word.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Uid(NonZeroU64);
 
 impl Uid {
+    /// The uid of nothing.
+    pub const NOTHING: Uid = Uid::new(0);
+
+    /// Of a number below 2^64-1.
+    pub const fn new(number: u64) -> Uid {
+        Uid(NonZeroU64::MIN.saturating_add(number))
+    }
+    /// The number.
+    pub const fn number(self) -> u64 {
+        self.0.get() - 1
+    }
+    /// A part of it that events and queues carry to tell incarnations apart.
+    pub const fn epoch(self) -> u32 {
+        let number = self.number();
+        (number ^ (number >> 32)) as u32
+    }
     /// The uid of an object that came with one as text, interned as `sym`.
-    pub fn from_text(sym: super::names::Sym) -> Uid {
-        Uid(1 << 63 | u64::from(sym.0))
+    pub const fn from_text(sym: super::names::Sym) -> Uid {
+        Uid::new(1 << 63 | sym.number() as u64)
     }
     /// The text, if the uid came as one.
     pub fn text_symbol(self) -> Option<super::names::Sym> {
-        (self.0 >> 63 == 1).then_some(super::names::Sym(self.0 as u32))
+        let number = self.number();
+        (number >> 63 == 1).then_some(super::names::Sym::new(number as u32))
+    }
+}
+
+impl fmt::Debug for Uid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Uid({})", self.number())
     }
 }

@@ -6,6 +6,7 @@ pub mod cluster;
 mod few;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod id_lists;
 pub mod ids;
 pub mod labels;
 pub mod names;

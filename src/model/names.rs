@@ -9,11 +9,29 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::BuildHasher;
+use std::num::NonZeroU32;
 
-/// An interned string.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// An interned string. One more than its number is kept, so that `None` costs no further word.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
-pub struct Sym(pub u32);
+pub struct Sym(NonZeroU32);
+
+impl Sym {
+    /// Of a place in the string table, below 2^32-1.
+    pub const fn new(number: u32) -> Sym {
+        Sym(NonZeroU32::MIN.saturating_add(number))
+    }
+    /// The place in the string table.
+    pub const fn number(self) -> u32 {
+        self.0.get() - 1
+    }
+}
+
+impl fmt::Debug for Sym {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sym({})", self.number())
+    }
+}
 
 macro_rules! well_known {
     ($($(#[$doc:meta])* $name:ident = $text:literal),+ $(,)?) => {
@@ -23,7 +41,7 @@ macro_rules! well_known {
     };
     (@consts $n:expr; $(#[$doc:meta])* $name:ident $(, $($rest:tt)*)?) => {
         $(#[$doc])*
-        pub const $name: Sym = Sym($n);
+        pub const $name: Sym = Sym::new($n);
         $(well_known!(@consts $n + 1; $($rest)*);)?
     };
 }
@@ -93,6 +111,8 @@ pub struct Names {
     /// Symbols by the hash of their text.
     index: HashTable<Sym>,
     prefixed: FxHashMap<(Sym, Sym), Sym>,
+    /// Of which prefix and base a symbol was made, the first time.
+    made_of: FxHashMap<Sym, (Sym, Sym)>,
 }
 
 fn hash(text: &str) -> u64 {
@@ -101,7 +121,7 @@ fn hash(text: &str) -> u64 {
 
 #[inline]
 fn text_in<'t>(texts: &'t str, ends: &[usize], sym: Sym) -> &'t str {
-    let at = sym.0 as usize;
+    let at = sym.number() as usize;
     let start = if at == 0 { 0 } else { ends[at - 1] };
     &texts[start..ends[at]]
 }
@@ -113,6 +133,7 @@ impl Default for Names {
             ends: Vec::new(),
             index: HashTable::new(),
             prefixed: FxHashMap::default(),
+            made_of: FxHashMap::default(),
         };
         for text in sym::ALL {
             names.intern(text);
@@ -127,7 +148,7 @@ impl Names {
         if let Some(sym) = self.get(text) {
             return sym;
         }
-        let sym = Sym(self.ends.len() as u32);
+        let sym = Sym::new(self.ends.len() as u32);
         self.texts.push_str(text);
         self.ends.push(self.texts.len());
         let (texts, ends) = (&self.texts, &self.ends);
@@ -155,6 +176,7 @@ impl Names {
         let text = format!("{}-{}", self.text(prefix), self.text(base));
         let sym = self.intern(&text);
         self.prefixed.insert((prefix, base), sym);
+        self.made_of.entry(sym).or_insert((prefix, base));
         sym
     }
     /// The symbol of `<prefix>-<base>` if it was made before.
@@ -198,6 +220,11 @@ impl Names {
             return self.get_name(&format!("{}-{}", self.text(prefix), self.show(name)));
         }
         Some(Name { base: self.get_prefixed(prefix, name.base)?, numbers: name.numbers })
+    }
+    /// The prefix and the name that [`Names::prefixed_name`] first made this name of, unless it was made of numbers.
+    pub fn unprefixed_name(&self, name: Name) -> Option<(Sym, Name)> {
+        let (prefix, base) = *self.made_of.get(&name.base)?;
+        Some((prefix, Name { base, numbers: name.numbers }))
     }
     /// For printing.
     pub fn show(&self, name: Name) -> ShownName<'_> {

@@ -80,7 +80,7 @@ impl Node {
     pub fn ghost(name: Sym, labels: LabelSetId) -> Node {
         Node {
             name,
-            uid: Uid(0),
+            uid: Uid::NOTHING,
             exists: false,
             labels,
             taints: Vec::new(),

@@ -1,10 +1,12 @@
 //! PersistentVolumes, claims, classes and what CSI publishes.
 
-use super::ids::{LabelSetId, NodeSelectorId, Uid};
+use super::ids::{LabelSetId, NodeSelectorId, QuantityId, Uid};
 use super::labels::LabelSelector;
 use super::names::{Name, Sym};
 use super::quantity::Quantity;
 use crate::engine::time::SimTime;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 /// A set of access modes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -152,13 +154,9 @@ pub struct ClaimRef {
     pub uid: Option<Uid>,
 }
 
-/// One PersistentVolume.
+/// What many PersistentVolumes have in common: the partitions of one kind of disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Volume {
-    /// Name.
-    pub name: Sym,
-    /// Identity of this incarnation.
-    pub uid: Uid,
+pub struct VolumeShape {
     /// `spec.capacity.storage`.
     pub capacity: Quantity,
     /// Access modes.
@@ -171,10 +169,24 @@ pub struct Volume {
     pub attributes_class: Option<Sym>,
     /// Labels.
     pub labels: LabelSetId,
-    /// `spec.nodeAffinity.required`; `None`: every node.
-    pub node_affinity: Option<NodeSelectorId>,
     /// Reclaim policy.
     pub reclaim: ReclaimPolicy,
+    /// Annotation `pv.kubernetes.io/provisioned-by`.
+    pub provisioned_by: Option<Sym>,
+}
+
+/// One PersistentVolume. Fields of its shape are read and written as if they were its own; a shape that is written to is copied
+/// first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// Name.
+    pub name: Sym,
+    /// Identity of this incarnation.
+    pub uid: Uid,
+    /// Capacity, class and the like.
+    pub shape: Arc<VolumeShape>,
+    /// `spec.nodeAffinity.required`; `None`: every node.
+    pub node_affinity: Option<NodeSelectorId>,
     /// What it is made of.
     pub source: VolumeSource,
     /// Claim it is bound to, reserved for, or was bound to.
@@ -187,12 +199,29 @@ pub struct Volume {
     pub deletion: Option<SimTime>,
     /// Finalizer `kubernetes.io/pv-protection`.
     pub protected: bool,
-    /// Annotation `pv.kubernetes.io/provisioned-by`.
-    pub provisioned_by: Option<Sym>,
     /// When it was created.
     pub created: SimTime,
     /// The scheduler has chosen it for this claim (by uid) and not written that yet: its assume cache.
     pub assumed_for: Option<Uid>,
+}
+
+impl Volume {
+    /// Namespace and name of the claim that its claimRef names.
+    pub fn claim(&self) -> Option<(Sym, Name)> {
+        self.claim_ref.map(|r| (r.namespace, r.name))
+    }
+}
+
+impl Deref for Volume {
+    type Target = VolumeShape;
+    fn deref(&self) -> &VolumeShape {
+        &self.shape
+    }
+}
+impl DerefMut for Volume {
+    fn deref_mut(&mut self) -> &mut VolumeShape {
+        Arc::make_mut(&mut self.shape)
+    }
 }
 
 /// What a claim asks for; interned.
@@ -254,8 +283,8 @@ pub struct Claim {
     pub assumed_node: Option<Sym>,
     /// Phase.
     pub phase: ClaimPhase,
-    /// `status.capacity.storage`.
-    pub capacity: Option<Quantity>,
+    /// `status.capacity.storage`, interned.
+    pub capacity: Option<QuantityId>,
     /// deletionTimestamp.
     pub deletion: Option<SimTime>,
     /// Finalizer `kubernetes.io/pvc-protection`.

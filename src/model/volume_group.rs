@@ -117,18 +117,18 @@ mod tests {
     use super::*;
 
     fn group(kind: GroupKind, size_bytes: u64) -> VolumeGroup {
-        VolumeGroup::new(Sym(1), Sym(2), vec![Sym(3)], kind, size_bytes)
+        VolumeGroup::new(Sym::new(1), Sym::new(2), vec![Sym::new(3)], kind, size_bytes)
     }
 
     #[test]
     fn extents_are_whole() {
         let mut lvm = group(GroupKind::Lvm { extent_bytes: 4, overcommit_permille: 1000 }, 43);
         assert_eq!((lvm.capacity_bytes(), lvm.fit(0), lvm.fit(5), lvm.fit(41)), (40, Some(4), Some(8), None));
-        assert!(lvm.allocate(Sym(7), 36));
+        assert!(lvm.allocate(Sym::new(7), 36));
         assert_eq!((lvm.free_bytes(), lvm.fit(5), lvm.fit(4)), (4, None, Some(4)));
         lvm.foreign_bytes = 4;
         assert_eq!(lvm.free_bytes(), 0);
-        lvm.release(Sym(7));
+        lvm.release(Sym::new(7));
         assert_eq!((lvm.allocated_bytes(), lvm.free_bytes()), (0, 36));
     }
 
@@ -140,17 +140,17 @@ mod tests {
             60,
             "40 bytes of whole extents times 1.55, rounded down to extents"
         );
-        assert!(thin.allocate(Sym(7), 40) && thin.allocate(Sym(8), 20) && !thin.allocate(Sym(9), 4));
+        assert!(thin.allocate(Sym::new(7), 40) && thin.allocate(Sym::new(8), 20) && !thin.allocate(Sym::new(9), 4));
     }
 
     #[test]
     fn a_device_has_one_volume() {
         let mut device = group(GroupKind::Device, 100);
         assert_eq!((device.fit(10), device.fit(101)), (Some(100), None));
-        assert!(device.allocate(Sym(7), 100));
+        assert!(device.allocate(Sym::new(7), 100));
         assert_eq!(device.fit(1), None);
         device.healthy = false;
-        device.release(Sym(7));
+        device.release(Sym::new(7));
         assert_eq!(device.fit(1), None);
     }
 }

@@ -1,9 +1,8 @@
-//! Indexes over volumes, kept in step by the cluster's mutators: which are free, which name a claim, which the scheduler has
-//! reserved for one, and in which order equal ones are taken.
+//! Indexes over volumes, kept in step by the cluster's mutators: which are free, which the scheduler has reserved for a claim, and in which order equal ones are taken.
 
 use super::few::Few;
-use super::ids::{Slab, Uid, VolumeId};
-use super::names::{Name, Names, Sym, sym};
+use super::ids::{Id, Slab, Uid, VolumeId};
+use super::names::{Names, Sym, sym};
 use super::quantity::Quantity;
 use super::volume::{AccessModes, Volume, VolumeMode, VolumePhase};
 use crate::engine::rng::{EntityKey, TieBreak};
@@ -46,7 +45,6 @@ struct Free {
 pub(super) struct Entry {
     /// Pool and capacity of a free one.
     free: Option<(Pool, Quantity)>,
-    claim: Option<(Sym, Name)>,
     assumed: Option<Uid>,
 }
 
@@ -55,7 +53,6 @@ impl Entry {
     pub(super) fn of(volume: &Volume) -> Entry {
         Entry {
             free: is_free(volume).then(|| (Pool::of(volume), volume.capacity)),
-            claim: volume.claim_ref.map(|r| (r.namespace, r.name)),
             assumed: volume.assumed_for,
         }
     }
@@ -72,7 +69,6 @@ pub struct VolumeIndex {
     left_out: FxHashMap<Sym, bool>,
     /// How many volumes of all classes and phases have each set of access modes.
     mode_sets: BTreeMap<AccessModes, u32>,
-    by_claim: FxHashMap<(Sym, Name), Few<VolumeId>>,
     by_assumed: FxHashMap<Uid, Few<VolumeId>>,
 }
 
@@ -84,7 +80,6 @@ impl Default for VolumeIndex {
             free: BTreeMap::new(),
             left_out: FxHashMap::default(),
             mode_sets: BTreeMap::new(),
-            by_claim: FxHashMap::default(),
             by_assumed: FxHashMap::default(),
         }
     }
@@ -98,10 +93,6 @@ impl VolumeIndex {
     /// How ties are broken.
     pub fn tie_break(&self) -> &TieBreak {
         &self.tie
-    }
-    /// The volumes whose claimRef names this claim, in no particular order.
-    pub fn claimed_by(&self, namespace: Sym, name: Name) -> &[VolumeId] {
-        self.by_claim.get(&(namespace, name)).map_or(&[], Few::as_slice)
     }
     /// The volumes that the scheduler has reserved for the claim with this uid and not written yet.
     pub fn assumed_for(&self, claim: Uid) -> &[VolumeId] {
@@ -135,7 +126,7 @@ impl VolumeIndex {
             found.sort_unstable();
             return Box::new(found.into_iter().map(|free| free.id));
         }
-        let from = Free { capacity: request, rank: 0, name: Box::default(), id: VolumeId(0) };
+        let from = Free { capacity: request, rank: 0, name: Box::default(), id: VolumeId::at(0) };
         let set = self.free.get(&pool).into_iter();
         Box::new(set.flat_map(move |set| set.range(from.clone()..)).map(|free| free.id))
     }
@@ -147,7 +138,7 @@ impl VolumeIndex {
         self.rank(a.0).cmp(&self.rank(b.0)).then_with(|| names.compare(a.1, b.1))
     }
     fn rank(&self, id: VolumeId) -> u32 {
-        self.ranks.get(id.0 as usize).copied().unwrap_or_default()
+        self.ranks.get(id.index()).copied().unwrap_or_default()
     }
 
     /// A class came or changed. The PV controller looks for free volumes of all classes but those whose claims wait for the scheduler
@@ -178,7 +169,7 @@ impl VolumeIndex {
     }
     /// A volume came.
     pub(super) fn insert(&mut self, names: &Names, id: VolumeId, volume: &Volume) {
-        let row = id.0 as usize;
+        let row = id.index();
         if self.ranks.len() <= row {
             self.ranks.resize(row + 1, 0);
         }
@@ -189,12 +180,12 @@ impl VolumeIndex {
         }
         *self.mode_sets.entry(volume.modes).or_default() += 1;
         self.left_out.entry(volume.class).or_insert(false);
-        let nothing = Entry { free: None, claim: None, assumed: None };
+        let nothing = Entry { free: None, assumed: None };
         self.change(names, id, volume.name, nothing, Entry::of(volume));
     }
     /// A volume is gone.
     pub(super) fn remove(&mut self, names: &Names, id: VolumeId, volume: &Volume) {
-        let nothing = Entry { free: None, claim: None, assumed: None };
+        let nothing = Entry { free: None, assumed: None };
         self.change(names, id, volume.name, Entry::of(volume), nothing);
         if let Some(count) = self.mode_sets.get_mut(&volume.modes) {
             *count -= 1;
@@ -219,9 +210,6 @@ impl VolumeIndex {
                 let key = self.free_key(names, id, name, capacity);
                 self.free.entry(pool).or_default().insert(key);
             }
-        }
-        if old.claim != new.claim {
-            replace(&mut self.by_claim, old.claim, new.claim, id);
         }
         if old.assumed != new.assumed {
             replace(&mut self.by_assumed, old.assumed, new.assumed, id);

@@ -13,7 +13,7 @@ use crate::model::volume::{Claim, ClaimPhase, Volume, VolumePhase};
 use rustc_hash::FxHashMap;
 
 /// Uid of claims made anew: that of no object.
-const ANEW: Uid = Uid((u64::MAX >> 1) - 1000);
+const ANEW: Uid = Uid::new((u64::MAX >> 1) - 1000);
 
 /// A pod and the claims to be undone.
 struct Case {

@@ -7,7 +7,7 @@
 use super::{AttemptResult, Observation, Observer, Subject};
 use crate::engine::time::SimTime;
 use crate::model::cluster::Cluster;
-use crate::model::ids::{Id, Uid};
+use crate::model::ids::Id;
 use crate::model::names::{Name, Sym};
 
 /// Bytes gathered before they are hashed.
@@ -142,10 +142,10 @@ impl Observer for Digest {
                 self.begin(at, 5);
                 self.id(pod);
             }
-            Observation::PodGone { pod, uid: Uid(uid), .. } => {
+            Observation::PodGone { pod, uid, .. } => {
                 self.begin(at, 6);
                 self.id(pod);
-                self.number(uid);
+                self.number(uid.number());
             }
             Observation::ClaimCreated(claim) => {
                 self.begin(at, 7);

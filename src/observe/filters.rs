@@ -286,7 +286,7 @@ mod tests {
         };
         assert_eq!(ask(&fixture), 2);
         assert_eq!(ask(&fixture), 2);
-        fixture.cluster.assume_volume(volume, Some(crate::model::ids::Uid(7)));
+        fixture.cluster.assume_volume(volume, Some(crate::model::ids::Uid::new(7)));
         assert_eq!(ask(&fixture), 3);
     }
 }

@@ -71,7 +71,7 @@ impl Probe {
         let mut claims = Vec::with_capacity(claim_specs.len());
         for (i, (prefix, claim_spec)) in prefixes.into_iter().zip(claim_specs).enumerate() {
             let claim = Claim {
-                uid: Uid(first_uid - 1 - i as u64),
+                uid: Uid::new(first_uid - 1 - i as u64),
                 namespace,
                 name: cluster.names.prefixed_name(prefix, name),
                 spec: *claim_spec,
@@ -91,7 +91,7 @@ impl Probe {
             claims.extend(cluster.add_claim(claim));
         }
         let pod = Pod {
-            uid: Uid(first_uid),
+            uid: Uid::new(first_uid),
             name,
             spec,
             node: None,

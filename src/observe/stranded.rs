@@ -461,7 +461,7 @@ mod tests {
                 }
                 3 => {
                     let volume = volumes[roll(12)];
-                    cluster.assume_volume(volume, (roll(2) == 0).then_some(Uid(7)));
+                    cluster.assume_volume(volume, (roll(2) == 0).then_some(Uid::new(7)));
                     kept.touch(nodes[volume.index() % 4]);
                 }
                 4 if roll(20) == 0 => kept.touch_all(),

@@ -3,6 +3,7 @@
 pub mod cycle;
 pub mod cycle_state;
 pub mod dormant;
+mod entries;
 mod fast;
 pub mod framework;
 pub mod glance;

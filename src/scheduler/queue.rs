@@ -6,11 +6,12 @@
 
 use super::dormant::sequence::Place as Bed;
 use super::dormant::{Counted, Dormant, Doze, Oracle, Woken, may_sleep};
+use super::entries::{Entries, Entry, Place};
 use super::framework::PluginName;
 use super::hints::{ClusterEvent, SeenNodes, is_worth_requeuing};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::{Cluster, NodeDelta};
-use crate::model::ids::{Id, PodId, Uid};
+use crate::model::ids::{PodId, Uid};
 use crate::model::names::{Name, Sym};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -110,58 +111,6 @@ const BACKOFF_TICK: SimDuration = SimDuration::from_secs(1);
 /// Period at which the unschedulable pool is searched for old pods.
 const FLUSH_TICK: SimDuration = SimDuration::from_secs(30);
 
-/// Where a pod is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
-    /// Not in the queue.
-    #[default]
-    None,
-    Active,
-    Backoff,
-    ErrorBackoff,
-    /// In the pool, at this position.
-    Pool(u32),
-    Gated,
-    /// Popped: its attempt or its binding goes on.
-    InFlight,
-    /// Its attempts are counted without being made.
-    Dormant,
-}
-
-/// What the queue remembers about a pod.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    uid: Uid,
-    place: Place,
-    /// Plugins that rejected it in the last attempt, pending ones included.
-    rejectors: PluginSet,
-    /// Those of them that wait for something outside: their events skip the backoff.
-    pending: PluginSet,
-    /// When it came, or failed last.
-    stamp: SimTime,
-    /// Order among equal stamps; also tells stale heap entries.
-    seq: u64,
-    priority: i32,
-    unschedulable_count: u32,
-    error_count: u32,
-}
-
-impl Default for Entry {
-    fn default() -> Self {
-        Entry {
-            uid: Uid(0),
-            place: Place::None,
-            rejectors: PluginSet::NONE,
-            pending: PluginSet::NONE,
-            stamp: SimTime::ZERO,
-            seq: 0,
-            priority: 0,
-            unschedulable_count: 0,
-            error_count: 0,
-        }
-    }
-}
-
 /// Order of the active queue: priority, then time, then order of arrival.
 type ActiveKey = Reverse<(Reverse<i32>, SimTime, u64, PodId)>;
 /// Order of the backoff queues: end of backoff, then as the active queue.
@@ -194,7 +143,7 @@ pub struct Next {
 #[derive(Clone, Debug)]
 pub struct SchedulingQueue {
     timers: QueueTimers,
-    entries: Vec<Entry>,
+    entries: Entries,
     active: BinaryHeap<ActiveKey>,
     backoff: BinaryHeap<BackoffKey>,
     error_backoff: BinaryHeap<BackoffKey>,
@@ -219,7 +168,7 @@ impl SchedulingQueue {
     pub fn new(timers: QueueTimers) -> SchedulingQueue {
         SchedulingQueue {
             timers,
-            entries: Vec::new(),
+            entries: Entries::default(),
             active: BinaryHeap::new(),
             backoff: BinaryHeap::new(),
             error_backoff: BinaryHeap::new(),
@@ -260,18 +209,18 @@ impl SchedulingQueue {
 
     /// A pod without a node came, or became schedulable again.
     pub fn add(&mut self, cluster: &Cluster, pod: PodId, now: SimTime) {
-        let uid = cluster.pod(pod).uid;
-        if self.entry(pod).uid == uid && self.entry(pod).place != Place::None {
+        let epoch = cluster.pod(pod).uid.epoch();
+        if self.epoch(pod) == Some(epoch) {
             return;
         }
         self.remove(pod);
         let spec = cluster.spec_of(pod);
         let gated = !spec.scheduling_gates.is_empty() || spec.not_modelled.is_some();
         let seq = self.take_seq();
-        let entry = Entry { uid, stamp: now, seq, priority: spec.priority, ..Entry::default() };
-        self.set(pod, entry);
+        let entry = Entry { epoch, stamp: now, seq, priority: spec.priority, ..Entry::NONE };
+        self.entries.set(pod, entry);
         if gated {
-            self.entries[pod.index()].place = Place::Gated;
+            self.put(pod, Place::Gated);
             self.gated += 1;
         } else {
             self.push_active(pod);
@@ -280,13 +229,11 @@ impl SchedulingQueue {
     /// The pod is gone, assigned by somebody else, or not wanted any more.
     pub fn remove(&mut self, pod: PodId) {
         self.unlink(pod);
-        if let Some(entry) = self.entries.get_mut(pod.index()) {
-            *entry = Entry::default();
-        }
+        self.entries.clear(pod);
     }
     /// The pod of this uid is gone; another one may live in its row already.
     pub fn remove_pod(&mut self, pod: PodId, uid: Uid) {
-        if self.entry(pod).uid == uid {
+        if self.epoch(pod) == Some(uid.epoch()) {
             self.remove(pod);
         }
     }
@@ -370,9 +317,7 @@ impl SchedulingQueue {
         counted.news |= more.news;
         let woken = woken?;
         let pod = woken.pod;
-        let entry = &mut self.entries[pod.index()];
-        entry.place = Place::InFlight;
-        entry.unschedulable_count = plus(entry.unschedulable_count, woken.rounds);
+        self.entries.set(pod, Entry { place: Place::InFlight, ..entry_of(&woken) });
         self.woken.push(woken);
         Some(pod)
     }
@@ -394,20 +339,26 @@ impl SchedulingQueue {
     pub fn wake_all(&mut self) {
         self.apply_noted();
         let mut run = (0, 0);
-        for (item, woken) in self.dormant.drain() {
+        let mut dormant = std::mem::take(&mut self.dormant);
+        dormant.drain(|item, woken| {
             run = if run.0 == item.seq { (run.0, run.1 + 1) } else { (item.seq, 0) };
             let pod = item.pod;
-            let entry = &mut self.entries[pod.index()];
-            (entry.stamp, entry.seq) = (item.stamp, item.seq + run.1);
-            entry.unschedulable_count = plus(entry.unschedulable_count, item.rounds);
+            let seq = item.seq + run.1;
+            self.entries.set(pod, Entry { stamp: item.stamp, seq, ..entry_of(&woken) });
             match item.place {
                 Bed::Pool => self.push_pool(pod),
                 Bed::Active => self.push_active(pod),
                 Bed::Backoff => self.push_backoff(pod),
             }
             self.woken.push(woken);
-        }
+        });
+        self.dormant = dormant;
         self.pool_ages.make_contiguous().sort_unstable();
+    }
+    /// The run is over: attempts that were counted at pods that still sleep. Nothing is asked of the queue after that.
+    pub fn last_woken(&mut self, mut woken: impl FnMut(Woken)) {
+        self.apply_noted();
+        self.dormant.drain(|_, one| woken(one));
     }
     fn apply_noted(&mut self) {
         let (timers, at) = (self.timers, self.noted_at);
@@ -446,7 +397,7 @@ impl SchedulingQueue {
         while let Some(Reverse((_, _, seq, pod))) = self.active.pop() {
             if self.is_live(pod, seq, Place::Active) {
                 self.live[0] -= 1;
-                self.entries[pod.index()].place = Place::InFlight;
+                self.put(pod, Place::InFlight);
                 return Some(pod);
             }
         }
@@ -456,7 +407,7 @@ impl SchedulingQueue {
         while let Some(Reverse((_, _, _, seq, pod))) = self.backoff.pop() {
             if self.is_live(pod, seq, Place::Backoff) {
                 self.live[1] -= 1;
-                self.entries[pod.index()].place = Place::InFlight;
+                self.put(pod, Place::InFlight);
                 return Some(pod);
             }
         }
@@ -483,7 +434,7 @@ impl SchedulingQueue {
     /// The pod in flight needs no further attempt.
     pub fn done(&mut self, pod: PodId) {
         if self.is_in_flight(pod) {
-            self.entries[pod.index()] = Entry::default();
+            self.entries.clear(pod);
         }
     }
     /// The attempt at the pod in flight failed for a reason that is known to hold until something happens: it may sleep.
@@ -501,13 +452,10 @@ impl SchedulingQueue {
         }
         self.apply_noted();
         let seq = self.take_seq();
-        if !self.dormant.add(cluster, pod, by, doze, now, seq) {
+        if !self.dormant.add(cluster, pod, by, doze, now, (seq, count)) {
             return self.failed(pod, Failure::Rejected { by, pending: PluginSet::NONE }, now);
         }
-        let entry = &mut self.entries[pod.index()];
-        (entry.stamp, entry.seq, entry.place) = (now, seq, Place::Dormant);
-        (entry.unschedulable_count, entry.error_count) = (count, 0);
-        (entry.rejectors, entry.pending) = (by, PluginSet::NONE);
+        self.entries.sleep(pod);
     }
     /// Does the backoff grow no more after so many failures?
     fn is_longest_backoff(&self, count: u32) -> bool {
@@ -523,7 +471,7 @@ impl SchedulingQueue {
             return;
         }
         let seq = self.take_seq();
-        let entry = &mut self.entries[pod.index()];
+        let Some(entry) = self.entries.get_mut(pod) else { return };
         (entry.stamp, entry.seq) = (now, seq);
         match failure {
             Failure::Rejected { by, pending } => {
@@ -552,7 +500,7 @@ impl SchedulingQueue {
         if !self.pool.is_empty() && (0..PLUGIN_COUNT).any(concerns) {
             let mut index = 0;
             while let Some(&pod) = self.pool.get(index) {
-                let rejectors = self.entries[pod.index()].rejectors;
+                let rejectors = self.entry(pod).rejectors;
                 if rejectors.intersects(interested)
                     && is_worth_requeuing(cluster, &self.nodes, pod, rejectors, event)
                 {
@@ -566,7 +514,7 @@ impl SchedulingQueue {
     }
     /// The pod itself changed in a way that may help it (an event about the pod alone).
     pub fn activate(&mut self, pod: PodId) {
-        if self.entry(pod).place == Place::Dormant {
+        if self.entries.is_asleep(pod) {
             return self.dormant.activate(pod);
         }
         if matches!(self.entry(pod).place, Place::Pool(_) | Place::Backoff | Place::ErrorBackoff) {
@@ -631,7 +579,7 @@ impl SchedulingQueue {
 
     fn requeue(&mut self, pod: PodId, event: ClusterEvent, now: SimTime) {
         self.unlink(pod);
-        let entry = self.entries[pod.index()];
+        let entry = self.entry(pod);
         let immediately = entry.pending.intersects(event.interested());
         if immediately || self.backoff_end(&entry) <= now {
             self.push_active(pod);
@@ -640,19 +588,19 @@ impl SchedulingQueue {
         }
     }
     fn push_backoff(&mut self, pod: PodId) {
-        self.entries[pod.index()].place = Place::Backoff;
+        self.put(pod, Place::Backoff);
         let key = self.backoff_key(pod);
         self.backoff.push(key);
         self.live[1] += 1;
     }
     fn push_active(&mut self, pod: PodId) {
-        let entry = &mut self.entries[pod.index()];
+        let Some(entry) = self.entries.get_mut(pod) else { return };
         entry.place = Place::Active;
         self.active.push(Reverse((Reverse(entry.priority), entry.stamp, entry.seq, pod)));
         self.live[0] += 1;
     }
     fn push_pool(&mut self, pod: PodId) {
-        let entry = &mut self.entries[pod.index()];
+        let Some(entry) = self.entries.get_mut(pod) else { return };
         entry.place = Place::Pool(self.pool.len() as u32);
         for bit in entry.rejectors.bits() {
             self.rejected_by[bit] += 1;
@@ -662,13 +610,17 @@ impl SchedulingQueue {
         if self.pool_ages.len() > 64 + 2 * self.pool.len() {
             let entries = &self.entries;
             self.pool_ages.retain(|(_, seq, pod)| {
-                let entry = &entries[pod.index()];
+                let entry = entries.get(*pod);
                 entry.seq == *seq && matches!(entry.place, Place::Pool(_))
             });
         }
     }
     /// Takes the pod out of whatever part of the queue it is in. Heap entries stay and are skipped when they come up.
     fn unlink(&mut self, pod: PodId) {
+        if self.entries.is_asleep(pod) {
+            self.woken.extend(self.dormant.remove(pod));
+            return self.entries.clear(pod);
+        }
         let entry = self.entry(pod);
         match entry.place {
             Place::None | Place::InFlight => {}
@@ -676,32 +628,37 @@ impl SchedulingQueue {
             Place::Backoff => self.live[1] -= 1,
             Place::ErrorBackoff => self.live[2] -= 1,
             Place::Gated => self.gated -= 1,
-            Place::Dormant => self.woken.extend(self.dormant.remove(pod)),
             Place::Pool(position) => {
                 for bit in entry.rejectors.bits() {
                     self.rejected_by[bit] -= 1;
                 }
                 self.pool.swap_remove(position as usize);
                 if let Some(moved) = self.pool.get(position as usize) {
-                    self.entries[moved.index()].place = Place::Pool(position);
+                    let moved = *moved;
+                    self.put(moved, Place::Pool(position));
                 }
             }
         }
-        if let Some(entry) = self.entries.get_mut(pod.index()) {
-            entry.place = Place::None;
-        }
+        self.put(pod, Place::None);
     }
     fn entry(&self, pod: PodId) -> Entry {
-        self.entries.get(pod.index()).copied().unwrap_or_default()
+        *self.entries.get(pod)
     }
-    fn set(&mut self, pod: PodId, entry: Entry) {
-        if self.entries.len() <= pod.index() {
-            self.entries.resize(pod.index() + 1, Entry::default());
+    fn put(&mut self, pod: PodId, place: Place) {
+        if let Some(entry) = self.entries.get_mut(pod) {
+            entry.place = place;
         }
-        self.entries[pod.index()] = entry;
+    }
+    /// Which incarnation of the pod is in the queue.
+    fn epoch(&self, pod: PodId) -> Option<u32> {
+        if self.entries.is_asleep(pod) {
+            return self.dormant.epoch(pod);
+        }
+        let entry = self.entries.get(pod);
+        (entry.place != Place::None).then_some(entry.epoch)
     }
     fn is_live(&self, pod: PodId, seq: u64, place: Place) -> bool {
-        let entry = self.entry(pod);
+        let entry = self.entries.get(pod);
         entry.seq == seq && entry.place == place
     }
     fn take_seq(&mut self) -> u64 {
@@ -726,7 +683,7 @@ impl SchedulingQueue {
         SimTime::from_nanos(end.as_nanos() / BACKOFF_TICK.as_nanos() * BACKOFF_TICK.as_nanos())
     }
     fn backoff_key(&self, pod: PodId) -> BackoffKey {
-        let entry = &self.entries[pod.index()];
+        let entry = self.entries.get(pod);
         Reverse((self.backoff_end(entry), Reverse(entry.priority), entry.stamp, entry.seq, pod))
     }
     /// The tick that releases the first of a backoff queue: the first one strictly after its end.
@@ -744,7 +701,7 @@ impl SchedulingQueue {
     }
     fn drop_stale_ages(&mut self) {
         while let Some((_, seq, pod)) = self.pool_ages.front() {
-            let entry = self.entry(*pod);
+            let entry = self.entries.get(*pod);
             if entry.seq == *seq && matches!(entry.place, Place::Pool(_)) {
                 break;
             }
@@ -777,6 +734,17 @@ fn flush_of(timers: QueueTimers, stamp: SimTime) -> SimTime {
     const LATE_ROUNDS: u64 = 30_000_000;
     let limit = timers.flush_after.as_nanos().saturating_sub(LATE_ROUNDS).max(1);
     (stamp + SimDuration::from_nanos(limit)).next_tick_of(timers.up_for, FLUSH_TICK)
+}
+
+/// What is remembered about a pod that does not sleep any more.
+fn entry_of(woken: &Woken) -> Entry {
+    Entry {
+        epoch: woken.epoch,
+        rejectors: woken.rejectors,
+        priority: woken.priority,
+        unschedulable_count: plus(woken.failures, woken.rounds),
+        ..Entry::NONE
+    }
 }
 
 fn plus(count: u32, more: u64) -> u32 {

@@ -143,7 +143,7 @@ impl<O: Observer> World<'_, O> {
                 let pods = self.make_pods(generator, name, spec, &claims);
                 self.publish();
                 for pod in pods {
-                    self.pod_state(pod).duration = lifetime;
+                    self.pod_state(pod).times_mut().duration = lifetime;
                 }
             }
             WorkloadKind::Pod => {

@@ -9,6 +9,7 @@ use crate::model::volume::{Volume, VolumePhase};
 use crate::observe::{AttemptResult, Subject};
 use crate::scheduler::cycle::{Detail, Outcome, Request, Unschedulable, pre_bind_error};
 use crate::scheduler::framework::{Binding, FitError, PostFilterMessage};
+use crate::scheduler::dormant::Woken;
 use crate::scheduler::hints::ClusterEvent;
 use crate::scheduler::message;
 use crate::scheduler::plugins::volume_binding::{
@@ -170,17 +171,25 @@ impl<O: Observer> World<'_, O> {
     /// Pods whose attempts were counted without being made are awake again.
     pub(super) fn count_woken(&mut self) {
         for woken in self.queue.take_woken() {
-            if woken.rounds == 0 {
-                continue;
-            }
-            self.counted += woken.rounds;
-            let verdict = Verdict::Unschedulable(woken.known.result.clone());
-            let verdict = self.shared_verdict(woken.pod, verdict);
-            let state = self.pod_state(woken.pod);
-            state.attempts = state.attempts.saturating_add(u32::try_from(woken.rounds).unwrap_or(u32::MAX));
-            state.verdict = Some(verdict);
-            self.observe(&Observation::Repeated { pod: woken.pod, attempts: woken.rounds });
+            self.count(&woken);
         }
+    }
+    /// The same at the end of a run for all that still sleep.
+    pub(super) fn count_sleepers(&mut self) {
+        let mut queue = std::mem::replace(&mut self.queue, SchedulingQueue::new(queue_timers(self.plan)));
+        queue.last_woken(|woken| self.count(&woken));
+    }
+    fn count(&mut self, woken: &Woken) {
+        if woken.rounds == 0 {
+            return;
+        }
+        self.counted += woken.rounds;
+        let verdict = Verdict::Unschedulable(woken.known.result.clone());
+        let verdict = self.shared_verdict(woken.pod, verdict);
+        let state = self.pod_state(woken.pod);
+        state.attempts = state.attempts.saturating_add(u32::try_from(woken.rounds).unwrap_or(u32::MAX));
+        state.verdict = Some(verdict);
+        self.observe(&Observation::Repeated { pod: woken.pod, attempts: woken.rounds });
     }
     /// May attempts be counted without being made? Not if each takes time or is told.
     fn may_count(&self) -> bool {

@@ -26,7 +26,7 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn tell_preempted(&mut self, victim: PodId, node: Option<NodeId>, by: Uid) {
         self.event(Subject::Pod(victim), "Preempted", |c| {
             let node = node.map_or("", |node| c.names.text(c.node(node).name));
-            format!("Preempted by pod {} on node {node}", by.0)
+            format!("Preempted by pod {} on node {node}", by.number())
         });
     }
     pub(super) fn tell_not_ready(&mut self, node: NodeId) {

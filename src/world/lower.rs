@@ -14,13 +14,15 @@ use crate::model::quantity::Quantity;
 use crate::model::resources::Resources;
 use crate::model::spec::{PodSpec, Taint, TaintEffect, Toleration};
 use crate::model::volume::{
-    AccessModes, BindingMode, ReclaimPolicy, StorageClass, Volume, VolumeMode, VolumePhase, VolumeSource,
+    AccessModes, BindingMode, ReclaimPolicy, StorageClass, Volume, VolumeMode, VolumePhase, VolumeShape,
+    VolumeSource,
 };
 use crate::model::volume_group::{GroupKind, VolumeGroup};
 use crate::model::workload::{ClaimRetention, PodManagement};
 use crate::scenario as written;
 use crate::trace::TraceError;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// CPU that a container without a request counts for in scores.
 const DEFAULT_CPU_MILLI: i64 = 100;
@@ -370,14 +372,17 @@ pub fn add_disks(
                 let volume = Volume {
                     name: cluster.names.intern(&format!("{node_name}-d{number}-p{part}")),
                     uid: cluster.new_uid(),
-                    capacity: Quantity::from_bytes(u128::from(*bytes)),
-                    modes: AccessModes::RWO,
-                    class: cluster.names.intern(&disk.class),
-                    mode: volume_mode(disk.volume_mode),
-                    attributes_class: None,
-                    labels: empty,
+                    shape: Arc::new(VolumeShape {
+                        capacity: Quantity::from_bytes(u128::from(*bytes)),
+                        modes: AccessModes::RWO,
+                        class: cluster.names.intern(&disk.class),
+                        mode: volume_mode(disk.volume_mode),
+                        attributes_class: None,
+                        labels: empty,
+                        reclaim: reclaim(disk.reclaim),
+                        provisioned_by: None,
+                    }),
                     node_affinity: Some(affinity),
-                    reclaim: reclaim(disk.reclaim),
                     source: VolumeSource::Local,
                     claim_ref: None,
                     bound_by_controller: false,
@@ -385,7 +390,6 @@ pub fn add_disks(
                     phase: VolumePhase::Available,
                     deletion: None,
                     protected: true,
-                    provisioned_by: None,
                     created: SimTime::ZERO,
                     assumed_for: None,
                 };

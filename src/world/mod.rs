@@ -217,7 +217,6 @@ struct ActorState {
 /// What the world remembers about a pod beside its row.
 #[derive(Clone, Debug, Default)]
 struct PodState {
-    uid: Option<Uid>,
     attempts: u32,
     /// The kubelet is starting it.
     starting: bool,
@@ -225,19 +224,37 @@ struct PodState {
     stopping: bool,
     /// Data is being copied for it.
     restoring: bool,
-    /// How far that data goes.
-    restored_to: SimDuration,
     /// It catches up with its group.
     catching_up: bool,
-    /// With this much.
+    /// Why it was not scheduled in the last attempt.
+    verdict: Option<Arc<Verdict>>,
+    /// What there is to remember about few pods only.
+    times: Option<Box<PodTimes>>,
+}
+
+/// Times of a pod that most pods do not have.
+#[derive(Clone, Copy, Debug, Default)]
+struct PodTimes {
+    /// How far the data goes that is being copied for it.
+    restored_to: SimDuration,
+    /// It catches up with its group with this much.
     behind: SimDuration,
     /// How long it runs; `None`: for ever, or as its Job says.
     duration: Option<SimDuration>,
     /// When its node's NoExecute taints evict it.
     evicted_at: Option<SimTime>,
-    /// Why it was not scheduled in the last attempt.
-    verdict: Option<Arc<Verdict>>,
 }
+
+impl PodState {
+    fn times(&self) -> PodTimes {
+        self.times.as_deref().copied().unwrap_or_default()
+    }
+    fn times_mut(&mut self) -> &mut PodTimes {
+        self.times.get_or_insert_default()
+    }
+}
+
+const _: () = assert!(size_of::<PodState>() <= 24);
 
 /// A write on its way, and the work that goes on when it has arrived.
 #[derive(Clone, Copy, Debug)]
@@ -391,8 +408,7 @@ pub fn run_from<O: Observer>(plan: &Plan, cluster: Cluster, observer: O) -> Resu
     world.start()?;
     world.flush(&mut agenda);
     let at = simulation::run(&mut world, &mut agenda)?;
-    world.queue.wake_all();
-    world.count_woken();
+    world.count_sleepers();
     Ok(RunEnd {
         at,
         cluster: world.cluster,
@@ -415,14 +431,6 @@ impl<'p, O: Observer> World<'p, O> {
         let lvm = LvmProvisioner::start(&mut cluster, plan.timing.csi);
         let scheduler = Scheduler::new(plan.make_profiles()?, tie.clone()).with_engine(plan.engine);
         let timing = &plan.timing;
-        let timers = QueueTimers {
-            backoff_initial: timing.backoff_initial,
-            backoff_max: if timing.ideal { SimDuration::ZERO } else { timing.backoff_max },
-            error_backoff_max: timing.backoff_max,
-            pop_from_backoff: timing.pop_from_backoff,
-            flush_after: timing.unschedulable_flush,
-            up_for: timing.scheduler_up_for,
-        };
         let actor = |_| ActorState {
             queue: WorkQueue::default(),
             limiter: Limiter::new(timing.kcm),
@@ -443,7 +451,7 @@ impl<'p, O: Observer> World<'p, O> {
             streams,
             tie,
             scheduler,
-            queue: SchedulingQueue::new(timers),
+            queue: SchedulingQueue::new(queue_timers(plan)),
             bindings: Bindings::new(timing.scheduler),
             pv: PvController::new(timing.pv_resync.is_zero()),
             pv_clients: settle::PvClients::new(timing.kcm),
@@ -595,9 +603,21 @@ impl Event {
     }
 }
 
+fn queue_timers(plan: &Plan) -> QueueTimers {
+    let timing = &plan.timing;
+    QueueTimers {
+        backoff_initial: timing.backoff_initial,
+        backoff_max: if timing.ideal { SimDuration::ZERO } else { timing.backoff_max },
+        error_backoff_max: timing.backoff_max,
+        pop_from_backoff: timing.pop_from_backoff,
+        flush_after: timing.unschedulable_flush,
+        up_for: timing.scheduler_up_for,
+    }
+}
+
 /// The part of a uid that events carry.
 fn epoch_of(uid: Uid) -> u32 {
-    (uid.0 ^ (uid.0 >> 32)) as u32
+    uid.epoch()
 }
 
 impl<O: Observer> simulation::World for World<'_, O> {

@@ -99,7 +99,7 @@ impl<O: Observer> World<'_, O> {
         }
         self.call_off_giving_up(node);
         for pod in self.cluster.node(node).info.pods.clone() {
-            self.enqueue(Actor::Kubelets, pod.0);
+            self.enqueue(Actor::Kubelets, pod.row());
         }
         // It works on its pods at once, and posts its status in its own rhythm.
         let (lease, epoch) = (self.plan.timing.node.lease, self.node_life.epoch(node));
@@ -139,7 +139,7 @@ impl<O: Observer> World<'_, O> {
         let unknown = self.node_life.is_unknown(node);
         let taints = condition_taints(&self.cluster, node, unknown);
         if taints != self.cluster.node(node).taints {
-            self.enqueue(Actor::NodeTaints, node.0);
+            self.enqueue(Actor::NodeTaints, node.row());
         }
         if self.has_no_execute(node) || self.evicting.contains(&node) {
             self.evicting.insert(node);
@@ -164,13 +164,14 @@ impl<O: Observer> World<'_, O> {
         }
         let tolerated = tolerated_for(self.cluster.spec(row.spec), &self.cluster.node(node).taints);
         let (now, state) = (self.now, self.pod_state(pod));
-        let at = match (tolerated, state.evicted_at) {
+        let planned = state.times().evicted_at;
+        let at = match (tolerated, planned) {
             (None, _) => None,
             (Some(_), Some(planned)) => Some(planned), // the first taint counts
             (Some(tolerated), None) => Some(now + tolerated),
         };
-        if at != state.evicted_at {
-            state.evicted_at = at;
+        if at != planned {
+            state.times_mut().evicted_at = at;
             match at {
                 Some(at) => self.plan_event(at, RANK_TIMELINE, Event::Evict(pod, epoch_of(uid))),
                 None => self.tell_eviction(pod, true),
@@ -179,8 +180,8 @@ impl<O: Observer> World<'_, O> {
     }
     /// The pod's toleration has run out.
     pub(super) fn evict(&mut self, pod: PodId, epoch: u32) {
-        if self.is_same_pod(pod, epoch) && self.pod_state(pod).evicted_at.is_some_and(|at| at <= self.now) {
-            self.pod_state(pod).evicted_at = None;
+        if self.is_same_pod(pod, epoch) && self.pod_state(pod).times().evicted_at.is_some_and(|at| at <= self.now) {
+            self.pod_state(pod).times_mut().evicted_at = None;
             self.tell_eviction(pod, false);
             self.delete_pod(pod, Grace::Default);
         }

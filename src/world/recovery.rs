@@ -99,7 +99,7 @@ impl<O: Observer> World<'_, O> {
                     Source::Backups => operator.backup_position(copy.set, now),
                     Source::Member(_) => operator.written(copy.set, now),
                 };
-                self.pod_state(copy.pod).restored_to = position;
+                self.pod_state(copy.pod).times_mut().restored_to = position;
                 self.observe(&Observation::RebuildStarted { pod: copy.pod, bytes: copy.bytes });
             }
         }
@@ -129,11 +129,11 @@ impl<O: Observer> World<'_, O> {
             return;
         }
         self.observe(&Observation::Rebuilt { pod, bytes: copy.bytes });
-        let (claims, now, position) = (self.claim_uids(pod), self.now, self.pod_state(pod).restored_to);
+        let (claims, now, position) = (self.claim_uids(pod), self.now, self.pod_state(pod).times().restored_to);
         if let (Some((set, ordinal)), Some(operator)) = (self.member(pod), &mut self.operator) {
             operator.rebuilt(set, ordinal, &claims, position, now);
         }
-        self.enqueue(Actor::Kubelets, pod.0);
+        self.enqueue(Actor::Kubelets, pod.row());
     }
     /// Copies for the pod, or out of it, end here; who else waited for one asks again.
     pub(super) fn call_off_copies(&mut self, pod: PodId) {
@@ -146,7 +146,7 @@ impl<O: Observer> World<'_, O> {
         for other in waiting {
             if self.cluster.pods().get(other).is_some() {
                 self.pod_state(other).restoring = false;
-                self.enqueue(Actor::Kubelets, other.0);
+                self.enqueue(Actor::Kubelets, other.row());
             }
         }
         self.go_on_copying();
@@ -180,7 +180,7 @@ impl<O: Observer> World<'_, O> {
         let members = self.children.of(PodOwner::StatefulSet(set));
         let served = members.iter().any(|other| *other != pod && self.is_serving(*other));
         if served && !std::mem::replace(&mut self.pod_state(pod).catching_up, true) {
-            self.pod_state(pod).behind = span;
+            self.pod_state(pod).times_mut().behind = span;
             self.plan_event(now + time, RANK_CONTROLLERS, Event::CaughtUp(pod, epoch));
         }
         false
@@ -196,7 +196,7 @@ impl<O: Observer> World<'_, O> {
             return;
         }
         let (uid, claims, now, behind) =
-            (row.uid, self.claim_uids(pod), self.now, self.pod_state(pod).behind);
+            (row.uid, self.claim_uids(pod), self.now, self.pod_state(pod).times().behind);
         if let (Some((set, ordinal)), Some(operator)) = (self.member(pod), &mut self.operator) {
             operator.follows(set, ordinal, &claims, now);
             let bytes = operator.catch_up_bytes(behind);
@@ -233,7 +233,7 @@ impl<O: Observer> World<'_, O> {
         self.look_at_group(set);
         for other in members {
             if other != pod && !self.cluster.pod(other).ready {
-                self.enqueue(Actor::Kubelets, other.0);
+                self.enqueue(Actor::Kubelets, other.row());
             }
         }
     }
@@ -273,7 +273,7 @@ impl<O: Observer> World<'_, O> {
         // What was too old may be the best there is now.
         for pod in self.children.of(PodOwner::StatefulSet(set)).to_vec() {
             if !self.cluster.pod(pod).ready {
-                self.enqueue(Actor::Kubelets, pod.0);
+                self.enqueue(Actor::Kubelets, pod.row());
             }
         }
     }

@@ -320,12 +320,12 @@ impl<O: Observer> World<'_, O> {
     }
     fn retry(&mut self, actor: Actor, key: u32, why: Option<Retry>) {
         if let (Actor::StatefulSets, Some(why)) = (actor, why) {
-            self.tell_set_failure(StatefulSetId(key), why);
+            self.tell_set_failure(StatefulSetId::at(key), why);
         }
         if self.plan.timing.ideal {
             // No timer: the key is woken by the event that it waits for.
             if let (Some(Retry::ClaimBeingDeleted(claim)), Actor::StatefulSets) = (why, actor) {
-                self.waiting_for_claims.push((claim, StatefulSetId(key)));
+                self.waiting_for_claims.push((claim, StatefulSetId::at(key)));
             }
             return;
         }
@@ -344,27 +344,27 @@ impl<O: Observer> World<'_, O> {
         let cluster = &mut self.cluster;
         match actor {
             Actor::StatefulSets => {
-                let id = StatefulSetId(key);
+                let id = StatefulSetId::at(key);
                 let pods = self.children.of(PodOwner::StatefulSet(id));
                 statefulset::step(cluster, pods, id, pass, &self.tie)
             }
             Actor::ReplicaSets => {
-                let id = ReplicaSetId(key);
+                let id = ReplicaSetId::at(key);
                 replicaset::step(cluster, self.children.of(PodOwner::ReplicaSet(id)), id)
             }
-            Actor::Jobs => job::step(cluster, self.children.of(PodOwner::Job(JobId(key))), JobId(key)),
-            Actor::Kubelets => self.kubelet_step(PodId(key)),
-            Actor::ProtectClaims => protection::claim_step(cluster, ClaimId(key)),
-            Actor::ProtectVolumes => protection::volume_step(cluster, VolumeId(key)),
+            Actor::Jobs => job::step(cluster, self.children.of(PodOwner::Job(JobId::at(key))), JobId::at(key)),
+            Actor::Kubelets => self.kubelet_step(PodId::at(key)),
+            Actor::ProtectClaims => protection::claim_step(cluster, ClaimId::at(key)),
+            Actor::ProtectVolumes => protection::volume_step(cluster, VolumeId::at(key)),
             Actor::OrphanClaims => {
                 let orphaned = &self.orphaned_claims;
-                protection::orphan_step(cluster, ClaimId(key), |uid| orphaned.contains(&uid))
+                protection::orphan_step(cluster, ClaimId::at(key), |uid| orphaned.contains(&uid))
             }
-            Actor::OrphanSetPods => self.orphaned(PodOwner::StatefulSet(StatefulSetId(key))),
-            Actor::OrphanReplicas => self.orphaned(PodOwner::ReplicaSet(ReplicaSetId(key))),
-            Actor::OrphanJobPods => self.orphaned(PodOwner::Job(JobId(key))),
-            Actor::NodeTaints => self.node_taints_step(NodeId(key)),
-            Actor::EphemeralVolumes => ephemeral::step(cluster, PodId(key)),
+            Actor::OrphanSetPods => self.orphaned(PodOwner::StatefulSet(StatefulSetId::at(key))),
+            Actor::OrphanReplicas => self.orphaned(PodOwner::ReplicaSet(ReplicaSetId::at(key))),
+            Actor::OrphanJobPods => self.orphaned(PodOwner::Job(JobId::at(key))),
+            Actor::NodeTaints => self.node_taints_step(NodeId::at(key)),
+            Actor::EphemeralVolumes => ephemeral::step(cluster, PodId::at(key)),
         }
     }
     fn node_taints_step(&self, node: NodeId) -> Step {

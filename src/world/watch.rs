@@ -145,8 +145,8 @@ impl<O: Observer> World<'_, O> {
         match *change {
             Change::PodAdded(id) => {
                 let row = self.cluster.pod(id);
-                let (uid, owner, ordinal) = (row.uid, row.owner, row.name.ordinal());
-                *self.pod_state(id) = PodState { uid: Some(uid), ..PodState::default() };
+                let (owner, ordinal) = (row.owner, row.name.ordinal());
+                *self.pod_state(id) = PodState::default();
                 self.children.add(owner, id);
                 if let (PodOwner::StatefulSet(set), Some(ordinal)) = (owner, ordinal) {
                     self.note_ordinals(set, ordinal.saturating_add(1));
@@ -164,9 +164,8 @@ impl<O: Observer> World<'_, O> {
                     self.call_off_copies(pod);
                     self.look_at_group(set);
                 }
-                if self.pod_state(pod).uid == Some(uid) {
-                    *self.pod_state(pod) = PodState::default();
-                }
+                // Changes come in order: who has the row next has not been told of.
+                *self.pod_state(pod) = PodState::default();
                 self.mark_orphans(uid, self.claims_by_pod_name(name, spec));
             }
             Change::NodeUpdated(id, NodeDelta::Allocatable) => {
@@ -262,19 +261,19 @@ impl<O: Observer> World<'_, O> {
                 let waiting = std::mem::take(&mut self.waiting_for_claims);
                 for (claim, set) in waiting {
                     if claim == name {
-                        self.enqueue(Actor::StatefulSets, set.0);
+                        self.enqueue(Actor::StatefulSets, set.row());
                     } else {
                         self.waiting_for_claims.push((claim, set));
                     }
                 }
             }
             Change::VolumeAdded(id) => {
-                self.enqueue(Actor::ProtectVolumes, id.0);
+                self.enqueue(Actor::ProtectVolumes, id.row());
                 self.queue.event(&self.cluster, ClusterEvent::VolumeAdded, self.now);
             }
             Change::VolumeUpdated(id) => {
                 if self.cluster.volumes().get(id).is_some_and(|v| v.deletion.is_some()) {
-                    self.enqueue(Actor::ProtectVolumes, id.0);
+                    self.enqueue(Actor::ProtectVolumes, id.row());
                 }
                 self.queue.event(&self.cluster, ClusterEvent::VolumeUpdated, self.now);
             }
@@ -305,10 +304,10 @@ impl<O: Observer> World<'_, O> {
             Change::StatefulSetChanged(id) => {
                 let gone = !self.cluster.stateful_sets()[id].exists;
                 if gone {
-                    self.enqueue(Actor::OrphanSetPods, id.0);
+                    self.enqueue(Actor::OrphanSetPods, id.row());
                     self.orphan_claims(id);
                 }
-                self.enqueue(Actor::StatefulSets, id.0);
+                self.enqueue(Actor::StatefulSets, id.row());
             }
             Change::ReplicaSetChanged(id) => self.enqueue_owner(PodOwner::ReplicaSet(id)),
             Change::JobChanged(id) => self.enqueue_owner(PodOwner::Job(id)),
@@ -317,7 +316,7 @@ impl<O: Observer> World<'_, O> {
     fn orphan_claims(&mut self, set: StatefulSetId) {
         let ordinals = self.ordinals.get(set.index()).copied().unwrap_or(0);
         for claim in protection::claims_of_set(&mut self.cluster, set, ordinals) {
-            self.enqueue(Actor::OrphanClaims, claim.0);
+            self.enqueue(Actor::OrphanClaims, claim.row());
         }
     }
     fn enqueue_owner(&mut self, owner: PodOwner) {
@@ -325,15 +324,15 @@ impl<O: Observer> World<'_, O> {
             PodOwner::None => {}
             PodOwner::StatefulSet(id) => {
                 let gone = !self.cluster.stateful_sets()[id].exists;
-                self.enqueue(if gone { Actor::OrphanSetPods } else { Actor::StatefulSets }, id.0);
+                self.enqueue(if gone { Actor::OrphanSetPods } else { Actor::StatefulSets }, id.row());
             }
             PodOwner::ReplicaSet(id) => {
                 let gone = !self.cluster.replica_sets()[id].exists;
-                self.enqueue(if gone { Actor::OrphanReplicas } else { Actor::ReplicaSets }, id.0);
+                self.enqueue(if gone { Actor::OrphanReplicas } else { Actor::ReplicaSets }, id.row());
             }
             PodOwner::Job(id) => {
                 let gone = !self.cluster.jobs()[id].exists;
-                self.enqueue(if gone { Actor::OrphanJobPods } else { Actor::Jobs }, id.0);
+                self.enqueue(if gone { Actor::OrphanJobPods } else { Actor::Jobs }, id.row());
             }
         }
     }
@@ -346,13 +345,13 @@ impl<O: Observer> World<'_, O> {
             self.enqueue_owner(owner);
         }
         if delta.is_none() && ephemeral::concerns(&self.cluster, id) {
-            self.enqueue(Actor::EphemeralVolumes, id.0);
+            self.enqueue(Actor::EphemeralVolumes, id.row());
         }
         match (delta, node) {
             (None, None) if !finished => self.pod_wants_node(id),
             (None | Some(PodDelta::Assigned), Some(_)) => {
                 self.queue.event(&self.cluster, ClusterEvent::PodAssigned(id), self.now);
-                self.enqueue(Actor::Kubelets, id.0);
+                self.enqueue(Actor::Kubelets, id.row());
                 if node.is_some_and(|node| self.evicting.contains(&node)) {
                     self.consider_eviction(id);
                 }
@@ -362,7 +361,7 @@ impl<O: Observer> World<'_, O> {
                 }
             }
             (Some(PodDelta::Terminating), Some(node)) => {
-                self.enqueue(Actor::Kubelets, id.0);
+                self.enqueue(Actor::Kubelets, id.row());
                 self.plan_pod_gc(node);
             }
             (Some(PodDelta::Status), Some(_)) => self.pod_status_changed(id, uid, owner, phase),
@@ -385,7 +384,7 @@ impl<O: Observer> World<'_, O> {
             PodOwner::Job(job) => self.cluster.jobs()[job].duration,
             _ => None,
         };
-        if let Some(duration) = self.pod_state(id).duration.or(of_job) {
+        if let Some(duration) = self.pod_state(id).times().duration.or(of_job) {
             let at = self.now + duration;
             self.plan_event(at, RANK_DEPARTURES, Event::Completed(id, epoch_of(uid)));
         }
@@ -414,10 +413,10 @@ impl<O: Observer> World<'_, O> {
             let row = self.cluster.claim(claim);
             let (deleted, owned) = (row.deletion.is_some(), row.owner != ClaimOwner::None);
             if deleted {
-                self.enqueue(Actor::ProtectClaims, claim.0);
+                self.enqueue(Actor::ProtectClaims, claim.row());
             }
             if owned {
-                self.enqueue(Actor::OrphanClaims, claim.0);
+                self.enqueue(Actor::OrphanClaims, claim.row());
             }
         }
     }
@@ -439,15 +438,15 @@ impl<O: Observer> World<'_, O> {
         let Some(claim) = self.cluster.claims().get(id) else { return };
         let (namespace, name, phase) = (claim.namespace, claim.name, claim.phase);
         if claim.deletion.is_some() {
-            self.enqueue(Actor::ProtectClaims, id.0);
+            self.enqueue(Actor::ProtectClaims, id.row());
         } else if claim.owner != ClaimOwner::None {
-            self.enqueue(Actor::OrphanClaims, id.0);
+            self.enqueue(Actor::OrphanClaims, id.row());
         }
         if phase == ClaimPhase::Bound {
             let (cluster, kubelets) = (&self.cluster, &mut self.actors[Actor::Kubelets as usize].queue);
             for pod in cluster.claim_users(namespace, name) {
                 if cluster.pod(*pod).node.is_some() {
-                    kubelets.add(pod.0);
+                    kubelets.add(pod.row());
                 }
             }
             self.note_queue(Actor::Kubelets);

@@ -6,14 +6,15 @@ use crate::model::ids::{ClaimId, NodeId, NodeSelectorId, Uid, VolumeId};
 use crate::model::labels::{LabelSet, NodeOperator, NodeRequirement, NodeSelector, NodeSelectorTerm};
 use crate::model::names::{Names, Sym, sym};
 use crate::model::quantity::Quantity;
-use crate::model::volume::{ClaimRef, StorageClass, Volume, VolumePhase, VolumeSource};
+use crate::model::volume::{ClaimRef, StorageClass, Volume, VolumePhase, VolumeShape, VolumeSource};
+use std::sync::Arc;
 
 /// `pvc-<uid of the claim>`: the name of the volume made for a claim.
 pub fn volume_name(names: &mut Names, claim: Uid) -> Sym {
     let text = match claim.text_symbol() {
         Some(text) => format!("pvc-{}", names.text(text)),
         // Generated uids look like uids.
-        None => format!("pvc-00000000-0000-4000-8000-{:012x}", claim.0),
+        None => format!("pvc-00000000-0000-4000-8000-{:012x}", claim.number()),
     };
     names.intern(&text)
 }
@@ -53,21 +54,23 @@ pub fn create_volume(
     let volume = Volume {
         name,
         uid: cluster.new_uid(),
-        capacity,
-        modes: spec.modes,
-        class: spec.class_or_empty(),
-        mode: spec.mode,
-        attributes_class: spec.attributes_class,
-        labels,
+        shape: Arc::new(VolumeShape {
+            capacity,
+            modes: spec.modes,
+            class: spec.class_or_empty(),
+            mode: spec.mode,
+            attributes_class: spec.attributes_class,
+            labels,
+            reclaim,
+            provisioned_by: Some(driver),
+        }),
         node_affinity,
-        reclaim,
         source: VolumeSource::Csi { driver, handle: name },
         claim_ref: Some(ClaimRef { namespace: row.namespace, name: row.name, uid: Some(row.uid) }),
         bound_by_controller: false,
         phase: VolumePhase::Pending,
         deletion: None,
         protected: true,
-        provisioned_by: Some(driver),
         created: now,
         assumed_for: None,
     };

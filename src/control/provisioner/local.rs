@@ -77,7 +77,7 @@ impl LocalProvisioner {
         let (name, node_affinity) = (row.name, row.node_affinity);
         let volume = Volume {
             name: sym::EMPTY,
-            uid: Uid(0),
+            uid: Uid::NOTHING,
             node_affinity: None,
             created: SimTime::ZERO,
             claim_ref: None,

@@ -451,6 +451,7 @@ impl LvmProvisioner {
         };
         let capacity = has.saturating_add(Quantity::from_bytes(u128::from(more)));
         cluster.update_volume(volume, |v| v.capacity = capacity);
+        let capacity = cluster.intern_quantity(capacity);
         cluster.update_claim(claim, |c| c.capacity = Some(capacity));
         self.mark_stale(cluster, group, now);
         Some(LvmEvent {
@@ -475,7 +476,7 @@ fn is_to_be_deleted(volume: &Volume) -> bool {
 /// The bound claim asks for more than its volume has.
 fn wants_more(cluster: &Cluster, claim: &Claim) -> bool {
     claim.phase == ClaimPhase::Bound
-        && claim.capacity.is_some_and(|c| cluster.claim_spec(claim.spec).request > c)
+        && claim.capacity.is_some_and(|c| cluster.claim_spec(claim.spec).request > cluster.quantity(c))
 }
 
 /// Free bytes of a node for a class: in all groups, and in the one that could take the largest volume.

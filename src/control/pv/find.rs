@@ -13,7 +13,7 @@ use crate::model::volume::{AccessModes, Claim, ClaimSpec, Volume};
 pub fn find_best_match(cluster: &Cluster, id: ClaimId, delay_binding: bool) -> Option<VolumeId> {
     let claim = cluster.claim(id);
     let spec = cluster.claim_spec(claim.spec);
-    let named = cluster.volume_index().claimed_by(claim.namespace, claim.name);
+    let named = cluster.volumes_claimed_by(claim.namespace, claim.name);
     match named {
         [] if delay_binding => return None,
         // Whatever the order of the sets, there is no other.
@@ -55,7 +55,7 @@ fn prebound(cluster: &Cluster, claim: &Claim, spec: &ClaimSpec, modes: AccessMod
             && volume.deletion.is_none()
     };
     let key = |id: VolumeId| (id, cluster.volume(id).name);
-    let named = index.claimed_by(claim.namespace, claim.name).iter().copied().filter(fits);
+    let named = cluster.volumes_claimed_by(claim.namespace, claim.name).iter().copied().filter(fits);
     named.min_by(|a, b| index.compare_equal(&cluster.names, key(*a), key(*b)))
 }
 

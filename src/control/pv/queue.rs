@@ -95,7 +95,7 @@ impl PvController {
                     self.volumes.push(volume);
                 }
                 // A volume that was half bound to it: nothing tells the controller before the resync.
-                for &volume in cluster.volume_index().claimed_by(namespace, name) {
+                for &volume in cluster.volumes_claimed_by(namespace, name) {
                     self.stale_volumes.push(volume);
                     self.resync_wanted = true;
                 }

@@ -129,6 +129,10 @@ fn write_claim(cluster: &mut Cluster, id: ClaimId, kind: WriteKind) {
         changed.class = Some(class);
         spec = cluster.intern_claim_spec(changed);
     }
+    let capacity = match kind {
+        WriteKind::ClaimPhase { capacity, .. } => capacity.map(|capacity| cluster.intern_quantity(capacity)),
+        _ => None,
+    };
     cluster.update_claim(id, |claim| match kind {
         WriteKind::VolumeName(volume) => {
             if claim.volume_name != Some(volume) {
@@ -137,7 +141,7 @@ fn write_claim(cluster: &mut Cluster, id: ClaimId, kind: WriteKind) {
             }
             claim.bind_completed = true;
         }
-        WriteKind::ClaimPhase { phase, capacity } => (claim.phase, claim.capacity) = (phase, capacity),
+        WriteKind::ClaimPhase { phase, .. } => (claim.phase, claim.capacity) = (phase, capacity),
         WriteKind::Class(_) => claim.spec = spec,
         WriteKind::StorageProvisioner(name) => claim.storage_provisioner = Some(name),
         WriteKind::ClaimRef { .. } | WriteKind::Unbind | WriteKind::VolumePhase(_) => {}

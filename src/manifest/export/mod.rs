@@ -130,7 +130,7 @@ fn texts(cluster: &Cluster, symbols: &[Sym]) -> Value {
 
 /// A uid that no object has: what held a claim that is gone.
 fn gone_uid(uid: Uid) -> String {
-    format!("00000000-0000-4000-8000-{:012x}", uid.0 & 0xffff_ffff_ffff)
+    format!("00000000-0000-4000-8000-{:012x}", uid.number() & 0xffff_ffff_ffff)
 }
 
 fn selector(cluster: &Cluster, selector: &LabelSelector) -> Value {

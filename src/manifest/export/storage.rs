@@ -243,7 +243,8 @@ fn claim_object(cluster: &Cluster, claim: &Claim, name: &str) -> Value {
             annotations.insert(key.to_owned(), value.into());
         }
     }
-    let capacity = claim.capacity.map_or(Value::Null, |q| json!({ "storage": q.ceil().to_string() }));
+    let capacity = claim.capacity.map(|id| cluster.quantity(id));
+    let capacity = capacity.map_or(Value::Null, |q| json!({ "storage": q.ceil().to_string() }));
     let finalizers = if claim.protected { json!(["kubernetes.io/pvc-protection"]) } else { Value::Null };
     let metadata = object([
         ("annotations", Value::Object(annotations)),

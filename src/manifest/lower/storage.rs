@@ -8,6 +8,7 @@ use crate::engine::time::SimTime;
 use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, ClaimSpecId, Uid, VolumeId};
 use crate::model::volume::*;
+use std::sync::Arc;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::storage::v1 as storage;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -38,21 +39,23 @@ pub fn add_volume(cluster: &mut Cluster, volume: &core::PersistentVolume) -> Low
     let row = Volume {
         name: cluster.names.intern(name(metadata)?),
         uid: uid(cluster, metadata),
-        capacity: quantity("spec.capacity.storage", capacity)?,
-        modes: access_modes(spec.access_modes.as_ref())?,
-        class: cluster.names.intern(class),
-        mode: volume_mode(spec.volume_mode.as_deref())?,
-        attributes_class: intern(cluster, spec.volume_attributes_class_name.as_deref()),
-        labels: cluster.intern_labels(labels),
+        shape: Arc::new(VolumeShape {
+            capacity: quantity("spec.capacity.storage", capacity)?,
+            modes: access_modes(spec.access_modes.as_ref())?,
+            class: cluster.names.intern(class),
+            mode: volume_mode(spec.volume_mode.as_deref())?,
+            attributes_class: intern(cluster, spec.volume_attributes_class_name.as_deref()),
+            labels: cluster.intern_labels(labels),
+            reclaim: reclaim_policy(spec.persistent_volume_reclaim_policy.as_deref(), ReclaimPolicy::Retain)?,
+            provisioned_by: intern(cluster, annotation(metadata, "pv.kubernetes.io/provisioned-by")),
+        }),
         node_affinity: affinity.map(|a| cluster.intern_node_selector(a)),
-        reclaim: reclaim_policy(spec.persistent_volume_reclaim_policy.as_deref(), ReclaimPolicy::Retain)?,
         source,
         claim_ref: spec.claim_ref.as_ref().map(|r| claim_ref(cluster, r)),
         bound_by_controller: annotation(metadata, "pv.kubernetes.io/bound-by-controller").is_some(),
         phase: volume_phase(volume.status.as_ref().and_then(|s| s.phase.as_deref()))?,
         deletion: metadata.deletion_timestamp.as_ref().map(|_| SimTime::ZERO),
         protected: has_finalizer(metadata, "kubernetes.io/pv-protection"),
-        provisioned_by: intern(cluster, annotation(metadata, "pv.kubernetes.io/provisioned-by")),
         created: SimTime::ZERO,
         assumed_for: None,
     };
@@ -189,6 +192,7 @@ pub fn add_claim(cluster: &mut Cluster, claim: &core::PersistentVolumeClaim) -> 
     let selected = annotation(metadata, "volume.kubernetes.io/selected-node");
     let provisioner = annotation(metadata, "volume.kubernetes.io/storage-provisioner");
     let owner = metadata.owner_references.iter().flatten().next().map(|o| o.uid.as_str());
+    let capacity = capacity.map(|c| quantity("status.capacity.storage", c)).transpose()?;
     let row = Claim {
         uid: uid(cluster, metadata),
         namespace: cluster.names.intern(namespace(metadata)),
@@ -201,7 +205,7 @@ pub fn add_claim(cluster: &mut Cluster, claim: &core::PersistentVolumeClaim) -> 
         storage_provisioner: intern(cluster, provisioner),
         assumed_node: None,
         phase,
-        capacity: capacity.map(|c| quantity("status.capacity.storage", c)).transpose()?,
+        capacity: capacity.map(|capacity| cluster.intern_quantity(capacity)),
         deletion: metadata.deletion_timestamp.as_ref().map(|_| SimTime::ZERO),
         protected: has_finalizer(metadata, "kubernetes.io/pvc-protection"),
         owner: intern(cluster, owner).map_or(ClaimOwner::None, |u| ClaimOwner::Object(Uid::from_text(u))),

@@ -104,11 +104,10 @@ impl Cluster {
     }
     fn index_host(&mut self, id: NodeId, add: bool) {
         let Some(host) = self.label_set(self.nodes[id].labels).get(sym::HOSTNAME) else { return };
-        let nodes = self.host_nodes.entry(host).or_default();
         if add {
-            nodes.push(id);
-        } else {
-            nodes.retain(|n| *n != id);
+            self.host_nodes.entry(host).and_modify(|nodes| nodes.push(id)).or_insert(Few::One(id));
+        } else if self.host_nodes.get_mut(&host).is_some_and(|nodes| nodes.forget(id)) {
+            self.host_nodes.remove(&host);
         }
     }
     /// A volume came, changed or went: the nodes that it is pinned to see another world.

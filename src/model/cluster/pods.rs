@@ -15,12 +15,10 @@ impl Cluster {
         self.name_claims(pod.spec, pod.name);
         let (nominated, finished, node) = (pod.nominated, pod.is_finished(), pod.placed());
         let id = self.pods.insert(pod);
+        self.add_claim_user(id);
         let (pods, specs) = (&self.pods, &self.specs.rows);
         let key_of = |id: &PodId| hash_of(&(specs[pods[*id].spec].namespace, pods[*id].name));
         self.pod_names.insert_unique(hash_of(&key), id, key_of);
-        for name in self.claim_names_of(id).flatten().collect::<Vec<_>>() {
-            self.claim_users.entry((key.0, name)).and_modify(|u| u.push(id)).or_insert(Few::One(id));
-        }
         if let Some(node) = node.filter(|_| !finished) {
             self.charge(id, node);
         }
@@ -29,6 +27,46 @@ impl Cluster {
         }
         self.changes.push(Change::PodAdded(id));
         Ok(id)
+    }
+    /// Notes who mentions the pod's claims, before the pod can be found by its name.
+    fn add_claim_user(&mut self, id: PodId) {
+        let (spec, pod) = (self.pods[id].spec, self.pods[id].name);
+        let namespace = self.specs.rows[spec].namespace;
+        for index in 0..self.specs.rows[spec].volumes.len() {
+            let volume = &self.specs.rows[spec].volumes[index];
+            let Some(Some(claim)) = self.claim_name_of(pod, volume) else { continue };
+            let by_name = match volume {
+                PodVolume::ClaimTemplate { prefix } => {
+                    self.names.unprefixed_name(claim) == Some((*prefix, pod))
+                }
+                _ => false,
+            };
+            let key = (namespace, claim);
+            if let Some(users) = self.claim_users.get_mut(&key) {
+                users.push(id);
+            } else if !by_name {
+                let mut users = self.template_user(namespace, claim).copied().map(Few::One);
+                match &mut users {
+                    Some(users) => users.push(id),
+                    None => users = Some(Few::One(id)),
+                }
+                self.claim_users.extend(users.map(|users| (key, users)));
+            }
+        }
+    }
+    fn remove_claim_user(&mut self, id: PodId) {
+        if self.claim_users.is_empty() {
+            return;
+        }
+        let (spec, pod) = (self.pods[id].spec, self.pods[id].name);
+        let namespace = self.specs.rows[spec].namespace;
+        for index in 0..self.specs.rows[spec].volumes.len() {
+            let claim = self.claim_name_of(pod, &self.specs.rows[spec].volumes[index]);
+            let Some(Some(claim)) = claim else { continue };
+            if self.claim_users.get_mut(&(namespace, claim)).is_some_and(|users| users.forget(id)) {
+                self.claim_users.remove(&(namespace, claim));
+            }
+        }
     }
     /// Makes sure that the names of the pod's claims are interned, so that they can be looked up without writing.
     fn name_claims(&mut self, spec: SpecId, name: Name) {
@@ -53,11 +91,7 @@ impl Cluster {
             self.discharge(id, node);
         }
         let namespace = self.spec(spec).namespace;
-        for name in self.claim_names_of(id).flatten().collect::<Vec<_>>() {
-            if self.claim_users.get_mut(&(namespace, name)).is_some_and(|users| users.forget(id)) {
-                self.claim_users.remove(&(namespace, name));
-            }
-        }
+        self.remove_claim_user(id);
         if let Some(pod) = self.pods.remove(id) {
             if let Ok(entry) = self.pod_names.find_entry(hash_of(&(namespace, pod.name)), |p| *p == id) {
                 entry.remove();

@@ -27,6 +27,10 @@ impl Cluster {
     pub fn claim_spec_of(&self, claim: ClaimId) -> &ClaimSpec {
         self.claim_spec(self.claims[claim].spec)
     }
+    /// An interned quantity.
+    pub fn quantity(&self, id: QuantityId) -> Quantity {
+        self.quantities.rows[id]
+    }
     /// A label set.
     #[inline]
     pub fn label_set(&self, id: LabelSetId) -> &LabelSet {
@@ -88,11 +92,14 @@ impl Cluster {
     }
     /// The pod of this name.
     pub fn pod_by_name(&self, namespace: Sym, name: Name) -> Option<PodId> {
+        self.pod_entry(namespace, name).copied()
+    }
+    fn pod_entry(&self, namespace: Sym, name: Name) -> Option<&PodId> {
         let same = |id: &PodId| {
             let pod = &self.pods[*id];
             pod.name == name && self.spec(pod.spec).namespace == namespace
         };
-        self.pod_names.find(hash_of(&(namespace, name)), same).copied()
+        self.pod_names.find(hash_of(&(namespace, name)), same)
     }
     /// `namespace/name` of a pod.
     pub fn pod_key(&self, id: PodId) -> String {
@@ -136,7 +143,7 @@ impl Cluster {
     /// The volume of this name.
     #[inline]
     pub fn volume_by_name(&self, name: Sym) -> Option<VolumeId> {
-        self.volume_names.get(&name).copied()
+        self.volume_names.find(hash_of(&name), |id| self.volumes[*id].name == name).copied()
     }
     /// Volumes whose node affinity names exactly one host, by the value of the hostname label. The affinity may require more.
     #[inline]
@@ -161,7 +168,12 @@ impl Cluster {
             _ => self.volume_allows_node(volume, node),
         })
     }
-    /// Which volumes are free, reserved or name a claim, and the order among equal ones.
+    /// The volumes whose claimRef names this claim, in no particular order.
+    pub fn volumes_claimed_by(&self, namespace: Sym, name: Name) -> &[VolumeId] {
+        let claim = Some((namespace, name));
+        self.claimed_volumes.get(hash_of(&claim), |id| self.volumes[id].claim() == claim)
+    }
+    /// Which volumes are free or reserved, and the order among equal ones.
     #[inline]
     pub fn volume_index(&self) -> &VolumeIndex {
         &self.volume_index
@@ -196,20 +208,40 @@ impl Cluster {
     /// Claim names of a pod in the order of its volumes, with `None` where no such claim can exist (its name was never used).
     pub fn claim_names_of(&self, pod: PodId) -> impl Iterator<Item = Option<Name>> + '_ {
         let row = &self.pods[pod];
-        self.spec(row.spec).volumes.iter().filter_map(move |volume| match volume {
+        let volumes = self.spec(row.spec).volumes.iter();
+        volumes.filter_map(move |volume| self.claim_name_of(row.name, volume))
+    }
+    /// The name of the claim of one of the volumes of a pod of this name; `None` if it wants none, `Some(None)` if no such claim can
+    /// exist.
+    pub(super) fn claim_name_of(&self, pod: Name, volume: &PodVolume) -> Option<Option<Name>> {
+        match volume {
             PodVolume::Claim { name, .. } => Some(Some(*name)),
-            PodVolume::ClaimTemplate { prefix } => Some(self.names.get_prefixed_name(*prefix, row.name)),
-            PodVolume::Ephemeral { suffix, .. } => Some(self.ephemeral_name(row.name, *suffix)),
+            PodVolume::ClaimTemplate { prefix } => Some(self.names.get_prefixed_name(*prefix, pod)),
+            PodVolume::Ephemeral { suffix, .. } => Some(self.ephemeral_name(pod, *suffix)),
             PodVolume::Exclusive { .. } => None,
-        })
+        }
     }
     fn ephemeral_name(&self, pod: Name, suffix: Sym) -> Option<Name> {
         self.names.get_name(&format!("{}-{}", self.names.show(pod), self.names.text(suffix)))
     }
     /// Pods that mention the claim, finished ones too.
+    ///
+    /// Most claims are made for one pod, by a template: their names tell which. Others are found in an index.
     #[inline]
     pub fn claim_users(&self, namespace: Sym, name: Name) -> &[PodId] {
-        self.claim_users.get(&(namespace, name)).map_or(&[], Few::as_slice)
+        if !self.claim_users.is_empty()
+            && let Some(users) = self.claim_users.get(&(namespace, name))
+        {
+            return users.as_slice();
+        }
+        self.template_user(namespace, name).map_or(&[], std::slice::from_ref)
+    }
+    /// The pod for which a template makes the claim of this name.
+    pub(super) fn template_user(&self, namespace: Sym, claim: Name) -> Option<&PodId> {
+        let (prefix, name) = self.names.unprefixed_name(claim)?;
+        let pod = self.pod_entry(namespace, name)?;
+        let is_template = |v: &PodVolume| matches!(v, PodVolume::ClaimTemplate { prefix: p } if *p == prefix);
+        self.spec_of(*pod).volumes.iter().any(is_template).then_some(pod)
     }
     /// Pods nominated to run on a node.
     pub fn nominated_pods(&self, node: NodeId) -> &[PodId] {
@@ -341,7 +373,7 @@ impl Cluster {
     }
     /// Nodes whose hostname label has this value.
     pub fn nodes_of_host(&self, hostname: Sym) -> &[NodeId] {
-        self.host_nodes.get(&hostname).map_or(&[], Vec::as_slice)
+        self.host_nodes.get(&hostname).map_or(&[], Few::as_slice)
     }
     /// Counts up at every change that a scheduling decision could depend on.
     pub fn generation(&self) -> u64 {

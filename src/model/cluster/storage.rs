@@ -60,13 +60,16 @@ impl Cluster {
     ///
     /// # Errors
     /// [`AlreadyExists`].
-    pub fn add_volume(&mut self, volume: Volume) -> Result<VolumeId, AlreadyExists> {
-        if self.volume_names.contains_key(&volume.name) {
+    pub fn add_volume(&mut self, mut volume: Volume) -> Result<VolumeId, AlreadyExists> {
+        if self.volume_by_name(volume.name).is_some() {
             return Err(AlreadyExists);
         }
         let (name, host) = (volume.name, self.pinned_host(volume.node_affinity));
+        self.share_shape(&mut volume.shape);
         let id = self.volumes.insert(volume);
-        self.volume_names.insert(name, id);
+        let volumes = &self.volumes;
+        self.volume_names.insert_unique(hash_of(&name), id, |id| hash_of(&volumes[*id].name));
+        self.reindex_claim(id, None, self.volumes[id].claim());
         self.volume_index.insert(&self.names, id, &self.volumes[id]);
         match host {
             Some(host) => self.pinned_volumes.entry(host).or_default().push(id),
@@ -77,14 +80,42 @@ impl Cluster {
         self.changes.push(Change::VolumeAdded(id));
         Ok(id)
     }
+    fn reindex_claim(&mut self, id: VolumeId, old: Option<(Sym, Name)>, new: Option<(Sym, Name)>) {
+        if old == new {
+            return;
+        }
+        if old.is_some() {
+            self.claimed_volumes.remove(id, hash_of(&old));
+        }
+        if new.is_some() {
+            let volumes = &self.volumes;
+            let claim_of = |id: VolumeId| volumes[id].claim();
+            self.claimed_volumes.insert(id, hash_of(&new), |id| claim_of(id) == new, |id| hash_of(&claim_of(id)));
+        }
+    }
+    /// Volumes of one kind come one after the other: they share what they have in common.
+    fn share_shape(&mut self, shape: &mut Arc<VolumeShape>) {
+        const LATEST: usize = 8;
+        match self.latest_shapes.iter().find(|latest| ***latest == **shape) {
+            Some(latest) => *shape = Arc::clone(latest),
+            None => {
+                if self.latest_shapes.len() == LATEST {
+                    self.latest_shapes.remove(0);
+                }
+                self.latest_shapes.push(Arc::clone(shape));
+            }
+        }
+    }
     /// Changes a volume (never its name, access modes or node affinity).
     pub fn update_volume(&mut self, id: VolumeId, change: impl FnOnce(&mut Volume)) {
         let volume = &mut self.volumes[id];
-        let old = Entry::of(volume);
+        let (old, old_claim) = (Entry::of(volume), volume.claim());
         // An assumption holds for the version of the object that it was made on.
         volume.assumed_for = None;
         change(volume);
         let (new, name, affinity) = (Entry::of(volume), volume.name, volume.node_affinity);
+        let claim = volume.claim();
+        self.reindex_claim(id, old_claim, claim);
         self.volume_index.change(&self.names, id, name, old, new);
         self.touch_volume(affinity);
         set_version(&mut self.volume_versions, id, self.generation);
@@ -106,7 +137,10 @@ impl Cluster {
     /// Removes a volume for good.
     pub fn remove_volume(&mut self, id: VolumeId) {
         if let Some(volume) = self.volumes.remove(id) {
-            self.volume_names.remove(&volume.name);
+            if let Ok(entry) = self.volume_names.find_entry(hash_of(&volume.name), |v| *v == id) {
+                entry.remove();
+            }
+            self.reindex_claim(id, volume.claim(), None);
             self.volume_index.remove(&self.names, id, &volume);
             match self.pinned_host(volume.node_affinity) {
                 Some(host) => {
@@ -117,7 +151,7 @@ impl Cluster {
                 None => self.wide_volumes.retain(|v| *v != id),
             }
             self.touch_volume(volume.node_affinity);
-            let claim = volume.claim_ref.map(|r| (r.namespace, r.name));
+            let claim = volume.claim();
             self.changes.push(Change::VolumeRemoved { volume: id, name: volume.name, claim });
         }
     }

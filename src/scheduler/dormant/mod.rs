@@ -10,7 +10,7 @@
 
 pub mod sequence;
 
-use self::sequence::{Forest, Item, NIL, Place, Sum};
+use self::sequence::{Bits, Forest, Item, NIL, Place, Sum, kind_bit};
 use super::cycle::Unschedulable;
 use super::framework::PluginName;
 use super::queue::PluginSet;
@@ -85,6 +85,14 @@ pub struct Woken {
     pub rounds: u64,
     /// How the last of them failed.
     pub known: Arc<Known>,
+    /// Of the pod's uid.
+    pub epoch: u32,
+    /// How often it had failed when it fell asleep.
+    pub failures: u32,
+    /// Its priority.
+    pub priority: i32,
+    /// Who rejected it.
+    pub rejectors: PluginSet,
 }
 
 /// All pods that fail under one condition and wait for the same events.
@@ -149,7 +157,7 @@ pub struct Dormant {
 }
 
 /// Sets of rejecting plugins that have a bit.
-const MAX_SETS: usize = 64;
+const MAX_SETS: usize = Bits::BITS as usize;
 /// Length of a kind's history at which it is cut.
 const LONG_HISTORY: usize = 16;
 
@@ -174,6 +182,11 @@ impl Dormant {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
+    /// Which incarnation of the pod sleeps.
+    pub fn epoch(&self, pod: PodId) -> Option<u32> {
+        let node = self.nodes.get(pod.index()).copied().filter(|node| *node != NIL)?;
+        Some(self.forest.item(node).epoch)
+    }
     /// Does the pod sleep?
     pub fn contains(&self, pod: PodId) -> bool {
         self.nodes.get(pod.index()).is_some_and(|node| *node != NIL)
@@ -187,7 +200,7 @@ impl Dormant {
                 || sum.rejectors[Place::Pool as usize] & hit != 0
         })
     }
-    fn hit(&self, plugins: PluginSet) -> u64 {
+    fn hit(&self, plugins: PluginSet) -> Bits {
         if plugins.is_empty() {
             return 0;
         }
@@ -195,7 +208,7 @@ impl Dormant {
         bits.fold(0, |all, (bit, _)| all | 1 << bit)
     }
 
-    /// A pod falls asleep after an attempt in round `seq`. False if it cannot.
+    /// A pod falls asleep after an attempt in round `seq`, its so manyth failure. False if it cannot.
     pub fn add(
         &mut self,
         cluster: &Cluster,
@@ -203,7 +216,7 @@ impl Dormant {
         by: PluginSet,
         doze: Doze,
         now: SimTime,
-        seq: u64,
+        (seq, failures): (u64, u32),
     ) -> bool {
         debug_assert!(self.noted.is_empty(), "events that came before the pod slept do not concern it");
         let Some(set) = self.set_of(by) else { return false };
@@ -222,6 +235,8 @@ impl Dormant {
             doubtful: false,
             stamp: now,
             seq,
+            epoch: cluster.pod(pod).uid.epoch(),
+            failures,
             rounds: 0,
         };
         let node = self.forest.single(item);
@@ -295,9 +310,10 @@ impl Dormant {
     fn take(&mut self, tree: usize, position: usize) -> Option<Woken> {
         let (rest, item) = self.forest.take(self.trees[tree].1, position);
         self.trees[tree].1 = rest;
-        item.map(|item| self.wake(&item))
+        let priority = self.trees[tree].0;
+        item.map(|item| self.wake(&item, priority))
     }
-    fn wake(&mut self, item: &Item) -> Woken {
+    fn wake(&mut self, item: &Item, priority: i32) -> Woken {
         let pod = item.pod;
         self.nodes[pod.index()] = NIL;
         self.len -= 1;
@@ -316,19 +332,24 @@ impl Dormant {
             self.kind_index.remove(&(kind.condition, kind.set));
             self.free_kinds.push(item.kind);
         }
-        Woken { pod, rounds: item.rounds, known }
+        Woken {
+            pod,
+            rounds: item.rounds.into(),
+            known,
+            epoch: item.epoch,
+            failures: item.failures,
+            priority,
+            rejectors: self.sets[usize::from(item.rejectors)],
+        }
     }
     /// Takes all pods out, in order of priority, then of their last attempts.
-    pub fn drain(&mut self) -> Vec<(Item, Woken)> {
-        let mut items = Vec::new();
-        for (_, root) in std::mem::take(&mut self.trees) {
-            self.forest.drain(root, &mut items);
+    pub fn drain(&mut self, mut out: impl FnMut(&Item, Woken)) {
+        let mut forest = std::mem::take(&mut self.forest);
+        for (priority, root) in std::mem::take(&mut self.trees) {
+            forest.drain(root, &mut |item| out(item, self.wake(item, priority)));
         }
         self.noted = PluginSet::NONE;
-        let all: Vec<(Item, Woken)> =
-            items.into_iter().map(|item| (item.clone(), self.wake(&item))).collect();
         self.judged = None;
-        all
     }
 
     /// An event came that these plugins asked for.
@@ -462,7 +483,7 @@ impl Dormant {
     /// Position of the first pod in a place of a tree that has to be asked.
     fn first_to_ask(&mut self, root: u32, place: Place) -> Option<usize> {
         let open = self.kinds.iter().enumerate().filter(|(_, kind)| kind.pods > 0 && kind.fails.is_none());
-        let open = open.fold(0u64, |bits, (index, _)| bits | 1 << (index % 64));
+        let open = open.fold(0, |bits, (index, _)| bits | kind_bit(index));
         let p = place as usize;
         let may = |sum: &Sum| sum.doubtful[p] || sum.kinds[p] & open != 0;
         let kinds = &self.kinds;
@@ -513,7 +534,7 @@ impl Dormant {
         let mut news = false;
         for index in 0..self.kinds.len() {
             let kind = &mut self.kinds[index];
-            if kind.pods == 0 || bits >> (index % 64) & 1 == 0 {
+            if kind.pods == 0 || bits & kind_bit(index) == 0 {
                 continue;
             }
             let Some(known) = kind.fails.clone() else { continue };

@@ -25,15 +25,23 @@ impl Place {
 /// No node of the tree.
 pub const NIL: u32 = u32::MAX;
 
+/// A set of numbers below 32: there is one for each place in each node of a tree.
+pub type Bits = u32;
+
 /// What is in a subtree, by place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum {
-    /// Bits of kinds modulo 64: one that is not there may seem to be.
-    pub kinds: [u64; 3],
+    /// Bits of kinds modulo 32: one that is not there may seem to be.
+    pub kinds: [Bits; 3],
     /// Numbers of sets of rejecting plugins, exactly.
-    pub rejectors: [u64; 3],
+    pub rejectors: [Bits; 3],
     /// A pod that has to be asked again, whatever is known of its kind.
     pub doubtful: [bool; 3],
+}
+
+/// The bit of a kind in [`Sum::kinds`].
+pub fn kind_bit(kind: usize) -> Bits {
+    1 << (kind as u32 % Bits::BITS)
 }
 
 impl Sum {
@@ -71,7 +79,7 @@ struct Order {
     to: [Place; 3],
     /// Tried again without success: when, and the sequence number of that round.
     tried: Option<(SimTime, u64)>,
-    rounds: u64,
+    rounds: u32,
 }
 
 impl Order {
@@ -81,7 +89,7 @@ impl Order {
         Order {
             to: self.to.map(|place| next.to[place as usize]),
             tried: next.tried.or(self.tried),
-            rounds: self.rounds + next.rounds,
+            rounds: self.rounds.saturating_add(next.rounds),
         }
     }
 }
@@ -93,7 +101,7 @@ pub struct Item {
     pub pod: PodId,
     /// Number of its kind.
     pub kind: u32,
-    /// Number of its set of rejecting plugins, below 64.
+    /// Number of its set of rejecting plugins, below [`Bits::BITS`].
     pub rejectors: u8,
     /// Where it waits.
     pub place: Place,
@@ -103,48 +111,51 @@ pub struct Item {
     pub stamp: SimTime,
     /// Sequence number of that round; equal for all pods of one round, whose order is that of the sequence.
     pub seq: u64,
-    /// How often it was counted as tried.
-    pub rounds: u64,
+    /// Of the pod's uid.
+    pub epoch: u32,
+    /// How often it had failed when it fell asleep.
+    pub failures: u32,
+    /// How often it was counted as tried, as long as a pod's attempts can be counted.
+    pub rounds: u32,
 }
 
+/// A hundred thousand stuck pods are as many nodes: they are kept small.
 #[derive(Clone, Debug)]
 struct Node {
     item: Item,
     left: u32,
     right: u32,
     parent: u32,
-    weight: u32,
     size: u32,
     sum: Sum,
-    order: Order,
+    /// What is still to be handed down, in [`Forest::orders`], or `NIL`.
+    order: u32,
 }
+
+const _: () = assert!(size_of::<Node>() <= 88);
 
 /// The nodes of all trees; a tree is the index of its root.
 #[derive(Clone, Debug, Default)]
 pub struct Forest {
     nodes: Vec<Node>,
     free: Vec<u32>,
-    weight: u64,
+    orders: Vec<Order>,
+    free_orders: Vec<u32>,
+}
+
+/// The weight of a node: any sequence without pattern will do (the finalizer of MurmurHash3).
+fn weight(node: u32) -> u32 {
+    let mut mixed = node.wrapping_add(0x9e37_79b9);
+    mixed = (mixed ^ (mixed >> 16)).wrapping_mul(0x85eb_ca6b);
+    mixed = (mixed ^ (mixed >> 13)).wrapping_mul(0xc2b2_ae35);
+    mixed ^ (mixed >> 16)
 }
 
 impl Forest {
     /// A tree of one pod.
     pub fn single(&mut self, item: Item) -> u32 {
-        // Any sequence without pattern will do (splitmix64).
-        self.weight = self.weight.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.weight ^ (self.weight >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let weight = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) >> 32;
-        let mut node = Node {
-            item,
-            left: NIL,
-            right: NIL,
-            parent: NIL,
-            weight: weight as u32,
-            size: 1,
-            sum: Sum::default(),
-            order: Order::NOTHING,
-        };
-        node.sum = own_sum(&node.item);
+        let sum = own_sum(&item);
+        let node = Node { item, left: NIL, right: NIL, parent: NIL, size: 1, sum, order: NIL };
         match self.free.pop() {
             Some(slot) => {
                 self.nodes[slot as usize] = node;
@@ -193,18 +204,36 @@ impl Forest {
         if let Some((stamp, seq)) = order.tried {
             (node.item.stamp, node.item.seq) = (stamp, seq);
         }
-        node.item.rounds += order.rounds;
+        node.item.rounds = node.item.rounds.saturating_add(order.rounds);
         node.sum = node.sum.moved(order.to);
-        node.order = node.order.then(order);
+        if node.left == NIL && node.right == NIL {
+            return; // nobody to hand it down to
+        }
+        match self.orders.get_mut(node.order as usize) {
+            Some(waiting) => *waiting = waiting.then(order),
+            None => match self.free_orders.pop() {
+                Some(slot) => {
+                    self.orders[slot as usize] = order;
+                    node.order = slot;
+                }
+                None => {
+                    node.order = self.orders.len() as u32;
+                    self.orders.push(order);
+                }
+            },
+        }
     }
     fn push(&mut self, at: u32) {
         let node = &mut self.nodes[at as usize];
-        let order = std::mem::replace(&mut node.order, Order::NOTHING);
-        if order != Order::NOTHING {
-            let (left, right) = (node.left, node.right);
-            self.give(left, order);
-            self.give(right, order);
+        if node.order == NIL {
+            return;
         }
+        let (left, right, slot) = (node.left, node.right, node.order);
+        node.order = NIL;
+        self.free_orders.push(slot);
+        let order = self.orders[slot as usize];
+        self.give(left, order);
+        self.give(right, order);
     }
 
     /// One tree after the other.
@@ -216,7 +245,7 @@ impl Forest {
             }
             return root;
         }
-        let root = if self.nodes[a as usize].weight >= self.nodes[b as usize].weight {
+        let root = if weight(a) >= weight(b) {
             self.push(a);
             let right = self.nodes[a as usize].right;
             self.nodes[a as usize].right = self.join(right, b);
@@ -369,7 +398,7 @@ impl Forest {
         self.give(root, Order { to: all, ..Order::NOTHING });
     }
     /// Moves the pods of the pool whose set of rejecting plugins is among `hit` to another place.
-    pub fn requeue(&mut self, root: u32, hit: u64, to: Place) {
+    pub fn requeue(&mut self, root: u32, hit: Bits, to: Place) {
         if root == NIL {
             return;
         }
@@ -444,14 +473,14 @@ impl Forest {
         (left, Some(self.nodes[one as usize].item.clone()))
     }
     /// Takes all pods out, in order.
-    pub fn drain(&mut self, root: u32, out: &mut Vec<Item>) {
+    pub fn drain(&mut self, root: u32, out: &mut impl FnMut(&Item)) {
         if root == NIL {
             return;
         }
         self.push(root);
         let (left, right) = (self.nodes[root as usize].left, self.nodes[root as usize].right);
         self.drain(left, out);
-        out.push(self.nodes[root as usize].item.clone());
+        out(&self.nodes[root as usize].item);
         self.free.push(root);
         self.drain(right, out);
     }
@@ -459,7 +488,7 @@ impl Forest {
 
 fn own_sum(item: &Item) -> Sum {
     let (mut sum, place) = (Sum::default(), item.place as usize);
-    sum.kinds[place] = 1 << (item.kind % 64);
+    sum.kinds[place] = kind_bit(item.kind as usize);
     sum.rejectors[place] = 1 << item.rejectors;
     sum.doubtful[place] = item.doubtful;
     sum
@@ -474,13 +503,15 @@ mod tests {
         let (kind, rejectors) = (pod % 5, (pod % 3) as u8);
         let stamp = SimTime::ZERO;
         Item {
-            pod: PodId(pod),
+            pod: PodId::at(pod),
             kind,
             rejectors,
             place: Place::Pool,
             doubtful: false,
             stamp,
             seq: 0,
+            epoch: 0,
+            failures: 0,
             rounds: 0,
         }
     }
@@ -501,7 +532,7 @@ mod tests {
                         list.push(new);
                     }
                     2 => {
-                        let hit = n as u64 % 8;
+                        let hit = n as Bits % 8;
                         forest.requeue(root, hit, Place::Active);
                         let pool = list.iter_mut().filter(|i| i.place == Place::Pool);
                         pool.filter(|i| hit >> i.rejectors & 1 == 1).for_each(|i| i.place = Place::Active);
@@ -556,7 +587,7 @@ mod tests {
                 }
             }
             let mut drained = Vec::new();
-            forest.drain(root, &mut drained);
+            forest.drain(root, &mut |item| drained.push(item.clone()));
             let key = |i: &Item| (i.pod, i.place, i.doubtful, i.stamp, i.seq, i.rounds);
             prop_assert_eq!(drained.iter().map(key).collect::<Vec<_>>(), list.iter().map(key).collect::<Vec<_>>());
         }

@@ -57,6 +57,6 @@ pub(super) fn waits_for_local_volume(cluster: &Cluster, claim: &Claim) -> bool {
         && class.is_some_and(|c| {
             c.binding_mode == BindingMode::WaitForFirstConsumer && c.provisioner == sym::NO_PROVISIONER
         })
-        && index.claimed_by(claim.namespace, claim.name).is_empty()
+        && cluster.volumes_claimed_by(claim.namespace, claim.name).is_empty()
         && index.assumed_for(claim.uid).is_empty()
 }

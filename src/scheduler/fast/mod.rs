@@ -293,7 +293,7 @@ impl FastPath {
         }
         let by_rank = |of: Vec<u8>| {
             let ranks = 0..of.len() as u32;
-            ranks.map(|rank| of[self.table.at_rank(NodeId(rank)).index()]).collect()
+            ranks.map(|rank| of[self.table.at_rank(NodeId::at(rank)).index()]).collect()
         };
         let parts = self.relations.parts().map(|(of, some)| Parts::new(by_rank(of), some));
         self.parts = (Some(labels), Arc::new(parts.unwrap_or_else(Parts::none)));
@@ -487,7 +487,7 @@ impl FastPath {
             self.alone &= cluster.claim_users(claim.namespace, claim.name).len() < 2;
             if waits_for_local_volume(cluster, claim) {
                 waiting += 1;
-                self.key.push(claim.spec.0);
+                self.key.push(claim.spec.row());
                 asked = Some(cluster.claim_spec(claim.spec)).filter(|spec| spec.selector.is_none());
             } else if let Some(volume) = bound_local_volume(cluster, claim) {
                 note_home(cluster, volume, bound == 0, &mut self.homes);

@@ -301,7 +301,7 @@ impl NodeTable {
     /// Place of a node in the order of names.
     #[inline]
     pub fn rank(&self, id: NodeId) -> NodeId {
-        NodeId(self.rank[id.index()])
+        NodeId::at(self.rank[id.index()])
     }
     /// The node at a place in the order of names.
     #[inline]

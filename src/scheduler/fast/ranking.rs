@@ -36,7 +36,7 @@ impl Default for Parts {
 impl Parts {
     /// All nodes are in one part although they differ.
     pub fn none() -> Parts {
-        Parts { of: Vec::new(), some: vec![NodeId(0)], meaningful: false }
+        Parts { of: Vec::new(), some: vec![NodeId::at(0)], meaningful: false }
     }
     /// By the part of each node, in order of ranks; `some` has a node (by id) of each.
     pub fn new(of: Vec<u8>, some: Vec<NodeId>) -> Parts {
@@ -282,19 +282,19 @@ mod tests {
         ) {
             let mut ranking = Ranking::default();
             let mut plain = vec![ABSENT; 200];
-            let some = (0..parts).map(|p| NodeId(p.into())).collect();
+            let some = (0..parts).map(|p| NodeId::at(p.into())).collect();
             let division = Arc::new(Parts::new((0..200).map(|i| i as u8 % parts).collect(), some));
             for (at, (node, score)) in changes.into_iter().enumerate() {
                 if at == divided {
                     ranking.divide(&division);
                 }
-                ranking.set(NodeId(node), score);
+                ranking.set(NodeId::at(node), score);
                 plain[node as usize] = score;
                 let best = plain.iter().copied().max().filter(|best| *best >= 0);
                 let top: Vec<u32> = (0..200).filter(|i| best.is_some_and(|best| plain[*i as usize] == best)).collect();
                 prop_assert_eq!(ranking.best(), best.map(|b| (b, top.len())));
                 for (nth, node) in top.iter().enumerate() {
-                    prop_assert_eq!(ranking.nth_best(best.unwrap_or(0), nth), Some(NodeId(*node)));
+                    prop_assert_eq!(ranking.nth_best(best.unwrap_or(0), nth), Some(NodeId::at(*node)));
                 }
                 prop_assert_eq!(ranking.nth_best(best.unwrap_or(0), top.len()), None);
                 let feasible: u32 = (0..ranking.parts().some.len()).map(|part| ranking.feasible_in(part)).sum();

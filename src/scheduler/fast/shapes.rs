@@ -34,7 +34,7 @@ impl Shapes {
 fn shape(spec: &PodSpec) -> PodSpec {
     let mut shape = spec.clone();
     shape.namespace = sym::EMPTY;
-    shape.labels = LabelSetId(0);
+    shape.labels = LabelSetId::at(0);
     shape.spread.clear();
     shape.volumes.clear();
     shape.owner = OwnerKind::None;

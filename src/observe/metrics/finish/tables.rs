@@ -3,7 +3,7 @@
 use super::{Ending, Verdicts};
 use crate::engine::time::SimTime;
 use crate::model::cluster::Cluster;
-use crate::model::ids::{ClaimId, ClaimSpecId, Id, NodeId, PodId, SpecId};
+use crate::model::ids::{ClaimId, ClaimSpecId, Id, NodeId, PodId, SpecId, Uid};
 use crate::model::names::{Name, Sym, sym};
 use crate::model::pod::PodPhase;
 use crate::model::spec::{OwnerKind, PodVolume};
@@ -151,7 +151,7 @@ fn pod_row(
         name: shown(cluster, name),
         owner,
         set,
-        template: Some(spec.0),
+        template: Some(spec.row()),
         cpu_milli: row.requests.cpu_milli,
         memory_bytes: row.requests.memory_bytes,
         claims: claims_text(cluster, name, &row.volumes),
@@ -205,7 +205,7 @@ fn absent_pods(cluster: &Cluster, key: OwnerKey, absent: &Absent) -> impl Iterat
     let row = PodRow {
         namespace: cluster.names.text(namespace).into(),
         owner,
-        template: Some(spec.0),
+        template: Some(spec.row()),
         status: "NotCreated".into(),
         stuck: absent.clock.stuck,
         stuck_cause: if absent.clock.stuck { StuckCause::NotCreated.name().into() } else { Text::default() },
@@ -337,7 +337,7 @@ pub fn nodes(m: &Metrics, cluster: &Cluster) -> Vec<NodeRow> {
 
 fn existed(cluster: &Cluster, node: NodeId) -> bool {
     let row = cluster.node(node);
-    row.exists || row.uid.0 != 0
+    row.exists || row.uid != Uid::NOTHING
 }
 
 fn node_row(m: &Metrics, cluster: &Cluster, id: NodeId) -> NodeRow {

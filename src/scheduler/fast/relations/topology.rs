@@ -58,7 +58,7 @@ impl Key {
         for i in 2..starts.len() {
             starts[i] += starts[i - 1];
         }
-        let mut members = vec![NodeId(0); starts[domains + 1] as usize];
+        let mut members = vec![NodeId::at(0); starts[domains + 1] as usize];
         for (node, domain) in of_node.iter().enumerate().filter(|(_, d)| **d != NOWHERE) {
             let next = &mut starts[*domain as usize + 1];
             members[*next as usize] = NodeId::new(node);

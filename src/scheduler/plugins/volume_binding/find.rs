@@ -209,7 +209,7 @@ fn collect_prebound(cluster: &Cluster, id: ClaimId, out: &mut Vec<VolumeId>) {
             && volume.deletion.is_none()
     };
     let start = out.len();
-    for &id in index.claimed_by(claim.namespace, claim.name) {
+    for &id in cluster.volumes_claimed_by(claim.namespace, claim.name) {
         let volume = cluster.volume(id);
         let for_us = match volume.assumed_for {
             Some(uid) => uid == claim.uid,

@@ -253,7 +253,7 @@ fn provisioning_needs_topology_and_capacity() {
 
     // Without CSIDriver object, or with storageCapacity false, capacity is not looked at.
     let driver = |storage_capacity| CsiDriver {
-        name: crate::model::names::Sym(0),
+        name: crate::model::names::Sym::new(0),
         storage_capacity,
         attach_required: true,
     };
@@ -556,7 +556,7 @@ fn an_old_scheduler_ignores_sizes() {
     let fixture = Fixture::new();
     let view = view_of(&fixture.cluster);
     let mut state = CycleState::default();
-    let skip = VolumeBinding::default().pre_score(view, PodId(0), &mut state, &[]);
+    let skip = VolumeBinding::default().pre_score(view, PodId::at(0), &mut state, &[]);
     assert_eq!(skip, PreScore::Skip);
 }
 
