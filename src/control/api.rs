@@ -4,7 +4,7 @@ use super::node_lifecycle::condition_taints;
 use crate::engine::time::SimTime;
 use crate::model::cluster::Cluster;
 use crate::model::ids::{
-    ClaimId, ClaimSpecId, JobId, NodeId, PodId, ReplicaSetId, StatefulSetId, Uid, VolumeId,
+    ClaimId, ClaimSpecId, JobId, NodeId, PodId, ReplicaSetId, StatefulSetId, Terminating, Uid, VolumeId,
 };
 use crate::model::names::{Name, Sym};
 use crate::model::pod::{Pod, PodOwner, PodPhase};
@@ -166,7 +166,7 @@ pub fn apply(cluster: &mut Cluster, write: Write, now: SimTime) -> Result<(), Re
         }
         Write::DeletePod { pod, uid, grace } => {
             live_pod(cluster, pod, uid)?;
-            delete_pod(cluster, pod, grace, now);
+            delete_pod(cluster, pod, grace);
             Ok(())
         }
         Write::RemovePod { pod, uid } => {
@@ -186,7 +186,7 @@ pub fn apply(cluster: &mut Cluster, write: Write, now: SimTime) -> Result<(), Re
         }
         Write::DeleteClaim { claim, uid } => {
             live_claim(cluster, claim, uid)?;
-            delete_claim(cluster, claim, now);
+            delete_claim(cluster, claim);
             Ok(())
         }
         Write::UnprotectClaim { claim, uid } => {
@@ -205,7 +205,7 @@ pub fn apply(cluster: &mut Cluster, write: Write, now: SimTime) -> Result<(), Re
         }
         Write::DeleteVolume { volume, uid } => {
             live_volume(cluster, volume, uid)?;
-            delete_volume(cluster, volume, now);
+            delete_volume(cluster, volume);
             Ok(())
         }
         Write::UnprotectVolume { volume, uid } => {
@@ -231,33 +231,33 @@ fn live_volume(cluster: &Cluster, volume: VolumeId, uid: Uid) -> Result<(), Refu
 }
 
 /// Deletes a pod: at once if it runs nowhere, has ended, or is forced; else it is Terminating until its kubelet has stopped it.
-pub fn delete_pod(cluster: &mut Cluster, pod: PodId, grace: Grace, now: SimTime) {
+pub fn delete_pod(cluster: &mut Cluster, pod: PodId, grace: Grace) {
     let row = cluster.pod(pod);
     let period = cluster.spec(row.spec).termination_grace;
     if row.node.is_none() || row.is_finished() || grace == Grace::Force || period.is_zero() {
         cluster.remove_pod(pod);
     } else if row.deletion.is_none() {
-        cluster.mark_pod_deleted(pod, now + period);
+        cluster.mark_pod_deleted(pod);
     }
 }
 
 /// Deletes a claim: it is Terminating while its finalizer stands.
-pub fn delete_claim(cluster: &mut Cluster, claim: ClaimId, now: SimTime) {
+pub fn delete_claim(cluster: &mut Cluster, claim: ClaimId) {
     let row = cluster.claim(claim);
     if !row.protected {
         cluster.remove_claim(claim);
     } else if row.deletion.is_none() {
-        cluster.update_claim(claim, |c| c.deletion = Some(now));
+        cluster.update_claim(claim, |c| c.deletion = Some(Terminating));
     }
 }
 
 /// Deletes a volume: it is Terminating while its finalizer stands.
-pub fn delete_volume(cluster: &mut Cluster, volume: VolumeId, now: SimTime) {
+pub fn delete_volume(cluster: &mut Cluster, volume: VolumeId) {
     let row = cluster.volume(volume);
     if !row.protected {
         cluster.remove_volume(volume);
     } else if row.deletion.is_none() {
-        cluster.update_volume(volume, |v| v.deletion = Some(now));
+        cluster.update_volume(volume, |v| v.deletion = Some(Terminating));
     }
 }
 

@@ -329,7 +329,10 @@ mod tests {
         assert_eq!(operator.need(SET, 2, &[Uid::new(2)], at(260)), Need::CatchUp(SimDuration::from_secs(60)));
         // Without a quorum nobody writes.
         operator.set_writing(SET, false, at(300));
-        assert_eq!(operator.need(SET, 2, &[Uid::new(2)], at(9000)), Need::CatchUp(SimDuration::from_secs(100)));
+        assert_eq!(
+            operator.need(SET, 2, &[Uid::new(2)], at(9000)),
+            Need::CatchUp(SimDuration::from_secs(100))
+        );
         assert_eq!(operator.need(SET, 2, &[Uid::new(7)], at(9000)), Need::Rebuild, "another disk");
         assert_eq!(operator.need(SET, 3, &[Uid::new(8)], at(9000)), Need::Rebuild, "a new member");
     }
@@ -356,7 +359,11 @@ mod tests {
             "the one that follows, and the one that has just stopped"
         );
         operator.stops_following(SET, 2, at(300));
-        assert_eq!(operator.forgets(Uid::new(2), at(400)), Some((SET, SimDuration::ZERO)), "another has it all");
+        assert_eq!(
+            operator.forgets(Uid::new(2), at(400)),
+            Some((SET, SimDuration::ZERO)),
+            "another has it all"
+        );
         assert_eq!(operator.forgets(Uid::new(1), at(400)), Some((SET, SimDuration::from_secs(100))));
         assert_eq!(operator.need(SET, 0, &[Uid::NOTHING], at(500)), Need::Nothing, "it is the best there is");
         assert_eq!(

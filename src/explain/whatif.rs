@@ -10,7 +10,6 @@ use crate::model::labels::NodeSelector;
 use crate::model::names::sym;
 use crate::model::quantity::Quantity;
 use crate::model::volume::*;
-use std::sync::Arc;
 use crate::observe::causes;
 use crate::observe::counterfactual::{make_anew, make_available};
 use crate::report::human;
@@ -20,6 +19,7 @@ use crate::scheduler::message;
 use crate::scheduler::plugins::node_resources_fit;
 use crate::scheduler::profile::{PreFiltered, Profile};
 use serde::Serialize;
+use std::sync::Arc;
 
 /// Nodes that an answer names.
 const MOST_NAMED: usize = 5;

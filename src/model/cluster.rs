@@ -19,7 +19,7 @@ use super::id_lists::IdLists;
 use super::ids::*;
 use super::labels::{LabelSet, NodeOperator, NodeSelector};
 use super::names::{Name, Names, Sym, sym};
-use super::node::{CsiNode, Node};
+use super::node::{CsiNode, Node, NodeShape};
 use super::pod::{Pod, PodPhase};
 use super::quantity::Quantity;
 use super::resources::Resources;
@@ -93,11 +93,26 @@ fn hash_of<T: Hash>(value: &T) -> u64 {
     FxBuildHasher.hash_one(value)
 }
 
-fn set_version<I: Id>(versions: &mut Vec<u64>, id: I, version: u64) {
+/// Objects of one kind come one after the other: they share what they have in common.
+fn share<T: PartialEq>(latest: &mut Vec<Arc<T>>, shape: &mut Arc<T>) {
+    const LATEST: usize = 8;
+    match latest.iter().find(|latest| Arc::ptr_eq(latest, shape) || ***latest == **shape) {
+        Some(latest) => *shape = Arc::clone(latest),
+        None => {
+            if latest.len() == LATEST {
+                latest.remove(0);
+            }
+            latest.push(Arc::clone(shape));
+        }
+    }
+}
+
+/// A row was written: rows that are used again go on counting, so that no write of a former object is taken for a present one.
+fn count_write<I: Id>(versions: &mut Vec<u32>, id: I) {
     if versions.len() <= id.index() {
         versions.resize(id.index() + 1, 0);
     }
-    versions[id.index()] = version;
+    versions[id.index()] = versions[id.index()].wrapping_add(1);
 }
 
 /// All objects of one simulated cluster.
@@ -149,11 +164,13 @@ pub struct Cluster {
     wide_volumes: Vec<VolumeId>,
     /// Shapes of the volumes that came last: the next one mostly has one of them.
     latest_shapes: Vec<Arc<VolumeShape>>,
+    /// The same of nodes.
+    latest_machines: Vec<Arc<NodeShape>>,
     nominated: BTreeMap<NodeId, Vec<PodId>>,
     volume_index: VolumeIndex,
-    /// Resource versions: the generation of the last change, per row.
-    volume_versions: Vec<u64>,
-    claim_versions: Vec<u64>,
+    /// Resource versions: how often each row was written.
+    volume_versions: Vec<u32>,
+    claim_versions: Vec<u32>,
 
     /// Nodes by the value of their hostname label: where pinned volumes are.
     host_nodes: FxHashMap<Sym, Few<NodeId>>,

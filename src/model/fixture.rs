@@ -6,17 +6,17 @@
 //! `class=` (`nil`, `-`), `block`, `attr=`, `sel=k:v`, `volume=`, `completed`, `by-controller`, `node=` (selected), `prov=`, `cap=`, `deleting`, and the phase.
 
 use super::cluster::Cluster;
-use super::ids::{ClaimId, NodeId, PodId, Uid, VolumeId};
+use super::ids::{ClaimId, NodeId, PodId, Terminating, Uid, VolumeId};
 use super::labels::*;
 use super::names::{Sym, sym};
-use super::node::{Node, NodeInfo};
+use super::node::{Node, NodeInfo, NodeShape};
 use super::pod::PodOwner;
 use super::quantity::Quantity;
 use super::resources::Resources;
 use super::spec::{OwnerKind, PodSpec, PodVolume};
 use super::volume::*;
-use std::sync::Arc;
 use crate::engine::time::{SimDuration, SimTime};
+use std::sync::Arc;
 
 /// A cluster with the classes `imm` and `wffc` (no provisioner), `dyn` and `dynw` (provisioner `csi.example`); `imm` and `dyn` are Immediate.
 #[derive(Clone, Debug)]
@@ -89,14 +89,14 @@ impl Fixture {
             uid: self.cluster.new_uid(),
             exists: true,
             labels: self.cluster.intern_labels(labels),
-            taints: Vec::new(),
             unschedulable: false,
             ready: true,
-            allocatable: Resources::default(),
-            allocatable_has_cpu: true,
-            allocatable_has_memory: true,
-            allocatable_pods: 110,
-            images: Vec::new(),
+            shape: Arc::new(NodeShape {
+                allocatable_has_cpu: true,
+                allocatable_has_memory: true,
+                allocatable_pods: 110,
+                ..NodeShape::default()
+            }),
             info: NodeInfo::default(),
             generation: 0,
         };
@@ -206,7 +206,7 @@ impl Fixture {
                 volume.claim_ref = Some(ClaimRef { namespace: sym::DEFAULT, name, uid });
             }
             ("by-controller", _) => volume.bound_by_controller = true,
-            ("deleting", _) => volume.deletion = Some(SimTime::ZERO),
+            ("deleting", _) => volume.deletion = Some(Terminating),
             ("Pending", _) => volume.phase = VolumePhase::Pending,
             ("Available", _) => volume.phase = VolumePhase::Available,
             ("Bound", _) => volume.phase = VolumePhase::Bound,
@@ -258,7 +258,7 @@ impl Fixture {
                     let capacity = Quantity::parse(amount).expect("capacity");
                     claim.capacity = Some(self.cluster.intern_quantity(capacity));
                 }
-                ("deleting", _) => claim.deletion = Some(SimTime::ZERO),
+                ("deleting", _) => claim.deletion = Some(Terminating),
                 ("Pending", _) => claim.phase = ClaimPhase::Pending,
                 ("Bound", _) => claim.phase = ClaimPhase::Bound,
                 ("Lost", _) => claim.phase = ClaimPhase::Lost,

@@ -67,7 +67,9 @@ impl<I: Id> IdLists<I> {
     /// Takes an id out, given the hash of the key that it was added with.
     pub fn remove(&mut self, id: I, hash: u64) {
         let lists = &self.lists;
-        let Ok(entry) = self.table.find_entry(hash, |entry| members(lists, entry).contains(&id)) else { return };
+        let Ok(entry) = self.table.find_entry(hash, |entry| members(lists, entry).contains(&id)) else {
+            return;
+        };
         match entry.get().index().checked_sub(LIST) {
             None => {
                 entry.remove();
@@ -101,7 +103,10 @@ mod tests {
             let id = VolumeId::at(row);
             lists.insert(id, hash(key(id)), |other| key(other) == key(id), |other| hash(key(other)));
         }
-        assert_eq!((rows(&lists, 7), rows(&lists, 4), rows(&lists, 1)), (vec![7, 27, 17], vec![4], vec![1, 11]));
+        assert_eq!(
+            (rows(&lists, 7), rows(&lists, 4), rows(&lists, 1)),
+            (vec![7, 27, 17], vec![4], vec![1, 11])
+        );
         let remove = |lists: &mut IdLists<VolumeId>, row: u32| {
             let id = VolumeId::at(row);
             lists.remove(id, hash(key(id)));

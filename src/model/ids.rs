@@ -231,6 +231,10 @@ impl<I: Id, T> IndexMut<I> for Slab<I, T> {
     }
 }
 
+/// A deletionTimestamp: nobody asks for more than whether there is one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Terminating;
+
 /// Identity of one incarnation of an object. Generated ones count up; uids given as text are interned.
 ///
 /// One more than the number is kept, so that `None` costs no further word.

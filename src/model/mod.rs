@@ -3,7 +3,7 @@
 //! Invariant: nothing outside [`cluster::Cluster`]'s mutators changes an object.
 
 pub mod cluster;
-mod few;
+pub mod few;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod id_lists;

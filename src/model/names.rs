@@ -105,9 +105,7 @@ pub mod sym {
 /// The string table of one cluster: all texts one after another, each stored once. Names of volumes are the bulk of it.
 #[derive(Clone, Debug)]
 pub struct Names {
-    texts: String,
-    /// Where the text of each symbol ends.
-    ends: Vec<usize>,
+    texts: Texts,
     /// Symbols by the hash of their text.
     index: HashTable<Sym>,
     prefixed: FxHashMap<(Sym, Sym), Sym>,
@@ -119,18 +117,44 @@ fn hash(text: &str) -> u64 {
     FxBuildHasher.hash_one(text)
 }
 
-#[inline]
-fn text_in<'t>(texts: &'t str, ends: &[usize], sym: Sym) -> &'t str {
-    let at = sym.number() as usize;
-    let start = if at == 0 { 0 } else { ends[at - 1] };
-    &texts[start..ends[at]]
+/// Texts one after another.
+#[derive(Clone, Debug, Default)]
+struct Texts {
+    all: String,
+    /// Where each text ends, modulo 2^32.
+    ends: Vec<u32>,
+    /// The first texts that end beyond each multiple of 2^32.
+    carries: Vec<u32>,
+}
+
+impl Texts {
+    fn push(&mut self, text: &str) -> Sym {
+        let number = self.ends.len() as u32;
+        self.all.push_str(text);
+        let end = self.all.len();
+        if end >> 32 > self.carries.len() {
+            self.carries.push(number);
+        }
+        self.ends.push(end as u32);
+        Sym::new(number)
+    }
+    #[inline]
+    fn end(&self, at: u32) -> usize {
+        let carries = if self.carries.is_empty() { 0 } else { self.carries.partition_point(|c| *c <= at) };
+        carries << 32 | self.ends[at as usize] as usize
+    }
+    #[inline]
+    fn get(&self, sym: Sym) -> &str {
+        let at = sym.number();
+        let start = if at == 0 { 0 } else { self.end(at - 1) };
+        &self.all[start..self.end(at)]
+    }
 }
 
 impl Default for Names {
     fn default() -> Self {
         let mut names = Names {
-            texts: String::new(),
-            ends: Vec::new(),
+            texts: Texts::default(),
             index: HashTable::new(),
             prefixed: FxHashMap::default(),
             made_of: FxHashMap::default(),
@@ -148,11 +172,9 @@ impl Names {
         if let Some(sym) = self.get(text) {
             return sym;
         }
-        let sym = Sym::new(self.ends.len() as u32);
-        self.texts.push_str(text);
-        self.ends.push(self.texts.len());
-        let (texts, ends) = (&self.texts, &self.ends);
-        self.index.insert_unique(hash(text), sym, |sym| hash(text_in(texts, ends, *sym)));
+        let sym = self.texts.push(text);
+        let texts = &self.texts;
+        self.index.insert_unique(hash(text), sym, |sym| hash(texts.get(*sym)));
         sym
     }
     /// The symbol of `text` if it was interned before.
@@ -162,7 +184,7 @@ impl Names {
     /// The text of a symbol.
     #[inline]
     pub fn text(&self, sym: Sym) -> &str {
-        text_in(&self.texts, &self.ends, sym)
+        self.texts.get(sym)
     }
     /// Bytewise order of two symbols' texts, the order of Kubernetes' names.
     pub fn compare(&self, a: Sym, b: Sym) -> Ordering {

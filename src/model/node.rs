@@ -1,27 +1,18 @@
 //! Nodes, and what the scheduler sums up about them.
 
+use super::few::MostlyEmpty;
 use super::ids::{LabelSetId, PodId, Uid};
 use super::names::Sym;
 use super::resources::Resources;
 use super::spec::{HostPort, PodSpec, Taint};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
-/// One node. Removed nodes keep their row (`exists` false), so ids stay valid.
-#[derive(Clone, Debug)]
-pub struct Node {
-    /// Name.
-    pub name: Sym,
-    /// Identity of this incarnation.
-    pub uid: Uid,
-    /// The object is there.
-    pub exists: bool,
-    /// Labels.
-    pub labels: LabelSetId,
+/// What many nodes have in common: machines of one kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeShape {
     /// Taints in order.
     pub taints: Vec<Taint>,
-    /// `spec.unschedulable`: cordoned.
-    pub unschedulable: bool,
-    /// The Ready condition is True.
-    pub ready: bool,
     /// `status.allocatable`.
     pub allocatable: Resources,
     /// Which of cpu and memory `status.allocatable` names at all (a missing one leaves the score's weights).
@@ -32,6 +23,26 @@ pub struct Node {
     pub allocatable_pods: i64,
     /// `status.images`: every name with its size in bytes, sorted by symbol.
     pub images: Vec<(Sym, i64)>,
+}
+
+/// One node. Removed nodes keep their row (`exists` false), so ids stay valid. Fields of its shape are read and written as if they
+/// were its own; a shape that is written to is copied first.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Name.
+    pub name: Sym,
+    /// Identity of this incarnation.
+    pub uid: Uid,
+    /// The object is there.
+    pub exists: bool,
+    /// Labels.
+    pub labels: LabelSetId,
+    /// `spec.unschedulable`: cordoned.
+    pub unschedulable: bool,
+    /// The Ready condition is True.
+    pub ready: bool,
+    /// Allocatable, taints and images.
+    pub shape: Arc<NodeShape>,
     /// What runs there.
     pub info: NodeInfo,
     /// Counts up at every change of the node or of what runs there.
@@ -50,11 +61,11 @@ pub struct NodeInfo {
     /// See `nonzero_cpu_milli`.
     pub nonzero_memory_bytes: i64,
     /// Host ports in use: a set, as in Kubernetes, so a port that two running pods share is free once one of them goes.
-    pub used_ports: Vec<HostPort>,
+    pub used_ports: MostlyEmpty<HostPort>,
     /// Those of `pods` with any pod affinity or anti-affinity term.
-    pub with_affinity: Vec<PodId>,
+    pub with_affinity: MostlyEmpty<PodId>,
     /// Those of `pods` with a required anti-affinity term.
-    pub with_required_anti_affinity: Vec<PodId>,
+    pub with_required_anti_affinity: MostlyEmpty<PodId>,
 }
 
 /// `CSINode`: what drivers say about a node.
@@ -75,6 +86,18 @@ pub struct CsiNodeDriver {
     pub topology_keys: Vec<Sym>,
 }
 
+impl Deref for Node {
+    type Target = NodeShape;
+    fn deref(&self) -> &NodeShape {
+        &self.shape
+    }
+}
+impl DerefMut for Node {
+    fn deref_mut(&mut self) -> &mut NodeShape {
+        Arc::make_mut(&mut self.shape)
+    }
+}
+
 impl Node {
     /// A row for a node that does not exist.
     pub fn ghost(name: Sym, labels: LabelSetId) -> Node {
@@ -83,14 +106,9 @@ impl Node {
             uid: Uid::NOTHING,
             exists: false,
             labels,
-            taints: Vec::new(),
             unschedulable: false,
             ready: false,
-            allocatable: Resources::default(),
-            allocatable_has_cpu: false,
-            allocatable_has_memory: false,
-            allocatable_pods: 0,
-            images: Vec::new(),
+            shape: Arc::default(),
             info: NodeInfo::default(),
             generation: 0,
         }
@@ -127,11 +145,11 @@ impl NodeInfo {
         self.nonzero_cpu_milli = self.nonzero_cpu_milli.wrapping_sub(spec.nonzero_requests.0);
         self.nonzero_memory_bytes = self.nonzero_memory_bytes.wrapping_sub(spec.nonzero_requests.1);
         for port in &spec.host_ports {
-            self.used_ports.retain(|used| used != port);
+            self.used_ports.forget(port);
         }
         if spec.affinity.is_some() {
-            self.with_affinity.retain(|p| *p != pod);
-            self.with_required_anti_affinity.retain(|p| *p != pod);
+            self.with_affinity.forget(&pod);
+            self.with_required_anti_affinity.forget(&pod);
         }
         true
     }

@@ -1,6 +1,6 @@
 //! Pods.
 
-use super::ids::{JobId, NodeId, ReplicaSetId, SpecId, StatefulSetId, Uid};
+use super::ids::{JobId, NodeId, ReplicaSetId, SpecId, StatefulSetId, Terminating, Uid};
 use super::names::Name;
 use crate::engine::time::SimTime;
 
@@ -54,7 +54,7 @@ pub struct Pod {
     /// The Ready condition.
     pub ready: bool,
     /// deletionTimestamp: when the grace period ends.
-    pub deletion: Option<SimTime>,
+    pub deletion: Option<Terminating>,
     /// It has the DisruptionTarget condition with reason PreemptionByScheduler.
     pub preempted: bool,
     /// When it was created; for imported pods possibly before the start (then 0 and ordered by uid).

@@ -1,6 +1,6 @@
 //! PersistentVolumes, claims, classes and what CSI publishes.
 
-use super::ids::{LabelSetId, NodeSelectorId, QuantityId, Uid};
+use super::ids::{LabelSetId, NodeSelectorId, QuantityId, Terminating, Uid};
 use super::labels::LabelSelector;
 use super::names::{Name, Sym};
 use super::quantity::Quantity;
@@ -196,7 +196,7 @@ pub struct Volume {
     /// Phase.
     pub phase: VolumePhase,
     /// deletionTimestamp.
-    pub deletion: Option<SimTime>,
+    pub deletion: Option<Terminating>,
     /// Finalizer `kubernetes.io/pv-protection`.
     pub protected: bool,
     /// When it was created.
@@ -286,7 +286,7 @@ pub struct Claim {
     /// `status.capacity.storage`, interned.
     pub capacity: Option<QuantityId>,
     /// deletionTimestamp.
-    pub deletion: Option<SimTime>,
+    pub deletion: Option<Terminating>,
     /// Finalizer `kubernetes.io/pvc-protection`.
     pub protected: bool,
     /// Who owns it.

@@ -140,7 +140,11 @@ mod tests {
             60,
             "40 bytes of whole extents times 1.55, rounded down to extents"
         );
-        assert!(thin.allocate(Sym::new(7), 40) && thin.allocate(Sym::new(8), 20) && !thin.allocate(Sym::new(9), 4));
+        assert!(
+            thin.allocate(Sym::new(7), 40)
+                && thin.allocate(Sym::new(8), 20)
+                && !thin.allocate(Sym::new(9), 4)
+        );
     }
 
     #[test]

@@ -6,9 +6,9 @@ use crate::model::cluster::{Cluster, NodeDelta};
 use crate::model::ids::{ClaimId, Id, LabelSetId, NodeId, PodId, SpecId};
 use crate::model::labels::LabelSet;
 use crate::model::names::{Name, Sym};
-use crate::model::node::Node;
-use crate::model::resources::Resources;
+use crate::model::node::{Node, NodeShape};
 use crate::model::spec::{PodAffinityTerm, PodSpec, PodVolume, Taint, TaintEffect};
+use std::sync::Arc;
 
 /// What the scheduler hears about the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,10 +124,8 @@ pub struct SeenNodes {
 #[derive(Clone, Debug)]
 struct SeenNode {
     labels: LabelSetId,
-    taints: Vec<Taint>,
     unschedulable: bool,
-    allocatable: Resources,
-    pods: i64,
+    shape: Arc<NodeShape>,
 }
 
 impl SeenNodes {
@@ -141,10 +139,8 @@ impl SeenNodes {
                 let node = cluster.node(id);
                 self.nodes[id.index()] = Some(SeenNode {
                     labels: node.labels,
-                    taints: node.taints.clone(),
                     unschedulable: node.unschedulable,
-                    allocatable: node.allocatable.clone(),
-                    pods: node.allocatable_pods,
+                    shape: Arc::clone(&node.shape),
                 });
             }
             ClusterEvent::NodeRemoved(id) => {
@@ -224,7 +220,7 @@ fn node_helps(
         return true;
     }
     if asked(P::TAINT_TOLERATION) {
-        let was_untolerated = before.is_none_or(|b| !tolerates_all(spec, &b.taints));
+        let was_untolerated = before.is_none_or(|b| !tolerates_all(spec, &b.shape.taints));
         if was_untolerated && tolerates_all(spec, &node.taints) {
             return true;
         }
@@ -275,8 +271,8 @@ fn fits_empty(spec: &PodSpec, node: &Node) -> bool {
 }
 
 fn grew(spec: &PodSpec, before: &SeenNode, node: &Node) -> bool {
-    let (ask, old, new) = (&spec.requests, &before.allocatable, &node.allocatable);
-    node.allocatable_pods > before.pods
+    let (ask, old, new) = (&spec.requests, &before.shape.allocatable, &node.allocatable);
+    node.allocatable_pods > before.shape.allocatable_pods
         || (ask.cpu_milli > 0 && new.cpu_milli > old.cpu_milli)
         || (ask.memory_bytes > 0 && new.memory_bytes > old.memory_bytes)
         || (ask.ephemeral_bytes > 0 && new.ephemeral_bytes > old.ephemeral_bytes)

@@ -365,9 +365,9 @@ fn update_node(
     let (row, labels) = lowered?;
     let labels = cluster.intern_labels(labels);
     cluster.set_node_labels(id, labels);
-    cluster.set_node_taints(id, row.taints);
+    cluster.set_node_taints(id, row.taints.clone());
     cluster.set_node_unschedulable(id, row.unschedulable);
     cluster.set_node_ready(id, row.ready);
-    cluster.set_node_allocatable(id, row.allocatable, row.allocatable_pods);
+    cluster.set_node_allocatable(id, row.allocatable.clone(), row.allocatable_pods);
     Ok(())
 }

@@ -8,8 +8,8 @@ use crate::model::names::{Names, sym};
 use crate::model::volume::{Volume, VolumePhase};
 use crate::observe::{AttemptResult, Subject};
 use crate::scheduler::cycle::{Detail, Outcome, Request, Unschedulable, pre_bind_error};
-use crate::scheduler::framework::{Binding, FitError, PostFilterMessage};
 use crate::scheduler::dormant::Woken;
+use crate::scheduler::framework::{Binding, FitError, PostFilterMessage};
 use crate::scheduler::hints::ClusterEvent;
 use crate::scheduler::message;
 use crate::scheduler::plugins::volume_binding::{

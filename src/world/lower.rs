@@ -1,6 +1,6 @@
 //! From a scenario to a plan: classes, generated nodes with their disks, generators, timeline, timers.
 
-use super::plan::{Action, ClaimPlan, DiskRef, GeneratorPlan, Kind, Plan, WipedVolume};
+use super::plan::{Action, ClaimPlan, DiskRef, GeneratorPlan, Kind, Plan, WipedVolumes};
 use super::{arrivals, failures, lower_trace};
 use crate::control::provisioner::local::Wipe;
 use crate::engine::rng::Streams;
@@ -9,7 +9,7 @@ use crate::model::cluster::Cluster;
 use crate::model::ids::{NodeId, NodeSelectorId};
 use crate::model::labels::{LabelSet, NodeSelector};
 use crate::model::names::{Name, Sym, sym};
-use crate::model::node::{Node, NodeInfo};
+use crate::model::node::{Node, NodeInfo, NodeShape};
 use crate::model::quantity::Quantity;
 use crate::model::resources::Resources;
 use crate::model::spec::{PodSpec, Taint, TaintEffect, Toleration};
@@ -265,7 +265,7 @@ fn add_class(cluster: &mut Cluster, class: &written::StorageClassSpec) {
 fn add_nodes(
     cluster: &mut Cluster,
     group: &written::NodeGroup,
-    wiped: &mut Vec<WipedVolume>,
+    wiped: &mut Vec<WipedVolumes>,
     uncarved: &mut BTreeMap<Sym, u128>,
 ) {
     let allocatable = Resources {
@@ -273,7 +273,14 @@ fn add_nodes(
         memory_bytes: group.memory.saturating_sub(group.reserved_memory).value(),
         ..resources(cluster, &group.resources)
     };
-    let taints: Vec<Taint> = group.taints.iter().map(|t| taint(cluster, t)).collect();
+    let shape = Arc::new(NodeShape {
+        taints: group.taints.iter().map(|t| taint(cluster, t)).collect(),
+        allocatable,
+        allocatable_has_cpu: true,
+        allocatable_has_memory: true,
+        allocatable_pods: i64::from(group.pods),
+        images: Vec::new(),
+    });
     for index in 0..group.count {
         let name = format!("{}-{index}", group.name.value);
         let labels = node_labels(cluster, group, &name, index);
@@ -282,14 +289,9 @@ fn add_nodes(
             uid: cluster.new_uid(),
             exists: true,
             labels,
-            taints: taints.clone(),
             unschedulable: false,
             ready: true,
-            allocatable: allocatable.clone(),
-            allocatable_has_cpu: true,
-            allocatable_has_memory: true,
-            allocatable_pods: i64::from(group.pods),
-            images: Vec::new(),
+            shape: Arc::clone(&shape),
             info: NodeInfo::default(),
             generation: 0,
         };
@@ -330,11 +332,12 @@ fn node_labels(
 }
 
 /// The local volumes of every node, for its static provisioner.
-fn wiped_on_all_nodes(cluster: &Cluster, provisioner: written::StaticProvisioner) -> Vec<WipedVolume> {
+fn wiped_on_all_nodes(cluster: &Cluster, provisioner: written::StaticProvisioner) -> Vec<WipedVolumes> {
     let mut all = Vec::new();
     for (node, row) in cluster.nodes().iter() {
-        let volumes = cluster.pinned_volumes(row.name).iter();
-        all.extend(volumes.map(|volume| WipedVolume { volume: *volume, node, wipe: wipe(provisioner) }));
+        for volume in cluster.pinned_volumes(row.name) {
+            WipedVolumes::add(&mut all, *volume, node, wipe(provisioner));
+        }
     }
     all
 }
@@ -353,7 +356,7 @@ pub fn add_disks(
     node: NodeId,
     node_name: &str,
     disks: &[written::DiskSpec],
-    wiped: &mut Vec<WipedVolume>,
+    wiped: &mut Vec<WipedVolumes>,
 ) -> u128 {
     let affinity = pin_to(cluster, node_name);
     let empty = cluster.intern_labels(LabelSet::default());
@@ -395,7 +398,7 @@ pub fn add_disks(
                 };
                 let Ok(volume) = cluster.add_volume(volume) else { continue };
                 if let Some(provisioner) = disk.static_provisioner {
-                    wiped.push(WipedVolume { volume, node, wipe: wipe(provisioner) });
+                    WipedVolumes::add(wiped, volume, node, wipe(provisioner));
                 }
             }
             let carved: u128 = sizes.iter().map(|bytes| u128::from(*bytes)).sum();

@@ -2,7 +2,7 @@
 
 use super::draw::draw_bytes;
 use super::lower::{add_default_tolerations, taint};
-use super::plan::WipedVolume;
+use super::plan::WipedVolumes;
 use super::trace::{Caps, TracePlan};
 use super::trace_machines::{MachineEvents, MachineRules};
 use crate::engine::rng::Streams;
@@ -71,7 +71,7 @@ pub struct Machines {
 pub fn add_nodes(
     cluster: &mut Cluster,
     trace: &written::TraceSpec,
-    wiped: &mut Vec<WipedVolume>,
+    wiped: &mut Vec<WipedVolumes>,
     uncarved: &mut BTreeMap<Sym, u128>,
 ) -> Result<Machines, Box<TraceError>> {
     let found = machine_events(trace)?;

@@ -437,8 +437,11 @@ impl<'p, O: Observer> World<'p, O> {
             idle_workers: WORKERS,
         };
         let mut disks = LocalProvisioner::default();
+        disks.reserve(plan.wiped.iter().map(|wiped| wiped.count as usize).sum());
         for wiped in &plan.wiped {
-            disks.manage(&cluster, wiped.volume, wiped.node, wiped.wipe);
+            for volume in wiped.volumes() {
+                disks.manage(&cluster, volume, wiped.node, wiped.wipe);
+            }
         }
         let checks = plan.paranoid.then(|| check::Checks::new(scheduler.profiles(), &cluster));
         let failing = failures::FailingThings::new(&plan.failures, &cluster);

@@ -180,7 +180,9 @@ impl<O: Observer> World<'_, O> {
     }
     /// The pod's toleration has run out.
     pub(super) fn evict(&mut self, pod: PodId, epoch: u32) {
-        if self.is_same_pod(pod, epoch) && self.pod_state(pod).times().evicted_at.is_some_and(|at| at <= self.now) {
+        if self.is_same_pod(pod, epoch)
+            && self.pod_state(pod).times().evicted_at.is_some_and(|at| at <= self.now)
+        {
             self.pod_state(pod).times_mut().evicted_at = None;
             self.tell_eviction(pod, false);
             self.delete_pod(pod, Grace::Default);

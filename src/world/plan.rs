@@ -52,7 +52,7 @@ pub struct Plan {
     /// A wanted replica not running for longer is stuck; also how long a quiet run goes on.
     pub stuck_after: SimDuration,
     /// Volumes that a static provisioner wipes and makes anew.
-    pub wiped: Vec<WipedVolume>,
+    pub wiped: Vec<WipedVolumes>,
     /// Bytes of disks in no volume, by node name.
     pub uncarved_bytes: BTreeMap<Sym, u128>,
     /// How scheduling attempts are executed.
@@ -98,15 +98,37 @@ impl Plan {
     }
 }
 
-/// A volume on a disk that a static provisioner manages.
+/// Volumes of a node that a static provisioner manages.
 #[derive(Clone, Copy, Debug)]
-pub struct WipedVolume {
-    /// The volume.
-    pub volume: VolumeId,
+pub struct WipedVolumes {
+    /// The first volume.
+    pub first: VolumeId,
+    /// How many volumes come one after the other.
+    pub count: u32,
     /// Its node.
     pub node: NodeId,
     /// How long the wipe takes.
     pub wipe: Wipe,
+}
+
+impl WipedVolumes {
+    /// All of them.
+    pub fn volumes(&self) -> impl Iterator<Item = VolumeId> + use<> {
+        let first = self.first.row();
+        (first..first + self.count).map(VolumeId::at)
+    }
+    /// Adds a volume to a list: to its last entry if it comes next there.
+    pub fn add(list: &mut Vec<WipedVolumes>, volume: VolumeId, node: NodeId, wipe: Wipe) {
+        match list.last_mut() {
+            Some(last)
+                if (last.node, last.wipe) == (node, wipe)
+                    && last.first.row() + last.count == volume.row() =>
+            {
+                last.count += 1;
+            }
+            _ => list.push(WipedVolumes { first: volume, count: 1, node, wipe }),
+        }
+    }
 }
 
 /// A generator of sets.

@@ -129,7 +129,8 @@ impl<O: Observer> World<'_, O> {
             return;
         }
         self.observe(&Observation::Rebuilt { pod, bytes: copy.bytes });
-        let (claims, now, position) = (self.claim_uids(pod), self.now, self.pod_state(pod).times().restored_to);
+        let (claims, now, position) =
+            (self.claim_uids(pod), self.now, self.pod_state(pod).times().restored_to);
         if let (Some((set, ordinal)), Some(operator)) = (self.member(pod), &mut self.operator) {
             operator.rebuilt(set, ordinal, &claims, position, now);
         }

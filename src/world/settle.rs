@@ -352,7 +352,9 @@ impl<O: Observer> World<'_, O> {
                 let id = ReplicaSetId::at(key);
                 replicaset::step(cluster, self.children.of(PodOwner::ReplicaSet(id)), id)
             }
-            Actor::Jobs => job::step(cluster, self.children.of(PodOwner::Job(JobId::at(key))), JobId::at(key)),
+            Actor::Jobs => {
+                job::step(cluster, self.children.of(PodOwner::Job(JobId::at(key))), JobId::at(key))
+            }
             Actor::Kubelets => self.kubelet_step(PodId::at(key)),
             Actor::ProtectClaims => protection::claim_step(cluster, ClaimId::at(key)),
             Actor::ProtectVolumes => protection::volume_step(cluster, VolumeId::at(key)),

@@ -1,12 +1,12 @@
 //! The machines of a trace as nodes: those of the start, and how they come, go and change during the run.
 
 use super::lower::add_disks;
-use super::plan::WipedVolume;
+use super::plan::WipedVolumes;
 use super::*;
 use crate::model::ids::LabelSetId;
 use crate::model::labels::LabelSet;
 use crate::model::names::{Sym, sym};
-use crate::model::node::{Node, NodeInfo};
+use crate::model::node::{Node, NodeInfo, NodeShape};
 use crate::model::resources::Resources;
 use crate::model::spec::Taint;
 use crate::scenario as written;
@@ -41,7 +41,7 @@ impl MachineRules {
         &self,
         cluster: &mut Cluster,
         machine: &TraceNode,
-        wiped: &mut Vec<WipedVolume>,
+        wiped: &mut Vec<WipedVolumes>,
     ) -> Option<(NodeId, u128)> {
         let name = dns_label(&machine.name.to_string());
         let labels = self.labels(cluster, machine, &name);
@@ -50,14 +50,16 @@ impl MachineRules {
             uid: cluster.new_uid(),
             exists: true,
             labels,
-            taints: self.taints.clone(),
             unschedulable: machine.cordoned,
             ready: true,
-            allocatable: self.allocatable(machine),
-            allocatable_has_cpu: true,
-            allocatable_has_memory: true,
-            allocatable_pods: i64::from(self.pods),
-            images: Vec::new(),
+            shape: Arc::new(NodeShape {
+                taints: self.taints.clone(),
+                allocatable: self.allocatable(machine),
+                allocatable_has_cpu: true,
+                allocatable_has_memory: true,
+                allocatable_pods: i64::from(self.pods),
+                images: Vec::new(),
+            }),
             info: NodeInfo::default(),
             generation: 0,
         };
@@ -243,8 +245,10 @@ impl<O: Observer> World<'_, O> {
     fn machine_appears(&mut self, rules: &MachineRules, machine: &TraceNode, name: Sym) {
         let mut wiped = Vec::new();
         let Some((node, _)) = rules.add(&mut self.cluster, machine, &mut wiped) else { return };
-        for volume in wiped {
-            self.disks.manage(&self.cluster, volume.volume, node, volume.wipe);
+        for wiped in wiped {
+            for volume in wiped.volumes() {
+                self.disks.manage(&self.cluster, volume, node, wiped.wipe);
+            }
         }
         self.lvm.node_added(&mut self.cluster, name, self.now);
     }

@@ -9,8 +9,10 @@ use crate::model::cluster::{Change, Cluster};
 use crate::model::ids::{NodeId, NodeSelectorId, Uid, VolumeId};
 use crate::model::names::{Sym, sym};
 use crate::model::volume::{ReclaimPolicy, Volume, VolumePhase};
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::collections::BTreeSet;
+use std::hash::BuildHasher;
 
 /// A write that is due.
 #[derive(Clone, Debug)]
@@ -50,9 +52,18 @@ struct Disk {
     node: Sym,
     /// Index into the shapes.
     shape: u32,
+    /// The next disk of the node, or `NIL`.
+    next: u32,
     present: bool,
     /// Ends of wiping.
     wiping: Option<SimTime>,
+}
+
+/// No disk.
+const NIL: u32 = u32::MAX;
+
+fn hash(volume: Sym) -> u64 {
+    FxBuildHasher.hash_one(volume)
 }
 
 /// Shapes that are looked at for one that a new disk shares: disks of one kind come one after the other.
@@ -64,13 +75,20 @@ pub struct LocalProvisioner {
     shapes: Vec<Shape>,
     disks: Vec<Disk>,
     /// Disks by the name of their volume.
-    by_volume: FxHashMap<Sym, u32>,
-    by_node: FxHashMap<Sym, Vec<u32>>,
+    by_volume: HashTable<u32>,
+    /// The first and the last disk of each node.
+    by_node: FxHashMap<Sym, (u32, u32)>,
     /// When something is due, and about which disk.
     timers: BTreeSet<(SimTime, Sym)>,
 }
 
 impl LocalProvisioner {
+    /// Makes room for so many more disks.
+    pub fn reserve(&mut self, disks: usize) {
+        self.disks.reserve_exact(disks);
+        let known = &self.disks;
+        self.by_volume.reserve(disks, |disk| hash(known[*disk as usize].volume));
+    }
     /// Manages the disk behind a volume.
     pub fn manage(&mut self, cluster: &Cluster, volume: VolumeId, node: NodeId, wipe: Wipe) {
         let (row, node) = (cluster.volume(volume), cluster.node(node).name);
@@ -88,16 +106,28 @@ impl LocalProvisioner {
             ..row.clone()
         };
         let shape = self.shape(Shape { volume, wipe });
-        let disk = Disk { volume: name, node_affinity, node, shape, present: true, wiping: None };
-        match self.by_volume.get(&name) {
-            Some(&known) => self.disks[known as usize] = disk,
+        let disk = Disk { volume: name, node_affinity, node, shape, next: NIL, present: true, wiping: None };
+        match self.index(name) {
+            Some(known) => {
+                let next = self.disks[known].next;
+                self.disks[known] = Disk { next, ..disk };
+            }
             None => {
                 let index = self.disks.len() as u32;
                 self.disks.push(disk);
-                self.by_volume.insert(name, index);
-                self.by_node.entry(node).or_default().push(index);
+                let disks = &mut self.disks;
+                self.by_volume.insert_unique(hash(name), index, |disk| hash(disks[*disk as usize].volume));
+                let append = |(_, last): &mut (u32, u32)| {
+                    disks[*last as usize].next = index;
+                    *last = index;
+                };
+                self.by_node.entry(node).and_modify(append).or_insert((index, index));
             }
         }
+    }
+    fn index(&self, volume: Sym) -> Option<usize> {
+        let is = |disk: &u32| self.disks[*disk as usize].volume == volume;
+        self.by_volume.find(hash(volume), is).map(|disk| *disk as usize)
     }
     fn shape(&mut self, shape: Shape) -> u32 {
         let from = self.shapes.len().saturating_sub(LATEST_SHAPES);
@@ -112,11 +142,11 @@ impl LocalProvisioner {
         index as u32
     }
     fn disk(&self, volume: Sym) -> Option<&Disk> {
-        self.by_volume.get(&volume).map(|index| &self.disks[*index as usize])
+        self.index(volume).map(|index| &self.disks[index])
     }
     /// Is the disk of this volume managed?
     pub fn manages(&self, volume: Sym) -> bool {
-        self.by_volume.contains_key(&volume)
+        self.index(volume).is_some()
     }
     /// Is this volume being wiped?
     pub fn is_wiping(&self, volume: Sym) -> bool {
@@ -124,8 +154,8 @@ impl LocalProvisioner {
     }
     /// The disk has failed, or has been repaired (it is offered again if its volume is gone).
     pub fn set_present(&mut self, cluster: &Cluster, volume: Sym, present: bool, now: SimTime) {
-        if let Some(&index) = self.by_volume.get(&volume) {
-            self.disks[index as usize].present = present;
+        if let Some(index) = self.index(volume) {
+            self.disks[index].present = present;
             self.look(cluster, volume, now);
         }
     }
@@ -141,9 +171,11 @@ impl LocalProvisioner {
             }
             Change::VolumeRemoved { name, .. } => self.look(cluster, name, now),
             Change::NodeAdded(id) | Change::NodeUpdated(id, _) | Change::NodeRemoved(id) => {
-                let volumes = self.by_node.get(&cluster.node(id).name).cloned().unwrap_or_default();
-                for index in volumes {
-                    self.look(cluster, self.disks[index as usize].volume, now);
+                let mut disk = self.by_node.get(&cluster.node(id).name).map_or(NIL, |(first, _)| *first);
+                while disk != NIL {
+                    let Disk { volume, next, .. } = self.disks[disk as usize];
+                    self.look(cluster, volume, now);
+                    disk = next;
                 }
             }
             _ => {}
@@ -157,8 +189,8 @@ impl LocalProvisioner {
     pub fn due(&mut self, cluster: &Cluster, now: SimTime) -> Option<LocalWrite> {
         while let Some(&(at, name)) = self.timers.first().filter(|(at, _)| *at <= now) {
             self.timers.remove(&(at, name));
-            let Some(&index) = self.by_volume.get(&name) else { continue };
-            let disk = &mut self.disks[index as usize];
+            let Some(index) = self.index(name) else { continue };
+            let disk = &mut self.disks[index];
             disk.wiping = None;
             if !disk.present || !node_ready(cluster, disk.node) {
                 continue;
@@ -183,8 +215,8 @@ impl LocalProvisioner {
 
     /// Begins or stops wiping, or plans to offer the disk, as the volume's state asks for.
     fn look(&mut self, cluster: &Cluster, name: Sym, now: SimTime) {
-        let Some(&index) = self.by_volume.get(&name) else { return };
-        let disk = &mut self.disks[index as usize];
+        let Some(index) = self.index(name) else { return };
+        let disk = &mut self.disks[index];
         let wipe = self.shapes[disk.shape as usize].wipe;
         let able = disk.present && node_ready(cluster, disk.node);
         match cluster.volume_by_name(name).map(|id| cluster.volume(id)) {
@@ -213,7 +245,7 @@ pub fn apply(cluster: &mut Cluster, write: LocalWrite, now: SimTime) {
     match write {
         LocalWrite::Delete { volume, uid } => {
             if cluster.volumes().get(volume).is_some_and(|v| v.uid == uid) {
-                crate::control::api::delete_volume(cluster, volume, now);
+                crate::control::api::delete_volume(cluster, volume);
             }
         }
         LocalWrite::Create(mut volume) => {

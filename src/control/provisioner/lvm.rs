@@ -240,7 +240,7 @@ impl LvmProvisioner {
             }
             LvmWrite::Delete { volume } => {
                 self.deleting.insert(cluster.volumes().get(volume)?.name);
-                crate::control::api::delete_volume(cluster, volume, now);
+                crate::control::api::delete_volume(cluster, volume);
                 None
             }
             LvmWrite::Release { volume } => {

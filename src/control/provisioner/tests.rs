@@ -72,7 +72,7 @@ fn a_failed_volume_is_wiped_too_and_a_retained_one_is_not() {
     assert_eq!(fixture.show_volume(failed), "pv1 Available");
     assert_eq!(fixture.show_volume(kept), "pv2 ref=c2! Released");
     // Deleted by hand, its disk is found again.
-    delete_volume(&mut fixture.cluster, kept, SimTime::ZERO);
+    delete_volume(&mut fixture.cluster, kept);
     fixture.cluster.remove_volume(kept);
     advance(&mut fixture, &mut provisioner, SimTime::ZERO);
     let kept = fixture.volume_id("pv2");

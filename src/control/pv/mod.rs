@@ -10,6 +10,7 @@ pub mod event;
 pub mod find;
 mod queue;
 pub mod volume;
+mod waiting;
 pub mod write;
 
 #[cfg(test)]

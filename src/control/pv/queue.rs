@@ -4,6 +4,7 @@
 //! waits for the resync every 15 s: a new volume does not wake the claims that wait for one. In an *ideal* control plane the
 //! resync is always at the same instant.
 
+use super::waiting::Waiting;
 use super::{PvEvent, PvKey, PvOutput, find, sync_and_write};
 use crate::engine::rng::EntityKey;
 use crate::model::cluster::{Change, Cluster};
@@ -11,35 +12,44 @@ use crate::model::ids::{ClaimId, Id, VolumeId};
 use crate::model::names::Sym;
 use crate::model::volume::{BindingMode, Claim, VolumePhase};
 use rustc_hash::FxHashMap;
-use std::collections::{BTreeMap, VecDeque};
-use std::num::NonZeroU64;
+use std::collections::VecDeque;
 
 /// A queue that holds each row once.
 #[derive(Clone, Debug)]
 struct Queue<K> {
     order: VecDeque<K>,
-    /// By row: it is in the queue.
-    members: Vec<bool>,
+    /// One bit per row: it is queued.
+    queued: Vec<u64>,
 }
+
+/// A queue that was this long gives its memory back when it is empty: the first objects of a run come all at once.
+const LONG_QUEUE: usize = 1024;
 
 impl<K> Default for Queue<K> {
     fn default() -> Self {
-        Queue { order: VecDeque::new(), members: Vec::new() }
+        Queue { order: VecDeque::new(), queued: Vec::new() }
     }
 }
 
 impl<K: Id> Queue<K> {
     fn push(&mut self, key: K) {
-        if self.members.len() <= key.index() {
-            self.members.resize(key.index() + 1, false);
+        let (word, bit) = (key.index() / 64, 1 << (key.index() % 64));
+        if self.queued.len() <= word {
+            self.queued.resize(word + 1, 0);
         }
-        if !std::mem::replace(&mut self.members[key.index()], true) {
+        if self.queued[word] & bit == 0 {
+            self.queued[word] |= bit;
             self.order.push_back(key);
         }
     }
     fn pop(&mut self) -> Option<K> {
-        let key = self.order.pop_front()?;
-        self.members[key.index()] = false;
+        let Some(key) = self.order.pop_front() else {
+            if self.order.capacity() > LONG_QUEUE {
+                self.order = VecDeque::new();
+            }
+            return None;
+        };
+        self.queued[key.index() / 64] &= !(1 << (key.index() % 64));
         Some(key)
     }
 }
@@ -50,11 +60,8 @@ pub struct PvController {
     ideal: bool,
     volumes: Queue<VolumeId>,
     claims: Queue<ClaimId>,
-    /// Claims whose binding is not complete, by class and in order of arrival.
-    pending: BTreeMap<Sym, BTreeMap<u64, ClaimId>>,
-    /// By claim: where it stands in `pending`.
-    pending_keys: Vec<Option<(Sym, NonZeroU64)>>,
-    arrivals: u64,
+    /// Claims whose binding is not complete.
+    pending: Waiting,
     /// Waiting claims that name a volume, by that volume.
     named: FxHashMap<Sym, Vec<ClaimId>>,
     /// Free volumes that no waiting claim has been shown yet.
@@ -109,7 +116,7 @@ impl PvController {
         let Some(volume) = cluster.volumes().get(id) else { return };
         self.volumes.push(id);
         let free = volume.phase == VolumePhase::Available && volume.claim_ref.is_none();
-        if free && self.pending.contains_key(&volume.class) && !waits(cluster, volume.class) {
+        if free && self.pending.any_of(volume.class) && !waits(cluster, volume.class) {
             self.offers.push(id);
             self.resync_wanted = true;
         }
@@ -129,8 +136,7 @@ impl PvController {
     fn class_changed(&mut self) {
         self.resync_wanted |= !self.pending.is_empty();
         if self.ideal {
-            let waiting = self.pending.values().flat_map(|claims| claims.values().copied());
-            for claim in waiting {
+            for claim in self.pending.classes().flat_map(|(_, claims)| claims.iter()) {
                 self.claims.push(claim);
             }
         }
@@ -140,14 +146,9 @@ impl PvController {
         let class = cluster.claim_spec(claim.spec).class_or_empty();
         if claim.bind_completed {
             self.untrack(id);
-        } else if self.pending_key(id).is_none_or(|(old, _)| old != class) {
+        } else if self.pending.class_of(id) != Some(class) {
             self.untrack(id);
-            self.arrivals += 1;
-            self.pending.entry(class).or_default().insert(self.arrivals, id);
-            if self.pending_keys.len() <= id.index() {
-                self.pending_keys.resize(id.index() + 1, None);
-            }
-            self.pending_keys[id.index()] = NonZeroU64::new(self.arrivals).map(|arrival| (class, arrival));
+            self.pending.insert(id, class);
         }
         if let (Some(volume), false) = (claim.volume_name, claim.bind_completed) {
             let claims = self.named.entry(volume).or_default();
@@ -156,9 +157,6 @@ impl PvController {
             }
         }
     }
-    fn pending_key(&self, id: ClaimId) -> Option<(Sym, NonZeroU64)> {
-        self.pending_keys.get(id.index()).copied().flatten()
-    }
     fn untrack(&mut self, id: ClaimId) {
         if !self.named.is_empty() {
             self.named.retain(|_, claims| {
@@ -166,14 +164,7 @@ impl PvController {
                 !claims.is_empty()
             });
         }
-        if let Some((class, arrival)) = self.pending_keys.get_mut(id.index()).and_then(Option::take)
-            && let Some(claims) = self.pending.get_mut(&class)
-        {
-            claims.remove(&arrival.get());
-            if claims.is_empty() {
-                self.pending.remove(&class);
-            }
-        }
+        self.pending.remove(id);
     }
 
     /// Puts a key back, after the API refused its write.
@@ -206,8 +197,8 @@ impl PvController {
     pub fn resync(&mut self, cluster: &Cluster, delayed: bool) {
         self.resync_wanted = false;
         self.resyncs += 1;
-        let classes = self.pending.iter().filter(|(class, _)| delayed || !waits(cluster, **class));
-        let mut waiting: Vec<ClaimId> = classes.flat_map(|(_, claims)| claims.values().copied()).collect();
+        let classes = self.pending.classes().filter(|(class, _)| delayed || !waits(cluster, *class));
+        let mut waiting: Vec<ClaimId> = classes.flat_map(|(_, claims)| claims.iter()).collect();
         let key = EntityKey::new("resync").with(self.resyncs);
         cluster.volume_index().tie_break().shuffle("PV controller resync", key, &mut waiting);
         for claim in waiting {
@@ -257,8 +248,8 @@ impl PvController {
                 && volume.claim_ref.is_none()
                 && volume.deletion.is_none()
                 && !waits(cluster, volume.class);
-            let waiting = self.pending.get(&volume.class).filter(|_| free);
-            let taker = waiting.into_iter().flat_map(|claims| claims.values().copied()).find(|claim| {
+            let waiting = self.pending.of(volume.class).filter(|_| free);
+            let taker = waiting.into_iter().flat_map(|claims| claims.iter()).find(|claim| {
                 let Some(row) = cluster.claims().get(*claim) else { return false };
                 // Claims that were bound in this very run are still on the list.
                 row.volume_name.is_none() && find::could_serve(cluster, volume, cluster.claim_spec(row.spec))

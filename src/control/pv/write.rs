@@ -50,7 +50,7 @@ pub struct PvWrite {
     /// The object.
     pub target: Target,
     /// Its `resourceVersion` when the controller looked.
-    pub version: u64,
+    pub version: u32,
     /// What is set.
     pub kind: WriteKind,
 }

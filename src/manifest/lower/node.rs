@@ -4,7 +4,7 @@ use super::{LowerError, Lowered, exists, label_set, name, quantity, uid};
 use crate::model::cluster::Cluster;
 use crate::model::ids::NodeId;
 use crate::model::names::sym;
-use crate::model::node::{CsiNode, CsiNodeDriver, Node, NodeInfo};
+use crate::model::node::{CsiNode, CsiNodeDriver, Node, NodeInfo, NodeShape};
 use crate::model::quantity::Quantity;
 use crate::model::resources::Resources;
 use crate::model::spec::{Taint, TaintEffect};
@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::storage::v1 as storage;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Adds a node; allocatable defaults to capacity.
 ///
@@ -40,14 +41,16 @@ pub fn add_node(cluster: &mut Cluster, node: &core::Node) -> Lowered<NodeId> {
         uid: uid(cluster, &node.metadata),
         exists: true,
         labels: cluster.intern_labels(labels),
-        taints,
         unschedulable: spec.and_then(|s| s.unschedulable).unwrap_or(false),
         ready: is_ready(status),
-        allocatable: resources,
-        allocatable_has_cpu: allocatable.contains_key("cpu"),
-        allocatable_has_memory: allocatable.contains_key("memory"),
-        allocatable_pods: pods,
-        images,
+        shape: Arc::new(NodeShape {
+            taints,
+            allocatable: resources,
+            allocatable_has_cpu: allocatable.contains_key("cpu"),
+            allocatable_has_memory: allocatable.contains_key("memory"),
+            allocatable_pods: pods,
+            images,
+        }),
         info: NodeInfo::default(),
         generation: 0,
     };

@@ -7,7 +7,7 @@ use super::storage::claim_spec;
 use super::{LowerError, Lowered, annotation, exists, label_set, name, namespace, uid};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::Cluster;
-use crate::model::ids::{PodId, SpecId};
+use crate::model::ids::{PodId, SpecId, Terminating};
 use crate::model::labels::{LabelOperator, LabelSelector};
 use crate::model::names::{Name, Sym};
 use crate::model::pod::{Pod, PodOwner, PodPhase};
@@ -56,7 +56,7 @@ pub fn add_pod_from_spec(cluster: &mut Cluster, pod: &core::Pod, spec_id: SpecId
             };
             all.iter().find(|c| c.type_ == "DisruptionTarget").is_some_and(by_scheduler)
         }),
-        deletion: pod.metadata.deletion_timestamp.as_ref().map(|_| SimTime::ZERO),
+        deletion: pod.metadata.deletion_timestamp.as_ref().map(|_| Terminating),
         created: SimTime::ZERO,
         start_order: status.and_then(|s| s.start_time.as_ref()).map_or(i64::MAX, |t| t.0.as_second()),
         owner: owner(cluster, &pod.metadata),

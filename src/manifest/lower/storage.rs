@@ -6,12 +6,12 @@ use super::{
 };
 use crate::engine::time::SimTime;
 use crate::model::cluster::Cluster;
-use crate::model::ids::{ClaimId, ClaimSpecId, Uid, VolumeId};
+use crate::model::ids::{ClaimId, ClaimSpecId, Terminating, Uid, VolumeId};
 use crate::model::volume::*;
-use std::sync::Arc;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::storage::v1 as storage;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use std::sync::Arc;
 
 const BETA_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 
@@ -54,7 +54,7 @@ pub fn add_volume(cluster: &mut Cluster, volume: &core::PersistentVolume) -> Low
         claim_ref: spec.claim_ref.as_ref().map(|r| claim_ref(cluster, r)),
         bound_by_controller: annotation(metadata, "pv.kubernetes.io/bound-by-controller").is_some(),
         phase: volume_phase(volume.status.as_ref().and_then(|s| s.phase.as_deref()))?,
-        deletion: metadata.deletion_timestamp.as_ref().map(|_| SimTime::ZERO),
+        deletion: metadata.deletion_timestamp.as_ref().map(|_| Terminating),
         protected: has_finalizer(metadata, "kubernetes.io/pv-protection"),
         created: SimTime::ZERO,
         assumed_for: None,
@@ -206,7 +206,7 @@ pub fn add_claim(cluster: &mut Cluster, claim: &core::PersistentVolumeClaim) -> 
         assumed_node: None,
         phase,
         capacity: capacity.map(|capacity| cluster.intern_quantity(capacity)),
-        deletion: metadata.deletion_timestamp.as_ref().map(|_| SimTime::ZERO),
+        deletion: metadata.deletion_timestamp.as_ref().map(|_| Terminating),
         protected: has_finalizer(metadata, "kubernetes.io/pvc-protection"),
         owner: intern(cluster, owner).map_or(ClaimOwner::None, |u| ClaimOwner::Object(Uid::from_text(u))),
         created: SimTime::ZERO,

@@ -7,11 +7,12 @@ impl Cluster {
     ///
     /// # Errors
     /// [`AlreadyExists`].
-    pub fn add_node(&mut self, node: Node) -> Result<NodeId, AlreadyExists> {
+    pub fn add_node(&mut self, mut node: Node) -> Result<NodeId, AlreadyExists> {
         if self.node_names.contains_key(&node.name) {
             return Err(AlreadyExists);
         }
         let name = node.name;
+        share(&mut self.latest_machines, &mut node.shape);
         self.node_counts.0 += 1;
         self.node_counts.1 += usize::from(!node.images.is_empty());
         let id = match self.ghost_nodes.remove(&name) {

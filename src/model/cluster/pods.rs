@@ -160,14 +160,12 @@ impl Cluster {
         self.generation += 1;
         self.changes.push(Change::PodUpdated(id, PodDelta::Nominated));
     }
-    /// Marks the pod for deletion; `at` is the end of its grace period.
-    pub fn mark_pod_deleted(&mut self, id: PodId, at: SimTime) {
-        let pod = &mut self.pods[id];
-        if pod.deletion.is_none_or(|old| at < old) {
-            let begins = pod.deletion.replace(at).is_none();
+    /// Marks the pod for deletion.
+    pub fn mark_pod_deleted(&mut self, id: PodId) {
+        if self.pods[id].deletion.replace(Terminating).is_none() {
             self.generation += 1;
             let pod = &self.pods[id];
-            if let Some(node) = pod.placed().filter(|_| begins && !pod.is_finished()) {
+            if let Some(node) = pod.placed().filter(|_| !pod.is_finished()) {
                 self.placements.push(Placement { spec: pod.spec, node, pods: 0, living: -1 });
             }
             self.changes.push(Change::PodUpdated(id, PodDelta::Terminating));

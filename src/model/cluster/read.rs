@@ -197,12 +197,12 @@ impl Cluster {
     }
     /// `resourceVersion` of a volume: changes at every write, not when the scheduler reserves it.
     #[inline]
-    pub fn volume_version(&self, id: VolumeId) -> u64 {
+    pub fn volume_version(&self, id: VolumeId) -> u32 {
         self.volume_versions.get(id.index()).copied().unwrap_or_default()
     }
     /// `resourceVersion` of a claim.
     #[inline]
-    pub fn claim_version(&self, id: ClaimId) -> u64 {
+    pub fn claim_version(&self, id: ClaimId) -> u32 {
         self.claim_versions.get(id.index()).copied().unwrap_or_default()
     }
     /// Claim names of a pod in the order of its volumes, with `None` where no such claim can exist (its name was never used).

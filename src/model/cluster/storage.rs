@@ -18,7 +18,7 @@ impl Cluster {
         let key_of = |id: &ClaimId| hash_of(&(claims[*id].namespace, claims[*id].name));
         self.claim_names.insert_unique(hash_of(&key), id, key_of);
         self.generation += 1;
-        set_version(&mut self.claim_versions, id, self.generation);
+        count_write(&mut self.claim_versions, id);
         self.changes.push(Change::ClaimAdded(id));
         Ok(id)
     }
@@ -27,7 +27,7 @@ impl Cluster {
         self.claims[id].assumed_node = None; // an assumption holds for one version of the object
         change(&mut self.claims[id]);
         self.generation += 1;
-        set_version(&mut self.claim_versions, id, self.generation);
+        count_write(&mut self.claim_versions, id);
         self.changes.push(Change::ClaimUpdated(id));
     }
     /// Says when the claim was created: objects read from manifests do not know.
@@ -65,7 +65,7 @@ impl Cluster {
             return Err(AlreadyExists);
         }
         let (name, host) = (volume.name, self.pinned_host(volume.node_affinity));
-        self.share_shape(&mut volume.shape);
+        share(&mut self.latest_shapes, &mut volume.shape);
         let id = self.volumes.insert(volume);
         let volumes = &self.volumes;
         self.volume_names.insert_unique(hash_of(&name), id, |id| hash_of(&volumes[*id].name));
@@ -76,7 +76,7 @@ impl Cluster {
             None => self.wide_volumes.push(id),
         }
         self.touch_volume(self.volumes[id].node_affinity);
-        set_version(&mut self.volume_versions, id, self.generation);
+        count_write(&mut self.volume_versions, id);
         self.changes.push(Change::VolumeAdded(id));
         Ok(id)
     }
@@ -90,20 +90,12 @@ impl Cluster {
         if new.is_some() {
             let volumes = &self.volumes;
             let claim_of = |id: VolumeId| volumes[id].claim();
-            self.claimed_volumes.insert(id, hash_of(&new), |id| claim_of(id) == new, |id| hash_of(&claim_of(id)));
-        }
-    }
-    /// Volumes of one kind come one after the other: they share what they have in common.
-    fn share_shape(&mut self, shape: &mut Arc<VolumeShape>) {
-        const LATEST: usize = 8;
-        match self.latest_shapes.iter().find(|latest| ***latest == **shape) {
-            Some(latest) => *shape = Arc::clone(latest),
-            None => {
-                if self.latest_shapes.len() == LATEST {
-                    self.latest_shapes.remove(0);
-                }
-                self.latest_shapes.push(Arc::clone(shape));
-            }
+            self.claimed_volumes.insert(
+                id,
+                hash_of(&new),
+                |id| claim_of(id) == new,
+                |id| hash_of(&claim_of(id)),
+            );
         }
     }
     /// Changes a volume (never its name, access modes or node affinity).
@@ -118,7 +110,7 @@ impl Cluster {
         self.reindex_claim(id, old_claim, claim);
         self.volume_index.change(&self.names, id, name, old, new);
         self.touch_volume(affinity);
-        set_version(&mut self.volume_versions, id, self.generation);
+        count_write(&mut self.volume_versions, id);
         self.changes.push(Change::VolumeUpdated(id));
     }
     /// Says when the volume was created: objects read from manifests do not know.

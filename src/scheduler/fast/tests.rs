@@ -152,7 +152,7 @@ fn disturb(cluster: &mut Cluster, draw: &mut Draw, pods: &mut Vec<PodId>, step: 
         5 if !pods.is_empty() => {
             // Pods that are being deleted do not count for spread constraints any more.
             let going = pods[draw.below(pods.len())];
-            cluster.mark_pod_deleted(going, SimTime::ZERO);
+            cluster.mark_pod_deleted(going);
         }
         6 => related::disturb(cluster, draw, node, step),
         _ => {}

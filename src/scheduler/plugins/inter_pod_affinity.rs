@@ -246,7 +246,7 @@ impl PreFilterPlugin for InterPodAffinity {
         }
         for (_, node) in cluster.nodes().iter().filter(|(_, node)| node.exists) {
             let labels = cluster.label_set(node.labels);
-            for &other in &node.info.with_required_anti_affinity {
+            for &other in node.info.with_required_anti_affinity.iter() {
                 for term in cluster.spec_of(other).affinity.iter().flat_map(|a| &a.anti_required) {
                     if incoming.is_matched_by(term) {
                         state.existing_anti.add(labels, term.topology_key, 1);
@@ -342,7 +342,7 @@ impl ScorePlugin for InterPodAffinity {
         for (_, node) in cluster.nodes().iter().filter(|(_, node)| node.exists) {
             let labels = cluster.label_set(node.labels);
             // Without preferences of its own the pod concerns only pods with affinity.
-            let others = if has_own { &node.info.pods } else { &node.info.with_affinity };
+            let others = if has_own { &*node.info.pods } else { &*node.info.with_affinity };
             for &other in others {
                 self.prefer_by(state, cluster, incoming, cluster.spec_of(other), labels);
             }

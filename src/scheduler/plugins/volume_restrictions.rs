@@ -175,7 +175,7 @@ mod tests {
         fixture.cluster.bind_pod(holder, other);
         assert_eq!(verdict(&fixture, wanting), CLAIM_CONFLICT, "on every node");
         assert_eq!(verdict(&fixture, shared), "skip", "ReadWriteOnce is not the scheduler's business");
-        fixture.cluster.mark_pod_deleted(holder, SimTime::from_secs(30));
+        fixture.cluster.mark_pod_deleted(holder);
         assert_eq!(verdict(&fixture, wanting), CLAIM_CONFLICT, "a terminating pod still holds it");
         fixture.cluster.set_pod_status(holder, PodPhase::Succeeded, false);
         assert_eq!(verdict(&fixture, wanting), "skip", "a finished one does not");

@@ -102,7 +102,7 @@ struct StaticBinding {
     volume: VolumeId,
     volume_name: Sym,
     volume_uid: Uid,
-    version: u64,
+    version: u32,
 }
 
 /// A claim whose volume is to be made for the chosen node.
@@ -112,7 +112,7 @@ struct Provisioning {
     uid: Uid,
     namespace: Sym,
     name: Name,
-    version: u64,
+    version: u32,
 }
 
 /// One API write of a binding.
