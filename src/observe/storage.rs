@@ -12,7 +12,7 @@ use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, Id, NodeId, PodId, StatefulSetId, VolumeGroupId, VolumeId};
 use crate::model::names::{Sym, sym};
 use crate::model::quantity::Quantity;
-use crate::model::volume::{AccessModes, ReclaimPolicy, Volume, VolumeMode, VolumePhase};
+use crate::model::volume::{AccessModes, ReclaimPolicy, Volume, VolumeMode, VolumePhase, VolumeShape};
 use crate::results::summary::StorageBytes;
 use rustc_hash::FxHashMap;
 use std::ops::Range;
@@ -96,7 +96,7 @@ struct VolumeKind {
 
 impl VolumeKind {
     fn of(volume: &Volume) -> VolumeKind {
-        let Volume { class, mode, modes, capacity, .. } = *volume;
+        let VolumeShape { class, mode, modes, capacity, .. } = *volume.shape;
         VolumeKind { class, mode, modes, capacity }
     }
 }

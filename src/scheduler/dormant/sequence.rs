@@ -236,6 +236,11 @@ impl Forest {
         self.give(right, order);
     }
 
+    /// When all pods below a node were tried, if that has still to be handed down to them.
+    fn tried_together(&self, at: u32) -> Option<(SimTime, u64)> {
+        self.orders.get(self.nodes[at as usize].order as usize)?.tried
+    }
+
     /// One tree after the other.
     pub fn join(&mut self, a: u32, b: u32) -> u32 {
         if a == NIL || b == NIL {
@@ -298,7 +303,7 @@ impl Forest {
             let holds = before(node.item.stamp, node.item.seq);
             count += if holds { self.len(node.left) + 1 } else { 0 };
             let next = if holds { node.right } else { node.left };
-            if let Some((stamp, seq)) = node.order.tried {
+            if let Some((stamp, seq)) = self.tried_together(at) {
                 // All of them were tried together.
                 return count + if before(stamp, seq) { self.len(next) } else { 0 };
             }
@@ -315,10 +320,10 @@ impl Forest {
             if node.left == NIL {
                 return Some((node.item.stamp, node.item.seq));
             }
-            if node.order.tried.is_some() {
-                return node.order.tried;
+            let (left, tried) = (node.left, self.tried_together(at));
+            if tried.is_some() {
+                return tried;
             }
-            let left = node.left;
             self.push(at);
             at = left;
         }
