@@ -54,10 +54,11 @@ macro_rules! ids {
     )+};
 }
 
+// The plain number: the scheduler's loops index by it.
 /// A node. Rows are never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
-pub struct NodeId(u32); // the plain number: the scheduler's loops index by it
+pub struct NodeId(u32);
 
 impl NodeId {
     /// Of a row number below 2^32-1.
