@@ -121,12 +121,19 @@ impl Glance {
             free.volumes.clear();
             free.odd = false;
             if let Some(host) = cluster.node_labels(id).get(sym::HOSTNAME) {
+                let mut last = None;
                 for &volume in cluster.pinned_volumes(host) {
                     let volume = cluster.volume(volume);
-                    if !is_free(volume) || !cluster.volume_allows_node(volume, id) {
+                    if !is_free(volume) || !cluster.pinned_volume_allows(volume, host, id) {
                         continue;
                     }
-                    match (whole_bytes(volume), self.pool(volume)) {
+                    // Volumes of one disk are of one size.
+                    let bytes = match last {
+                        Some((capacity, bytes)) if capacity == volume.capacity => bytes,
+                        _ => whole_bytes(volume),
+                    };
+                    last = Some((volume.capacity, bytes));
+                    match (bytes, self.pool(volume)) {
                         (Some(bytes), Some(pool)) => free.volumes.push((bytes, pool)),
                         _ => free.odd = true,
                     }

@@ -129,6 +129,14 @@ struct SeenNode {
 }
 
 impl SeenNodes {
+    /// Does the event tell anything that is remembered?
+    #[inline]
+    pub fn concerns(event: ClusterEvent) -> bool {
+        matches!(
+            event,
+            ClusterEvent::NodeAdded(_) | ClusterEvent::NodeUpdated(..) | ClusterEvent::NodeRemoved(_)
+        )
+    }
     /// Remembers what the event told.
     pub fn note(&mut self, cluster: &Cluster, event: ClusterEvent) {
         match event {

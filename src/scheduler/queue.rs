@@ -491,7 +491,13 @@ impl SchedulingQueue {
         }
     }
     /// Something happened in the cluster: pods that it may help leave the pool.
+    #[inline]
     pub fn event(&mut self, cluster: &Cluster, event: ClusterEvent, now: SimTime) {
+        if !(self.pool.is_empty() && self.dormant.is_empty()) || SeenNodes::concerns(event) {
+            self.tell(cluster, event, now);
+        }
+    }
+    fn tell(&mut self, cluster: &Cluster, event: ClusterEvent, now: SimTime) {
         if !self.dormant.is_empty() {
             self.tell_dormant(cluster, event, now);
         }

@@ -586,17 +586,24 @@ impl<'p, O: Observer> World<'p, O> {
     /// The earliest work that is not in the agenda.
     fn due_at(&self) -> Option<(SimTime, Rank)> {
         let timeline = self.plan.timeline.get(self.next_timeline).map(|(at, _)| *at);
-        let timeline = [timeline, self.trace.next_machine_at(self.plan)].into_iter().flatten().min();
-        let timeline = timeline.map(|at| (at, RANK_TIMELINE));
-        let arrivals = [self.sources.next_at(), self.trace.next_at()].into_iter().flatten().min();
-        let arrivals = arrivals.map(|at| (at, RANK_ARRIVALS));
-        let watch = self.watch.front().map(|(at, _)| (*at, RANK_CONTROLLERS));
-        let disks = [self.disks.next_at(), self.lvm.next_at()].into_iter().flatten().min();
-        let disks = disks.map(|at| (at, RANK_CONTROLLERS));
-        let controllers = self.has_controller_work().then_some((self.now, RANK_CONTROLLERS));
-        let scheduler =
-            (!self.scheduler_busy && self.queue.has_ready()).then_some((self.now, RANK_SCHEDULER));
-        [timeline, arrivals, watch, disks, controllers, scheduler].into_iter().flatten().min()
+        let mut next: Option<(SimTime, Rank)> = None;
+        let mut consider = |at: Option<SimTime>, rank: Rank| {
+            if let Some(at) = at
+                && next.is_none_or(|next| (at, rank) < next)
+            {
+                next = Some((at, rank));
+            }
+        };
+        consider(timeline, RANK_TIMELINE);
+        consider(self.trace.next_machine_at(self.plan), RANK_TIMELINE);
+        consider(self.has_controller_work().then_some(self.now), RANK_CONTROLLERS);
+        consider(self.watch.front().map(|(at, _)| *at), RANK_CONTROLLERS);
+        consider(self.disks_next_at(), RANK_CONTROLLERS);
+        consider(self.sources.next_at(), RANK_ARRIVALS);
+        consider(self.trace.next_at(), RANK_ARRIVALS);
+        let ready = !self.scheduler_busy && self.queue.has_ready();
+        consider(ready.then_some(self.now), RANK_SCHEDULER);
+        next
     }
 }
 

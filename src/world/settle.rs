@@ -70,8 +70,15 @@ impl<O: Observer> World<'_, O> {
         self.watch.front().is_some_and(|(at, _)| *at <= self.now)
             || (self.queued_actors != 0 && self.queued().any(|actor| self.can_act(actor)))
             || self.pv_has_work()
-            || self.disks.next_at().is_some_and(|at| at <= self.now)
-            || self.lvm.next_at().is_some_and(|at| at <= self.now)
+            || self.disks_next_at().is_some_and(|at| at <= self.now)
+    }
+    /// When a provisioner of disks wants to act next.
+    #[inline]
+    pub(super) fn disks_next_at(&self) -> Option<SimTime> {
+        if self.disks.is_quiet() && self.lvm.is_quiet() {
+            return None;
+        }
+        [self.disks.next_at(), self.lvm.next_at()].into_iter().flatten().min()
     }
     /// Actors with keys in their queues, in the order in which they act.
     fn queued(&self) -> impl Iterator<Item = Actor> + use<O> {
@@ -153,6 +160,9 @@ impl<O: Observer> World<'_, O> {
 
     /// Static provisioners delete what they have wiped and offer their disks again; the driver of volume groups makes volumes.
     fn disk_work(&mut self) -> bool {
+        if self.disks.is_quiet() && self.lvm.is_quiet() {
+            return false;
+        }
         let mut worked = false;
         while let Some(write) = self.disks.due(&self.cluster, self.now) {
             worked = true;

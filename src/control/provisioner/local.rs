@@ -164,7 +164,7 @@ impl LocalProvisioner {
         match *change {
             Change::VolumeAdded(id) | Change::VolumeUpdated(id) if !self.disks.is_empty() => {
                 if let Some(volume) = cluster.volumes().get(id)
-                    && (is_dirty(volume) || self.is_wiping(volume.name))
+                    && (is_dirty(volume) || (!self.timers.is_empty() && self.is_wiping(volume.name)))
                 {
                     self.look(cluster, volume.name, now);
                 }
@@ -180,6 +180,11 @@ impl LocalProvisioner {
             }
             _ => {}
         }
+    }
+    /// Nothing is to be done, now or later.
+    #[inline]
+    pub fn is_quiet(&self) -> bool {
+        self.timers.is_empty()
     }
     /// When it wants to act next.
     pub fn next_at(&self) -> Option<SimTime> {

@@ -197,6 +197,11 @@ impl LvmProvisioner {
             _ => {}
         }
     }
+    /// Nothing is to be done, now or later.
+    #[inline]
+    pub fn is_quiet(&self) -> bool {
+        self.work.is_empty() && self.stale.is_empty()
+    }
     /// When the driver wants to act next.
     pub fn next_at(&self) -> Option<SimTime> {
         self.work.keys().next().map(|(at, _)| *at)

@@ -448,8 +448,8 @@ impl Dormant {
             let Some((_, former)) = kind.history.last() else { continue };
             let known = oracle.still_fails(cluster, &kind.condition, former);
             // Other rejectors wait for other events: that is for a real attempt to find out.
-            kind.fails =
-                known.filter(|k| PluginSet::of_all(&k.rejectors) == self.sets[usize::from(kind.set)]);
+            let set = self.sets[usize::from(kind.set)];
+            kind.fails = known.filter(|k| Arc::ptr_eq(k, former) || PluginSet::of_all(&k.rejectors) == set);
         }
         self.look_home(cluster, oracle);
     }

@@ -3,7 +3,7 @@
 //! Pods of one spec whose claims ask for the same meet the same verdict and score on a node that has not changed. A class keeps
 //! both per node, and looks again only at nodes that were touched since.
 
-use super::native::{Base, NativeClaim, Pattern, Weights};
+use super::native::{Base, NO_VOLUME, NativeClaim, Pattern, Weights};
 use super::nodes::NodeTable;
 use super::ranking::{ABSENT, Parts, Ranking};
 use super::relations::{Candidate, Overlay};
@@ -61,6 +61,8 @@ pub(super) struct Class {
     native: Option<Native>,
     /// The smallest request of any pod of the class.
     pub least_request: i128,
+    /// The answer of [`Class::is_exact`] for such a request and number of capacities.
+    exact: (Option<(i128, usize)>, bool),
     /// Verdicts are kept. Otherwise all nodes are looked at for every pod.
     pub kept: bool,
     /// Volumes are left out: for pods whose volumes are bound, which are asked about their own node only.
@@ -94,6 +96,10 @@ impl Bases {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.list.len()
+    }
+    /// What those from `first` on ask for.
+    pub fn requests_from(&self, first: usize) -> impl Iterator<Item = [i64; 3]> {
+        self.list[first..].iter().map(Base::requests)
     }
     /// Forgets all of them.
     pub fn clear(&mut self) {
@@ -208,6 +214,7 @@ impl Class {
             version: 0,
             native: None,
             least_request: i128::MAX,
+            exact: (None, false),
             kept: false,
             without_volumes,
             scorers,
@@ -257,10 +264,15 @@ impl Class {
         true
     }
     /// Would pods with the smallest request so far still be of this class?
-    pub fn is_exact(&self, table: &NodeTable) -> bool {
-        let claim = self.native.as_ref().and_then(|native| native.claim.as_ref());
-        self.least_request == i128::MAX
-            || claim.is_none_or(|claim| table.enough(self.least_request) == claim.enough())
+    pub fn is_exact(&mut self, table: &NodeTable) -> bool {
+        let asked = (self.least_request, table.capacity_count());
+        if self.exact.0 != Some(asked) {
+            let claim = self.native.as_ref().and_then(|native| native.claim.as_ref());
+            let exact = self.least_request == i128::MAX
+                || claim.is_none_or(|claim| table.enough(self.least_request) == claim.enough());
+            self.exact = (Some(asked), exact);
+        }
+        self.exact.1
     }
 
     /// Looks at nodes in the given order until one more than `enough` is feasible, which does not count, as in Kubernetes. Remembers no
@@ -352,6 +364,11 @@ impl Class {
         if !self.refresh(cluster, table) {
             return false;
         }
+        if self.is_unmoved(cluster, table, bases) {
+            stats.cached += table.len() as u64;
+            self.synced = table.end();
+            return true;
+        }
         // The class is changed while its arithmetic is asked.
         let Some(native) = self.native.take() else { return false };
         let base = &bases.list[native.base];
@@ -367,6 +384,18 @@ impl Class {
             (self.fresh, self.synced, self.sampled) = (false, table.end(), 0);
         }
         complete
+    }
+    /// Every node lacks a volume for the claim and nothing else, and what has changed since that was found makes no difference to it: the
+    /// lot of those who wait for disks while others come and go.
+    fn is_unmoved(&self, cluster: &Cluster, table: &NodeTable, bases: &Bases) -> bool {
+        let Some(Native { base, claim: Some(claim) }) = &self.native else { return false };
+        !self.fresh
+            && self.ranking.is_hopeless()
+            && table.is_quiet(self.synced, claim.pools())
+            && bases.list[*base].is_simple()
+            && self.native_kinds.iter().any(|(pattern, kind)| {
+                *pattern == NO_VOLUME && self.counts[usize::from(*kind)] as usize == cluster.node_count()
+            })
     }
     fn look_at_touched(&mut self, base: &Base, native: &Native, table: &NodeTable) -> (bool, u64) {
         let (mut complete, mut looked_at) = (true, 0);

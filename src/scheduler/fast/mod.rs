@@ -358,6 +358,9 @@ impl FastPath {
             _ => None,
         };
         self.kept_bytes += (self.bases.len() - bases) * identity.remembered * BYTES_PER_VERDICT;
+        for requests in self.bases.requests_from(bases) {
+            self.table.note_requests(requests);
+        }
         let slot = made.as_ref().map(|_| self.classes.len() as u32);
         self.index.insert(self.key.as_slice().into(), slot);
         let mut made = made?;

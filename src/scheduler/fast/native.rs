@@ -21,7 +21,7 @@ const TOO_MANY_PODS: Pattern = 1 << 1;
 /// cpu; memory, ephemeral storage and the scalars follow.
 const INSUFFICIENT: u32 = 2;
 const UNRESOLVABLE: Pattern = 1 << 9;
-const NO_VOLUME: Pattern = 1 << 10;
+pub(super) const NO_VOLUME: Pattern = 1 << 10;
 
 /// One waiting claim without a selector.
 #[derive(Clone, Debug)]
@@ -86,6 +86,10 @@ impl NativeClaim {
             (self.pools, self.known_pools) = table.pools_for(cluster.claim_spec(self.spec));
         }
     }
+    /// The pools whose volumes may serve it.
+    pub fn pools(&self) -> &[u8] {
+        &self.pools
+    }
     /// The least capacity that is enough.
     pub fn enough(&self) -> i128 {
         self.enough
@@ -141,7 +145,35 @@ impl Base {
         table: &NodeTable,
         id: NodeId,
     ) -> Option<Result<i32, Pattern>> {
+        // Where there is no volume, the score does not matter.
+        if let Some(claim) = claim
+            && self.has_room(table.facts(id), id)
+            && claim.fits(table, id) == Some(false)
+        {
+            return Some(Err(NO_VOLUME));
+        }
         with_claim(self.judge(table, id), claim, table, id)
+    }
+    /// Nothing but the claim can be in the way. (If not, something may be.)
+    #[inline]
+    fn has_room(&self, facts: &Facts, id: NodeId) -> bool {
+        let fits = |i: usize| self.requests[i] <= 0 || self.requests[i] <= facts.free[i];
+        self.easy
+            && facts.easy
+            && facts.plain
+            && !facts.full
+            && fits(0)
+            && fits(1)
+            && fits(2)
+            && self.selected.as_ref().is_none_or(|selected| selected[id.index()])
+    }
+    /// Does only the claim matter on a roomy node?
+    pub fn is_simple(&self) -> bool {
+        self.easy && self.selected.is_none()
+    }
+    /// What is asked for: CPU, memory, ephemeral storage.
+    pub fn requests(&self) -> [i64; 3] {
+        self.requests
     }
     /// The same; what was said of a node is remembered until that changes.
     pub fn eval_again(
@@ -177,11 +209,7 @@ impl Base {
         if self.selected.as_ref().is_some_and(|selected| !selected[id.index()]) {
             return -1 - i32::from(NOT_SELECTED);
         }
-        let fits = |i: usize| self.requests[i] <= 0 || self.requests[i] <= facts.free[i];
-        if !self.easy || !facts.easy {
-            return self.compute(table, id);
-        }
-        if facts.full || !fits(0) || !fits(1) || !fits(2) {
+        if !self.has_room(facts, id) {
             return self.compute(table, id);
         }
         let mut total = self.weights.constant + self.least_allocated(facts) * self.weights.fit;

@@ -30,6 +30,8 @@ pub(super) struct Facts {
     pub easy: bool,
     /// The table's pools did not suffice for this node's volumes: match in full.
     pub overflow: bool,
+    /// It is there, plain, and has room for whatever any pod asks for that arithmetic was asked about.
+    pub roomy: bool,
 }
 
 /// Amounts a hundred of which are far from the end of the range.
@@ -79,6 +81,14 @@ pub(super) struct NodeTable {
     log_start: u64,
     /// Position in `log` of each node's last touch.
     stamp: Vec<u64>,
+    /// The most that any pod asks for that arithmetic was asked about: CPU, memory, ephemeral storage.
+    most: [i64; 3],
+    /// One past the last position in `log` at which a node was touched that was not roomy before or is not since; and, by pool, at which
+    /// the largest free volume of a node became another.
+    tight_until: u64,
+    changed_until: Vec<u64>,
+    /// Of the node that is being read; memory used again.
+    largest_before: Vec<i128>,
     /// How far the cluster's own log has been read.
     position: u64,
     config: Option<u64>,
@@ -131,6 +141,8 @@ impl NodeTable {
         (self.soft_taints, self.hard_taints) = (0, 0);
         self.pools.clear();
         self.largest.clear();
+        self.changed_until.clear();
+        self.most = [0; 3];
         self.capacities.clear();
         self.versions.resize(count, 0);
         for id in cluster.nodes().ids() {
@@ -148,6 +160,7 @@ impl NodeTable {
         self.soft_taints -= usize::from(self.rows[i].has_soft_taint);
         self.hard_taints -= usize::from(self.rows[i].has_hard_taint);
         let mut row = std::mem::take(&mut self.rows[i]);
+        let before = self.facts[i];
         self.read(cluster, id, &mut row);
         self.soft_taints += usize::from(row.has_soft_taint);
         self.hard_taints += usize::from(row.has_hard_taint);
@@ -159,6 +172,10 @@ impl NodeTable {
         self.stamp[i] = self.end();
         self.versions[i] = self.versions[i].wrapping_add(1);
         self.log.push(id);
+        let after = &self.facts[i];
+        if !(before.roomy && after.roomy) || before.overflow || after.overflow {
+            self.tight_until = self.end();
+        }
     }
 
     fn read(&mut self, cluster: &Cluster, id: NodeId, row: &mut NodeRow) {
@@ -180,14 +197,18 @@ impl NodeTable {
         };
         let free = [0, 1, 2].map(|i| row.allocatable[i].wrapping_sub(row.requested[i]));
         let overflow = !self.read_volumes(cluster, id);
+        let plain = node.taints.is_empty() && !node.unschedulable;
+        let full = node.allocatable_pods - (node.info.pods.len() as i64) < 1;
+        let enough = free.iter().zip(&self.most).all(|(free, most)| free >= most);
         self.facts[id.index()] = Facts {
+            roomy: node.exists && plain && !full && enough,
             allocatable: [row.allocatable[0], row.allocatable[1]],
             free,
             nonzero,
             balance: balance([0, 1].map(|i| (row.allocatable[i], row.requested[i]))) as i8,
             exists: node.exists,
-            plain: node.taints.is_empty() && !node.unschedulable,
-            full: node.allocatable_pods - (node.info.pods.len() as i64) < 1,
+            plain,
+            full,
             easy: easy(0) && easy(1),
             overflow,
         };
@@ -195,10 +216,25 @@ impl NodeTable {
 
     /// Notes the largest free volume of each pool on a node. False if there are too many pools.
     fn read_volumes(&mut self, cluster: &Cluster, id: NodeId) -> bool {
+        let mut before = std::mem::take(&mut self.largest_before);
+        before.clear();
         for largest in &mut self.largest {
-            largest[id.index()] = -1;
+            before.push(std::mem::replace(&mut largest[id.index()], -1));
         }
-        let Some(host) = cluster.node_labels(id).get(sym::HOSTNAME) else { return true };
+        let complete = match cluster.node_labels(id).get(sym::HOSTNAME) {
+            Some(host) => self.read_pinned(cluster, id, host),
+            None => true,
+        };
+        let end = self.end() + 1;
+        for (pool, largest) in self.largest.iter().enumerate() {
+            if before.get(pool).copied().unwrap_or(-1) != largest[id.index()] {
+                self.changed_until[pool] = end;
+            }
+        }
+        self.largest_before = before;
+        complete
+    }
+    fn read_pinned(&mut self, cluster: &Cluster, id: NodeId, host: Sym) -> bool {
         let mut complete = true;
         let mut last = -1;
         let mut last_pool = None;
@@ -242,6 +278,7 @@ impl NodeTable {
         }
         self.pools.insert(pool, index as u8);
         self.largest.push(vec![-1; self.rows.len()]);
+        self.changed_until.push(0);
         Some(index as u8)
     }
 
@@ -315,6 +352,27 @@ impl NodeTable {
     /// One past the last position of the log.
     pub fn end(&self) -> u64 {
         self.log_start + self.log.len() as u64
+    }
+    /// Arithmetic is asked about pods with such requests from now on.
+    pub fn note_requests(&mut self, requests: [i64; 3]) {
+        let most = [0, 1, 2].map(|i| self.most[i].max(requests[i]));
+        if most != self.most {
+            self.most = most;
+            for facts in &mut self.facts {
+                facts.roomy &= facts.free.iter().zip(&most).all(|(free, most)| free >= most);
+            }
+            self.tight_until = self.end();
+        }
+    }
+    /// Since `position`, nothing but the volumes of other pools than these has changed on any node that makes a difference to who lacks
+    /// volumes of these pools alone.
+    pub fn is_quiet(&self, position: u64, pools: &[u8]) -> bool {
+        self.tight_until <= position
+            && pools.iter().all(|pool| self.changed_until[usize::from(*pool)] <= position)
+    }
+    /// How many capacities were met so far.
+    pub fn capacity_count(&self) -> usize {
+        self.capacities.len()
     }
     /// At most so many nodes were touched since `position`.
     pub fn touched_since(&self, position: u64) -> usize {
