@@ -8,7 +8,7 @@ use crate::engine::time::SimTime;
 use crate::manifest::lower::{self, LowerError};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, NodeId, PodId, VolumeId};
-use crate::model::pod::PodPhase;
+use crate::model::pod::{PodPhase, StartOrder};
 use crate::model::volume::ClaimPhase;
 use crate::scheduler::cycle::{Attempt, Detail, Engine, Outcome, Request, Scheduler, pre_bind_error};
 use crate::scheduler::framework::{Binding, Code, Rejection};
@@ -185,7 +185,7 @@ impl World {
     }
 
     fn step(&mut self, index: usize, pod: PodId, compact: bool) -> Expect {
-        let nominated_before = self.cluster.pod(pod).nominated;
+        let nominated_before = self.cluster.nomination(pod);
         let bound_before = self.bound_claims();
         let request = Request { pod, now: SimTime::ZERO, attempt: index as u64, detail: self.detail };
         let Some(attempt) = self.scheduler.attempt(&mut self.cluster, request) else {
@@ -260,7 +260,7 @@ impl World {
             Ok(()) => {
                 self.scheduler.bind(&mut self.cluster, binding);
                 self.cluster.set_pod_status(binding.pod, PodPhase::Running, true);
-                self.cluster.set_pod_start_order(binding.pod, START + index as i64 + 1);
+                self.cluster.set_pod_start_order(binding.pod, StartOrder::imported(START + index as i64 + 1));
                 expect.result = "bound".into();
                 expect.node = Some(node);
             }

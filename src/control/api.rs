@@ -7,7 +7,7 @@ use crate::model::ids::{
     ClaimId, ClaimSpecId, JobId, NodeId, PodId, ReplicaSetId, StatefulSetId, Terminating, Uid, VolumeId,
 };
 use crate::model::names::{Name, Sym};
-use crate::model::pod::{Pod, PodOwner, PodPhase};
+use crate::model::pod::{AssumedNode, Pod, PodOwner, PodPhase, StartOrder};
 use crate::model::spec::PodVolume;
 use crate::model::volume::{Claim, ClaimOwner, ClaimPhase};
 use crate::model::workload::ClaimTemplate;
@@ -322,13 +322,12 @@ pub fn new_pod(
         name,
         spec,
         node: None,
-        assumed: None,
-        nominated: None,
+        assumed: AssumedNode::NONE,
         phase: PodPhase::Pending,
         ready: false,
         deletion: None,
         created: now,
-        start_order: i64::MAX,
+        start_order: StartOrder::NOT_STARTED,
         owner,
         preset_node: false,
         preempted: false,

@@ -11,7 +11,7 @@ mod pods;
 mod read;
 mod storage;
 
-pub use change::{Change, NodeDelta, PodDelta};
+pub use change::{Change, Changes, NodeDelta, PodDelta};
 pub use invariants::Exemptions;
 
 use super::few::Few;
@@ -20,7 +20,7 @@ use super::ids::*;
 use super::labels::{LabelSet, NodeOperator, NodeSelector};
 use super::names::{Name, Names, Sym, sym};
 use super::node::{CsiNode, Node, NodeShape};
-use super::pod::{Pod, PodPhase};
+use super::pod::{Pod, PodPhase, StartOrder};
 use super::quantity::Quantity;
 use super::resources::Resources;
 use super::spec::{PodSpec, PodVolume, Taint};
@@ -167,6 +167,8 @@ pub struct Cluster {
     /// The same of nodes.
     latest_machines: Vec<Arc<NodeShape>>,
     nominated: BTreeMap<NodeId, Vec<PodId>>,
+    /// The same by pod.
+    nominations: FxHashMap<PodId, NodeId>,
     volume_index: VolumeIndex,
     /// Resource versions: how often each row was written.
     volume_versions: Vec<u32>,
@@ -180,7 +182,7 @@ pub struct Cluster {
     /// Existing nodes, and those of them that report images.
     node_counts: (usize, usize),
 
-    changes: Vec<Change>,
+    changes: Changes,
     /// Nodes that changed.
     touched: Log<NodeId>,
     placements: Log<Placement>,

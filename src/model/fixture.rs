@@ -157,10 +157,10 @@ impl Fixture {
                 attributes_class: None,
                 labels: self.cluster.intern_labels(LabelSet::default()),
                 reclaim: ReclaimPolicy::Retain,
+                source: VolumeSource::Local,
                 provisioned_by: None,
             }),
             node_affinity: None,
-            source: VolumeSource::Local,
             claim_ref: None,
             bound_by_controller: false,
             phase: VolumePhase::Pending,
@@ -182,9 +182,7 @@ impl Fixture {
             ("attr", name) => volume.attributes_class = Some(self.sym(name)),
             ("Delete", _) => volume.reclaim = ReclaimPolicy::Delete,
             ("Recycle", _) => volume.reclaim = ReclaimPolicy::Recycle,
-            ("csi", _) => {
-                volume.source = VolumeSource::Csi { driver: self.sym("csi.example"), handle: volume.name }
-            }
+            ("csi", _) => volume.source = VolumeSource::Csi { driver: self.sym("csi.example"), handle: None },
             ("other", _) => volume.source = VolumeSource::Other,
             ("by", name) => volume.provisioned_by = Some(self.sym(name)),
             ("label", pair) => {

@@ -136,8 +136,8 @@ pub enum VolumeSource {
     Csi {
         /// Driver.
         driver: Sym,
-        /// `volumeHandle`: attachments are counted by it.
-        handle: Sym,
+        /// `volumeHandle`: attachments are counted by it. `None`: the volume's name, as drivers have it that make volumes themselves.
+        handle: Option<Sym>,
     },
     /// hostPath, NFS and all others.
     Other,
@@ -171,6 +171,8 @@ pub struct VolumeShape {
     pub labels: LabelSetId,
     /// Reclaim policy.
     pub reclaim: ReclaimPolicy,
+    /// What they are made of.
+    pub source: VolumeSource,
     /// Annotation `pv.kubernetes.io/provisioned-by`.
     pub provisioned_by: Option<Sym>,
 }
@@ -187,8 +189,6 @@ pub struct Volume {
     pub shape: Arc<VolumeShape>,
     /// `spec.nodeAffinity.required`; `None`: every node.
     pub node_affinity: Option<NodeSelectorId>,
-    /// What it is made of.
-    pub source: VolumeSource,
     /// Claim it is bound to, reserved for, or was bound to.
     pub claim_ref: Option<ClaimRef>,
     /// Annotation `pv.kubernetes.io/bound-by-controller`.

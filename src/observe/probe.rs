@@ -4,7 +4,7 @@ use crate::engine::time::SimTime;
 use crate::model::cluster::{Change, Cluster};
 use crate::model::ids::{ClaimId, ClaimSpecId, NodeId, PodId, SpecId, Uid};
 use crate::model::names::{Name, Sym};
-use crate::model::pod::{Pod, PodOwner, PodPhase};
+use crate::model::pod::{AssumedNode, Pod, PodOwner, PodPhase, StartOrder};
 use crate::model::spec::PodVolume;
 use crate::model::volume::{BindingMode, Claim, ClaimOwner, ClaimPhase};
 
@@ -95,13 +95,12 @@ impl Probe {
             name,
             spec,
             node: None,
-            assumed: None,
-            nominated: None,
+            assumed: AssumedNode::NONE,
             phase: PodPhase::Pending,
             ready: false,
             deletion: None,
             created: SimTime::ZERO,
-            start_order: 0,
+            start_order: StartOrder::imported(0),
             owner: PodOwner::None,
             preset_node: false,
             preempted: false,

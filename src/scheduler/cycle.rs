@@ -317,7 +317,7 @@ fn waits_for_controller(cluster: &Cluster, pod: PodId, result: &Unschedulable) -
         if *reason == Reason::Text(volume_binding::UNBOUND_IMMEDIATE));
     let namespace = cluster.spec_of(pod).namespace;
     waits
-        && cluster.pod(pod).nominated.is_none()
+        && cluster.nomination(pod).is_none()
         && cluster.claim_names_of(pod).all(|name| {
             let claim = name.and_then(|name| cluster.claim_by_name(namespace, name));
             claim.is_some_and(|id| !cluster.claim_spec_of(id).modes.contains(AccessModes::RWOP))
@@ -421,7 +421,7 @@ impl<'a> Cycle<'a> {
             PreFiltered::AllNodes => (None, Vec::new()),
             PreFiltered::Nodes(names, plugins) => (Some(names), plugins),
         };
-        if let Some(nominated) = cluster.pod(pod).nominated.filter(|node| cluster.node(*node).exists)
+        if let Some(nominated) = cluster.nomination(pod).filter(|node| cluster.node(*node).exists)
             && self.nominated_fits(cluster, nominated)
         {
             return Search::Feasible;

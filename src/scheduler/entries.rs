@@ -1,6 +1,6 @@
 //! What the scheduling queue remembers about the pods in it: nothing about the many that run.
 
-use super::queue::PluginSet;
+use super::queue::{LONG_QUEUE, PluginSet};
 use crate::engine::time::SimTime;
 use crate::model::ids::{Id, PodId};
 
@@ -115,6 +115,9 @@ impl Entries {
         let slot = self.slot(pod);
         if (slot as usize) < self.rows.len() {
             self.free.push(slot);
+            if self.free.len() == self.rows.len() && self.rows.len() > LONG_QUEUE {
+                (self.rows, self.free) = (Vec::new(), Vec::new());
+            }
         }
         if slot != NONE {
             self.slots[pod.index()] = NONE;

@@ -111,8 +111,11 @@ const BACKOFF_TICK: SimDuration = SimDuration::from_secs(1);
 /// Period at which the unschedulable pool is searched for old pods.
 const FLUSH_TICK: SimDuration = SimDuration::from_secs(30);
 
-/// Order of the active queue: priority, then time, then order of arrival.
-type ActiveKey = Reverse<(Reverse<i32>, SimTime, u64, PodId)>;
+/// A queue that was this long gives its memory back when it is empty.
+pub(super) const LONG_QUEUE: usize = 1 << 12;
+
+/// Order of the active queue: priority, then order of arrival or of the last failure, which is that of time.
+type ActiveKey = Reverse<(Reverse<i32>, u64, PodId)>;
 /// Order of the backoff queues: end of backoff, then as the active queue.
 type BackoffKey = Reverse<(SimTime, Reverse<i32>, SimTime, u64, PodId)>;
 
@@ -394,12 +397,15 @@ impl SchedulingQueue {
         self.pop_active().or_else(|| if from_backoff { self.pop_backoff() } else { None })
     }
     fn pop_active(&mut self) -> Option<PodId> {
-        while let Some(Reverse((_, _, seq, pod))) = self.active.pop() {
+        while let Some(Reverse((_, seq, pod))) = self.active.pop() {
             if self.is_live(pod, seq, Place::Active) {
                 self.live[0] -= 1;
                 self.put(pod, Place::InFlight);
                 return Some(pod);
             }
+        }
+        if self.active.capacity() > LONG_QUEUE {
+            self.active = BinaryHeap::new();
         }
         None
     }
@@ -415,9 +421,9 @@ impl SchedulingQueue {
     }
     fn first_active(&mut self) -> Option<(i32, SimTime, u64)> {
         loop {
-            let Reverse((Reverse(priority), stamp, seq, pod)) = *self.active.peek()?;
+            let Reverse((Reverse(priority), seq, pod)) = *self.active.peek()?;
             if self.is_live(pod, seq, Place::Active) {
-                return Some((priority, stamp, seq));
+                return Some((priority, self.entries.get(pod).stamp, seq));
             }
             self.active.pop();
         }
@@ -602,7 +608,7 @@ impl SchedulingQueue {
     fn push_active(&mut self, pod: PodId) {
         let Some(entry) = self.entries.get_mut(pod) else { return };
         entry.place = Place::Active;
-        self.active.push(Reverse((Reverse(entry.priority), entry.stamp, entry.seq, pod)));
+        self.active.push(Reverse((Reverse(entry.priority), entry.seq, pod)));
         self.live[0] += 1;
     }
     fn push_pool(&mut self, pod: PodId) {

@@ -5,6 +5,7 @@ use crate::control::api::Grace;
 use crate::control::timing::AttemptTime;
 use crate::control::timing::RateLimit;
 use crate::model::names::{Names, sym};
+use crate::model::pod::StartOrder;
 use crate::model::volume::{Volume, VolumePhase};
 use crate::observe::{AttemptResult, Subject};
 use crate::scheduler::cycle::{Detail, Outcome, Request, Unschedulable, pre_bind_error};
@@ -421,7 +422,7 @@ impl<O: Observer> World<'_, O> {
         let pod = binding.pod;
         self.queue.done(pod);
         self.scheduler.bind(&mut self.cluster, &binding);
-        self.cluster.set_pod_start_order(pod, start_order(self.now));
+        self.cluster.set_pod_start_order(pod, StartOrder::at(self.now));
         self.publish();
         self.tell_scheduled(pod, binding.node);
     }
@@ -465,12 +466,6 @@ fn refused(cluster: &Cluster, task: &BindTask) -> Result<(), BindError> {
         },
         None => Ok(()),
     }
-}
-
-/// `status.startTime` on the scale of imported ones (seconds since 1970), but later than all of them.
-fn start_order(now: SimTime) -> i64 {
-    const AFTER_IMPORTED: i64 = 1 << 40;
-    AFTER_IMPORTED + (now.as_nanos() / crate::engine::time::NANOS_PER_SECOND) as i64
 }
 
 /// Would the two conditions have the same message? (Other parts of a verdict may differ.) Reasons are counted, not ordered.

@@ -383,10 +383,10 @@ pub fn add_disks(
                         attributes_class: None,
                         labels: empty,
                         reclaim: reclaim(disk.reclaim),
+                        source: VolumeSource::Local,
                         provisioned_by: None,
                     }),
                     node_affinity: Some(affinity),
-                    source: VolumeSource::Local,
                     claim_ref: None,
                     bound_by_controller: false,
                     // The cluster stands before the run begins: its disks were discovered and their volumes announced long ago.

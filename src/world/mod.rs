@@ -42,7 +42,7 @@ use crate::engine::agenda::{Agenda, Rank};
 use crate::engine::rng::{Streams, TieBreak};
 use crate::engine::simulation;
 use crate::engine::time::{SimDuration, SimTime};
-use crate::model::cluster::{Change, Cluster, Exemptions};
+use crate::model::cluster::{Change, Changes, Cluster, Exemptions};
 use crate::model::ids::{Id, JobId, NodeId, PodId, ReplicaSetId, SpecId, StatefulSetId, Uid};
 use crate::model::names::{Name, Names};
 use crate::model::pod::PodOwner;
@@ -299,7 +299,7 @@ struct World<'p, O> {
     retries: rustc_hash::FxHashMap<(Actor, u32), u32>,
     /// Changes on their way through the watches.
     watch: VecDeque<(SimTime, Change)>,
-    changes: Vec<Change>,
+    changes: Changes,
     pending: Vec<Option<Pending>>,
     free_pending: Vec<u32>,
     /// Events to be scheduled when the current piece of work is done.
@@ -472,7 +472,7 @@ impl<'p, O: Observer> World<'p, O> {
             ordinals: Vec::new(),
             retries: rustc_hash::FxHashMap::default(),
             watch: VecDeque::new(),
-            changes: Vec::new(),
+            changes: Changes::default(),
             pending: Vec::new(),
             free_pending: Vec::new(),
             outbox: Vec::new(),

@@ -30,9 +30,10 @@ impl<O: Observer> World<'_, O> {
         let watch = self.plan.timing.watch_latency;
         while !self.cluster.changes().is_empty() {
             let mut changes = std::mem::take(&mut self.changes);
-            self.cluster.take_changes(&mut changes);
+            self.cluster.swap_changes(&mut changes);
             self.last_change = self.now;
-            for change in &changes {
+            for change in changes.iter() {
+                let change = &change;
                 if let Change::PodRemoved { pod, uid, .. } = *change {
                     // A pod that is not there any more is not tried, even before the scheduler hears of it.
                     self.queue.remove_pod(pod, uid);

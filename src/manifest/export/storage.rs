@@ -134,7 +134,8 @@ fn volume_object(cluster: &Cluster, volume: &Volume) -> Value {
         // The API refuses a local volume without node affinity.
         VolumeSource::Local if affinity.is_some() => ("local", json!({ "path": path })),
         VolumeSource::Csi { driver, handle } => {
-            let (driver, handle) = (cluster.names.text(driver), cluster.names.text(handle));
+            let (driver, handle) =
+                (cluster.names.text(driver), handle.map_or(name, |h| cluster.names.text(h)));
             ("csi", json!({ "driver": driver, "volumeHandle": handle }))
         }
         VolumeSource::Local | VolumeSource::Other => ("hostPath", json!({ "path": path })),

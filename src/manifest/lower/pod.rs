@@ -10,7 +10,7 @@ use crate::model::cluster::Cluster;
 use crate::model::ids::{PodId, SpecId, Terminating};
 use crate::model::labels::{LabelOperator, LabelSelector};
 use crate::model::names::{Name, Sym};
-use crate::model::pod::{Pod, PodOwner, PodPhase};
+use crate::model::pod::{AssumedNode, Pod, PodOwner, PodPhase, StartOrder};
 use crate::model::spec::*;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
@@ -46,8 +46,7 @@ pub fn add_pod_from_spec(cluster: &mut Cluster, pod: &core::Pod, spec_id: SpecId
         name: cluster.names.name(name(&pod.metadata)?),
         spec: spec_id,
         node,
-        assumed: None,
-        nominated,
+        assumed: AssumedNode::NONE,
         phase,
         ready: condition(status, "Ready").map_or(phase == PodPhase::Running, |c| c == "True"),
         preempted: status.and_then(|s| s.conditions.as_ref()).is_some_and(|all| {
@@ -58,11 +57,17 @@ pub fn add_pod_from_spec(cluster: &mut Cluster, pod: &core::Pod, spec_id: SpecId
         }),
         deletion: pod.metadata.deletion_timestamp.as_ref().map(|_| Terminating),
         created: SimTime::ZERO,
-        start_order: status.and_then(|s| s.start_time.as_ref()).map_or(i64::MAX, |t| t.0.as_second()),
+        start_order: status
+            .and_then(|s| s.start_time.as_ref())
+            .map_or(StartOrder::NOT_STARTED, |t| StartOrder::imported(t.0.as_second())),
         owner: owner(cluster, &pod.metadata),
         preset_node: node.is_some() && phase == PodPhase::Pending && !scheduled,
     };
-    cluster.add_pod(row).map_err(exists("Pod", &pod.metadata))
+    let id = cluster.add_pod(row).map_err(exists("Pod", &pod.metadata))?;
+    if let Some(node) = nominated {
+        cluster.imported_nomination(id, node);
+    }
+    Ok(id)
 }
 
 fn condition<'a>(status: Option<&'a core::PodStatus>, kind: &str) -> Option<&'a str> {

@@ -31,7 +31,8 @@ pub fn add_volume(cluster: &mut Cluster, volume: &core::PersistentVolume) -> Low
     let source = match (&spec.csi, &spec.local) {
         (Some(csi), _) => VolumeSource::Csi {
             driver: cluster.names.intern(&csi.driver),
-            handle: cluster.names.intern(&csi.volume_handle),
+            handle: (Some(csi.volume_handle.as_str()) != metadata.name.as_deref())
+                .then(|| cluster.names.intern(&csi.volume_handle)),
         },
         (None, Some(_)) => VolumeSource::Local,
         (None, None) => VolumeSource::Other,
@@ -47,10 +48,10 @@ pub fn add_volume(cluster: &mut Cluster, volume: &core::PersistentVolume) -> Low
             attributes_class: intern(cluster, spec.volume_attributes_class_name.as_deref()),
             labels: cluster.intern_labels(labels),
             reclaim: reclaim_policy(spec.persistent_volume_reclaim_policy.as_deref(), ReclaimPolicy::Retain)?,
+            source,
             provisioned_by: intern(cluster, annotation(metadata, "pv.kubernetes.io/provisioned-by")),
         }),
         node_affinity: affinity.map(|a| cluster.intern_node_selector(a)),
-        source,
         claim_ref: spec.claim_ref.as_ref().map(|r| claim_ref(cluster, r)),
         bound_by_controller: annotation(metadata, "pv.kubernetes.io/bound-by-controller").is_some(),
         phase: volume_phase(volume.status.as_ref().and_then(|s| s.phase.as_deref()))?,

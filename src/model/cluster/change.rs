@@ -109,3 +109,87 @@ pub enum Change {
     /// A Job came or changed.
     JobChanged(JobId),
 }
+
+/// Changes in order. Volumes of a node come in hundreds of thousands before a run begins: those of consecutive rows take the place of one.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    list: Vec<Change>,
+    /// Places in `list` of volumes that came, and how many more came right after each, with the next rows.
+    runs: Vec<(u32, u32)>,
+}
+
+/// A longer list gives its memory back.
+const LONG: usize = 1 << 12;
+
+impl Changes {
+    /// Nothing has changed.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+    /// All changes, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = Change> + '_ {
+        let mut runs = self.runs.iter();
+        let mut run = runs.next();
+        self.list.iter().enumerate().flat_map(move |(place, change)| {
+            let mut more = 0..0;
+            if let (Some((at, count)), Change::VolumeAdded(first)) = (run, change)
+                && *at as usize == place
+            {
+                more = first.row() + 1..first.row() + 1 + count;
+                run = runs.next();
+            }
+            std::iter::once(*change).chain(more.map(|row| Change::VolumeAdded(VolumeId::at(row))))
+        })
+    }
+    pub(super) fn push(&mut self, change: Change) {
+        if let (Change::VolumeAdded(id), Some(Change::VolumeAdded(first))) = (change, self.list.last()) {
+            let place = (self.list.len() - 1) as u32;
+            if self.runs.last().is_none_or(|(at, _)| *at != place) && id.row() == first.row() + 1 {
+                return self.runs.push((place, 1));
+            }
+            let run = self
+                .runs
+                .last_mut()
+                .filter(|(at, count)| *at == place && id.row() == first.row() + 1 + *count);
+            if let Some((_, count)) = run {
+                *count += 1;
+                return;
+            }
+        }
+        self.list.push(change);
+    }
+    pub(super) fn clear(&mut self) {
+        if self.list.capacity() > LONG {
+            *self = Changes::default();
+        }
+        self.list.clear();
+        self.runs.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn volumes_in_a_row_are_told_one_by_one() {
+        let volume = |row| Change::VolumeAdded(VolumeId::at(row));
+        let all = [
+            volume(3),
+            volume(4),
+            volume(5),
+            volume(7),
+            Change::VolumeUpdated(VolumeId::at(8)),
+            volume(9),
+            Change::NodeAdded(NodeId::at(0)),
+            volume(1),
+            volume(2),
+        ];
+        let mut changes = Changes::default();
+        all.into_iter().for_each(|change| changes.push(change));
+        assert_eq!(changes.iter().collect::<Vec<_>>(), all);
+        assert_eq!(changes.list.len(), 6, "runs take the place of one");
+        changes.clear();
+        assert!(changes.is_empty() && changes.iter().next().is_none());
+    }
+}

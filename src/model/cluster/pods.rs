@@ -13,7 +13,7 @@ impl Cluster {
             return Err(AlreadyExists);
         }
         self.name_claims(pod.spec, pod.name);
-        let (nominated, finished, node) = (pod.nominated, pod.is_finished(), pod.placed());
+        let (finished, node) = (pod.is_finished(), pod.placed());
         let id = self.pods.insert(pod);
         self.add_claim_user(id);
         let (pods, specs) = (&self.pods, &self.specs.rows);
@@ -21,9 +21,6 @@ impl Cluster {
         self.pod_names.insert_unique(hash_of(&key), id, key_of);
         if let Some(node) = node.filter(|_| !finished) {
             self.charge(id, node);
-        }
-        if let Some(node) = nominated {
-            self.nominated.entry(node).or_default().push(id);
         }
         self.changes.push(Change::PodAdded(id));
         Ok(id)
@@ -109,7 +106,7 @@ impl Cluster {
     /// The scheduler reserves a node for the pod (no API write, hence no change recorded).
     pub fn assume_pod(&mut self, id: PodId, node: NodeId) {
         debug_assert!(self.pods[id].placed().is_none());
-        self.pods[id].assumed = Some(node);
+        self.pods[id].assumed = node.into();
         self.charge(id, node);
     }
     /// The scheduler gives the reservation back.
@@ -144,11 +141,19 @@ impl Cluster {
         }
         self.changes.push(Change::PodUpdated(id, PodDelta::Status));
     }
-    /// Sets or clears the nomination.
-    pub fn set_nominated(&mut self, id: PodId, node: Option<NodeId>) {
-        let before = std::mem::replace(&mut self.pods[id].nominated, node);
+    /// The nomination of a pod that has just been read from a manifest with it.
+    pub fn imported_nomination(&mut self, id: PodId, node: NodeId) {
+        self.note_nominated(id, Some(node));
+    }
+    /// True if that is something new.
+    fn note_nominated(&mut self, id: PodId, node: Option<NodeId>) -> bool {
+        let before = match node {
+            Some(node) => self.nominations.insert(id, node),
+            None if self.nominations.is_empty() => return false,
+            None => self.nominations.remove(&id),
+        };
         if before == node {
-            return;
+            return false;
         }
         if let Some(list) = before.and_then(|n| self.nominated.get_mut(&n)) {
             list.retain(|p| *p != id);
@@ -156,6 +161,13 @@ impl Cluster {
         self.nominated.retain(|_, list| !list.is_empty());
         if let Some(node) = node {
             self.nominated.entry(node).or_default().push(id);
+        }
+        true
+    }
+    /// Sets or clears the nomination.
+    pub fn set_nominated(&mut self, id: PodId, node: Option<NodeId>) {
+        if !self.note_nominated(id, node) {
+            return;
         }
         self.generation += 1;
         self.changes.push(Change::PodUpdated(id, PodDelta::Nominated));
@@ -176,7 +188,7 @@ impl Cluster {
         self.pods[id].created = at;
     }
     /// Sets the key by which preemption orders pods of equal priority.
-    pub fn set_pod_start_order(&mut self, id: PodId, order: i64) {
+    pub fn set_pod_start_order(&mut self, id: PodId, order: StartOrder) {
         self.pods[id].start_order = order;
     }
     /// Records that the scheduler preempts the pod (its DisruptionTarget condition).

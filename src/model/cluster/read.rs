@@ -243,6 +243,10 @@ impl Cluster {
         let is_template = |v: &PodVolume| matches!(v, PodVolume::ClaimTemplate { prefix: p } if *p == prefix);
         self.spec_of(*pod).volumes.iter().any(is_template).then_some(pod)
     }
+    /// `status.nominatedNodeName` of a pod.
+    pub fn nomination(&self, pod: PodId) -> Option<NodeId> {
+        self.nominations.get(&pod).copied()
+    }
     /// Pods nominated to run on a node.
     pub fn nominated_pods(&self, node: NodeId) -> &[PodId] {
         self.nominated.get(&node).map_or(&[], Vec::as_slice)
@@ -334,11 +338,17 @@ impl Cluster {
     }
     /// Changes not taken yet, oldest first.
     #[inline]
-    pub fn changes(&self) -> &[Change] {
+    pub fn changes(&self) -> &Changes {
         &self.changes
     }
     /// Takes the recorded changes, oldest first, into `buffer` (whose memory is reused).
     pub fn take_changes(&mut self, buffer: &mut Vec<Change>) {
+        buffer.clear();
+        buffer.extend(self.changes.iter());
+        self.changes.clear();
+    }
+    /// The same without a copy.
+    pub fn swap_changes(&mut self, buffer: &mut Changes) {
         buffer.clear();
         std::mem::swap(buffer, &mut self.changes);
     }

@@ -477,7 +477,7 @@ impl Forest {
         self.free.push(one);
         (left, Some(self.nodes[one as usize].item.clone()))
     }
-    /// Takes all pods out, in order.
+    /// Hands out all pods of a tree, in order. The forest is of no use after that.
     pub fn drain(&mut self, root: u32, out: &mut impl FnMut(&Item)) {
         if root == NIL {
             return;
@@ -486,7 +486,6 @@ impl Forest {
         let (left, right) = (self.nodes[root as usize].left, self.nodes[root as usize].right);
         self.drain(left, out);
         out(&self.nodes[root as usize].item);
-        self.free.push(root);
         self.drain(right, out);
     }
 }

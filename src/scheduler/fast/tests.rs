@@ -226,7 +226,7 @@ fn reserved_state(cluster: &Cluster, pod: PodId) -> String {
     let claims: Vec<_> =
         cluster.claims().iter().map(|(id, c)| (id, c.assumed_node, c.selected_node, c.volume_name)).collect();
     let row = cluster.pod(pod);
-    format!("{nodes:?} {volumes:?} {claims:?} {:?} {:?} {:?}", row.assumed, row.node, row.nominated)
+    format!("{nodes:?} {volumes:?} {claims:?} {:?} {:?} {:?}", row.assumed, row.node, cluster.nomination(pod))
 }
 
 proptest! {

@@ -7,6 +7,7 @@
 use crate::model::cluster::Cluster;
 use crate::model::ids::{NodeId, PodId};
 use crate::model::node::NodeInfo;
+use crate::model::pod::StartOrder;
 use crate::model::spec::PodSpec;
 use crate::scheduler::cycle_state::CycleState;
 use crate::scheduler::framework::*;
@@ -63,8 +64,7 @@ fn has_victims(cluster: &Cluster, pod: PodId, node: NodeId) -> bool {
     cluster.node(node).info.pods.iter().any(|other| cluster.spec_of(*other).priority < priority)
 }
 
-/// `start_order` of a pod that has no start time: for Kubernetes it starts now, whenever it is asked.
-const NOT_STARTED: i64 = i64::MAX;
+const NOT_STARTED: StartOrder = StartOrder::NOT_STARTED;
 
 /// `MoreImportantPod`: higher priority first, then the one that started earlier. Of two pods without a start time the one that is
 /// asked first started earlier.
@@ -180,11 +180,11 @@ impl DefaultPreemption {
 
 /// `PodEligibleToPreemptOthers`; the reason if it may not.
 fn not_eligible(cluster: &Cluster, pod: PodId, rejections: Rejections<'_>) -> Option<&'static str> {
-    let (row, spec) = (cluster.pod(pod), cluster.spec_of(pod));
+    let spec = cluster.spec_of(pod);
     if spec.never_preempts {
         return Some(NEVER);
     }
-    let nominated = row.nominated.filter(|node| cluster.node(*node).exists)?;
+    let nominated = cluster.nomination(pod).filter(|node| cluster.node(*node).exists)?;
     if rejections.code(nominated) == Code::UnschedulableAndUnresolvable {
         return None;
     }

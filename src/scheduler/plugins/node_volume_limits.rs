@@ -122,8 +122,11 @@ fn add_volumes(
 fn csi_volume(cluster: &Cluster, id: ClaimId) -> Option<(Sym, Handle)> {
     let claim = cluster.claim(id);
     if let Some(volume) = claim.volume_name.and_then(|name| cluster.volume_by_name(name)) {
-        return match cluster.volume(volume).source {
-            VolumeSource::Csi { driver, handle } => Some((driver, Handle::Known(handle))),
+        let volume = cluster.volume(volume);
+        return match volume.source {
+            VolumeSource::Csi { driver, handle } => {
+                Some((driver, Handle::Known(handle.unwrap_or(volume.name))))
+            }
             VolumeSource::Local | VolumeSource::Other => None,
         };
     }
