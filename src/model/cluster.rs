@@ -61,6 +61,14 @@ impl<I, T> Default for Interned<I, T> {
     }
 }
 
+/// A node selector as it is kept: a local volume's says no more than its host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum KeptSelector {
+    /// That of [`NodeSelector::of_host`].
+    Host(Sym),
+    Other(Box<NodeSelector>),
+}
+
 /// What a node selector says about hosts.
 #[derive(Clone, Copy, Debug)]
 enum Hosts {
@@ -123,7 +131,7 @@ pub struct Cluster {
     specs: Interned<SpecId, PodSpec>,
     claim_specs: Interned<ClaimSpecId, ClaimSpec>,
     labels: Interned<LabelSetId, LabelSet>,
-    node_selectors: Interned<NodeSelectorId, NodeSelector>,
+    node_selectors: Interned<NodeSelectorId, KeptSelector>,
     quantities: Interned<QuantityId, Quantity>,
     /// Per node selector: the host that it names.
     hosts_of_selectors: Vec<Hosts>,
@@ -262,9 +270,15 @@ impl Cluster {
     }
     /// The id of a node selector.
     pub fn intern_node_selector(&mut self, selector: NodeSelector) -> NodeSelectorId {
-        let id = self.node_selectors.intern(selector);
+        let hosts = Hosts::of(&selector, &self.names);
+        let kept = match hosts {
+            Hosts::Only(host) | Hosts::Within(host) if selector == NodeSelector::of_host(host) => {
+                KeptSelector::Host(host)
+            }
+            _ => KeptSelector::Other(Box::new(selector)),
+        };
+        let id = self.node_selectors.intern(kept);
         if id.index() == self.hosts_of_selectors.len() {
-            let hosts = Hosts::of(&self.node_selectors.rows[id], &self.names);
             self.hosts_of_selectors.push(hosts);
         }
         id

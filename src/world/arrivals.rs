@@ -142,8 +142,8 @@ impl<O: Observer> World<'_, O> {
             WorkloadKind::Job => {
                 let pods = self.make_pods(generator, name, spec, &claims);
                 self.publish();
-                for pod in pods {
-                    self.pod_state(pod).times_mut().duration = lifetime;
+                for pod in pods.into_iter().filter(|_| lifetime.is_some()) {
+                    self.pod_times_mut(pod).duration = lifetime;
                 }
             }
             WorkloadKind::Pod => {

@@ -55,6 +55,7 @@ use arrivals::Sources;
 use binding::{Bindings, Verdict};
 use children::Children;
 use plan::Plan;
+use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -228,8 +229,6 @@ struct PodState {
     catching_up: bool,
     /// Why it was not scheduled in the last attempt.
     verdict: Option<Arc<Verdict>>,
-    /// What there is to remember about few pods only.
-    times: Option<Box<PodTimes>>,
 }
 
 /// Times of a pod that most pods do not have.
@@ -245,16 +244,7 @@ struct PodTimes {
     evicted_at: Option<SimTime>,
 }
 
-impl PodState {
-    fn times(&self) -> PodTimes {
-        self.times.as_deref().copied().unwrap_or_default()
-    }
-    fn times_mut(&mut self) -> &mut PodTimes {
-        self.times.get_or_insert_default()
-    }
-}
-
-const _: () = assert!(size_of::<PodState>() <= 24);
+const _: () = assert!(size_of::<PodState>() <= 16);
 
 /// A write on its way, and the work that goes on when it has arrived.
 #[derive(Clone, Copy, Debug)]
@@ -286,6 +276,7 @@ struct World<'p, O> {
     queued_actors: u16,
     children: Children,
     pods: Vec<PodState>,
+    pod_times: FxHashMap<PodId, PodTimes>,
     phases: watch::SeenPhases,
     sources: Sources,
     trace: trace::TraceArrivals,
@@ -296,7 +287,7 @@ struct World<'p, O> {
     orphaned_claims: rustc_hash::FxHashSet<Uid>,
     /// Highest ordinal seen per StatefulSet, plus one.
     ordinals: Vec<u32>,
-    retries: rustc_hash::FxHashMap<(Actor, u32), u32>,
+    retries: FxHashMap<(Actor, u32), u32>,
     /// Changes on their way through the watches.
     watch: VecDeque<(SimTime, Change)>,
     changes: Changes,
@@ -336,7 +327,7 @@ struct World<'p, O> {
     /// Decisions that were counted without being made.
     counted: u64,
     /// The last verdict about a pod of each spec: the next one mostly says the same.
-    verdicts: rustc_hash::FxHashMap<SpecId, Arc<Verdict>>,
+    verdicts: FxHashMap<SpecId, Arc<Verdict>>,
 }
 
 /// What is left at the end of a run.
@@ -465,12 +456,13 @@ impl<'p, O: Observer> World<'p, O> {
             queued_actors: 0,
             children: Children::default(),
             pods: Vec::new(),
+            pod_times: FxHashMap::default(),
             phases: watch::SeenPhases::default(),
             next_timeline: 0,
             waiting_for_claims: Vec::new(),
             orphaned_claims: rustc_hash::FxHashSet::default(),
             ordinals: Vec::new(),
-            retries: rustc_hash::FxHashMap::default(),
+            retries: FxHashMap::default(),
             watch: VecDeque::new(),
             changes: Changes::default(),
             pending: Vec::new(),
@@ -499,7 +491,7 @@ impl<'p, O: Observer> World<'p, O> {
             decisions: 0,
             requests: 0,
             counted: 0,
-            verdicts: rustc_hash::FxHashMap::default(),
+            verdicts: FxHashMap::default(),
             plan,
         })
     }
@@ -568,6 +560,19 @@ impl<'p, O: Observer> World<'p, O> {
             self.pods.resize_with(pod.index() + 1, PodState::default);
         }
         &mut self.pods[pod.index()]
+    }
+    fn pod_times(&self, pod: PodId) -> PodTimes {
+        self.pod_times.get(&pod).copied().unwrap_or_default()
+    }
+    fn pod_times_mut(&mut self, pod: PodId) -> &mut PodTimes {
+        self.pod_times.entry(pod).or_default()
+    }
+    /// Nothing is remembered about the pod in this row yet, or any more.
+    fn reset_pod_state(&mut self, pod: PodId) {
+        *self.pod_state(pod) = PodState::default();
+        if !self.pod_times.is_empty() {
+            self.pod_times.remove(&pod);
+        }
     }
     /// The pod is still the one that an event was about.
     fn is_same_pod(&self, pod: PodId, epoch: u32) -> bool {

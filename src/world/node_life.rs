@@ -163,15 +163,14 @@ impl<O: Observer> World<'_, O> {
             return;
         }
         let tolerated = tolerated_for(self.cluster.spec(row.spec), &self.cluster.node(node).taints);
-        let (now, state) = (self.now, self.pod_state(pod));
-        let planned = state.times().evicted_at;
+        let (now, planned) = (self.now, self.pod_times(pod).evicted_at);
         let at = match (tolerated, planned) {
             (None, _) => None,
             (Some(_), Some(planned)) => Some(planned), // the first taint counts
             (Some(tolerated), None) => Some(now + tolerated),
         };
         if at != planned {
-            state.times_mut().evicted_at = at;
+            self.pod_times_mut(pod).evicted_at = at;
             match at {
                 Some(at) => self.plan_event(at, RANK_TIMELINE, Event::Evict(pod, epoch_of(uid))),
                 None => self.tell_eviction(pod, true),
@@ -180,10 +179,8 @@ impl<O: Observer> World<'_, O> {
     }
     /// The pod's toleration has run out.
     pub(super) fn evict(&mut self, pod: PodId, epoch: u32) {
-        if self.is_same_pod(pod, epoch)
-            && self.pod_state(pod).times().evicted_at.is_some_and(|at| at <= self.now)
-        {
-            self.pod_state(pod).times_mut().evicted_at = None;
+        if self.is_same_pod(pod, epoch) && self.pod_times(pod).evicted_at.is_some_and(|at| at <= self.now) {
+            self.pod_times_mut(pod).evicted_at = None;
             self.tell_eviction(pod, false);
             self.delete_pod(pod, Grace::Default);
         }

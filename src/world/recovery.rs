@@ -99,7 +99,7 @@ impl<O: Observer> World<'_, O> {
                     Source::Backups => operator.backup_position(copy.set, now),
                     Source::Member(_) => operator.written(copy.set, now),
                 };
-                self.pod_state(copy.pod).times_mut().restored_to = position;
+                self.pod_times_mut(copy.pod).restored_to = position;
                 self.observe(&Observation::RebuildStarted { pod: copy.pod, bytes: copy.bytes });
             }
         }
@@ -129,8 +129,7 @@ impl<O: Observer> World<'_, O> {
             return;
         }
         self.observe(&Observation::Rebuilt { pod, bytes: copy.bytes });
-        let (claims, now, position) =
-            (self.claim_uids(pod), self.now, self.pod_state(pod).times().restored_to);
+        let (claims, now, position) = (self.claim_uids(pod), self.now, self.pod_times(pod).restored_to);
         if let (Some((set, ordinal)), Some(operator)) = (self.member(pod), &mut self.operator) {
             operator.rebuilt(set, ordinal, &claims, position, now);
         }
@@ -181,7 +180,7 @@ impl<O: Observer> World<'_, O> {
         let members = self.children.of(PodOwner::StatefulSet(set));
         let served = members.iter().any(|other| *other != pod && self.is_serving(*other));
         if served && !std::mem::replace(&mut self.pod_state(pod).catching_up, true) {
-            self.pod_state(pod).times_mut().behind = span;
+            self.pod_times_mut(pod).behind = span;
             self.plan_event(now + time, RANK_CONTROLLERS, Event::CaughtUp(pod, epoch));
         }
         false
@@ -197,7 +196,7 @@ impl<O: Observer> World<'_, O> {
             return;
         }
         let (uid, claims, now, behind) =
-            (row.uid, self.claim_uids(pod), self.now, self.pod_state(pod).times().behind);
+            (row.uid, self.claim_uids(pod), self.now, self.pod_times(pod).behind);
         if let (Some((set, ordinal)), Some(operator)) = (self.member(pod), &mut self.operator) {
             operator.follows(set, ordinal, &claims, now);
             let bytes = operator.catch_up_bytes(behind);

@@ -147,7 +147,7 @@ impl<O: Observer> World<'_, O> {
             Change::PodAdded(id) => {
                 let row = self.cluster.pod(id);
                 let (owner, ordinal) = (row.owner, row.name.ordinal());
-                *self.pod_state(id) = PodState::default();
+                self.reset_pod_state(id);
                 self.children.add(owner, id);
                 if let (PodOwner::StatefulSet(set), Some(ordinal)) = (owner, ordinal) {
                     self.note_ordinals(set, ordinal.saturating_add(1));
@@ -166,7 +166,7 @@ impl<O: Observer> World<'_, O> {
                     self.look_at_group(set);
                 }
                 // Changes come in order: who has the row next has not been told of.
-                *self.pod_state(pod) = PodState::default();
+                self.reset_pod_state(pod);
                 self.mark_orphans(uid, self.claims_by_pod_name(name, spec));
             }
             Change::NodeUpdated(id, NodeDelta::Allocatable) => {
@@ -385,7 +385,7 @@ impl<O: Observer> World<'_, O> {
             PodOwner::Job(job) => self.cluster.jobs()[job].duration,
             _ => None,
         };
-        if let Some(duration) = self.pod_state(id).times().duration.or(of_job) {
+        if let Some(duration) = self.pod_times(id).duration.or(of_job) {
             let at = self.now + duration;
             self.plan_event(at, RANK_DEPARTURES, Event::Completed(id, epoch_of(uid)));
         }

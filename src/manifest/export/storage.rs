@@ -128,7 +128,7 @@ pub fn volumes(cluster: &Cluster, out: &mut Exported) {
 
 fn volume_object(cluster: &Cluster, volume: &Volume) -> Value {
     let name = cluster.names.text(volume.name);
-    let affinity = volume.node_affinity.map(|id| node_selector(cluster, cluster.node_selector(id)));
+    let affinity = volume.node_affinity.map(|id| node_selector(cluster, &cluster.node_selector(id)));
     let path = format!("/mnt/stowplan/{name}");
     let (source, value) = match volume.source {
         // The API refuses a local volume without node affinity.

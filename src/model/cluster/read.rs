@@ -1,6 +1,7 @@
 //! Reading: nothing here changes anything.
 
 use super::*;
+use std::borrow::Cow;
 
 impl Cluster {
     /// A pod spec.
@@ -37,8 +38,11 @@ impl Cluster {
         &self.labels.rows[id]
     }
     /// A node selector.
-    pub fn node_selector(&self, id: NodeSelectorId) -> &NodeSelector {
-        &self.node_selectors.rows[id]
+    pub fn node_selector(&self, id: NodeSelectorId) -> Cow<'_, NodeSelector> {
+        match &self.node_selectors.rows[id] {
+            KeptSelector::Host(host) => Cow::Owned(NodeSelector::of_host(*host)),
+            KeptSelector::Other(selector) => Cow::Borrowed(selector),
+        }
     }
     /// All nodes, also removed ones (`exists` false), in order of creation.
     #[inline]
