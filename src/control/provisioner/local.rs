@@ -80,6 +80,8 @@ pub struct LocalProvisioner {
     by_node: FxHashMap<Sym, (u32, u32)>,
     /// When something is due, and about which disk.
     timers: BTreeSet<(SimTime, Sym)>,
+    /// Disks whose volume is to be wiped, or is not there: nothing is ever to be done about the others.
+    open: BTreeSet<u32>,
 }
 
 impl LocalProvisioner {
@@ -92,7 +94,7 @@ impl LocalProvisioner {
     /// Manages the disk behind a volume.
     pub fn manage(&mut self, cluster: &Cluster, volume: VolumeId, node: NodeId, wipe: Wipe) {
         let (row, node) = (cluster.volume(volume), cluster.node(node).name);
-        let (name, node_affinity) = (row.name, row.node_affinity);
+        let (name, node_affinity, dirty) = (row.name, row.node_affinity, is_dirty(row));
         let volume = Volume {
             name: sym::EMPTY,
             uid: Uid::NOTHING,
@@ -107,7 +109,11 @@ impl LocalProvisioner {
         };
         let shape = self.shape(Shape { volume, wipe });
         let disk = Disk { volume: name, node_affinity, node, shape, next: NIL, present: true, wiping: None };
-        match self.index(name) {
+        let index = self.index(name);
+        if dirty {
+            self.open.insert(index.unwrap_or(self.disks.len()) as u32);
+        }
+        match index {
             Some(known) => {
                 let next = self.disks[known].next;
                 self.disks[known] = Disk { next, ..disk };
@@ -163,18 +169,22 @@ impl LocalProvisioner {
     pub fn note(&mut self, cluster: &Cluster, change: &Change, now: SimTime) {
         match *change {
             Change::VolumeAdded(id) | Change::VolumeUpdated(id) if !self.disks.is_empty() => {
-                if let Some(volume) = cluster.volumes().get(id)
-                    && (is_dirty(volume) || (!self.timers.is_empty() && self.is_wiping(volume.name)))
-                {
-                    self.look(cluster, volume.name, now);
+                let Some(volume) = cluster.volumes().get(id) else { return };
+                let dirty = is_dirty(volume);
+                if dirty || !self.open.is_empty() {
+                    self.volume_changed(cluster, volume.name, dirty, now);
                 }
             }
-            Change::VolumeRemoved { name, .. } => self.look(cluster, name, now),
-            Change::NodeAdded(id) | Change::NodeUpdated(id, _) | Change::NodeRemoved(id) => {
+            Change::VolumeRemoved { name, .. } => self.volume_changed(cluster, name, true, now),
+            Change::NodeAdded(id) | Change::NodeUpdated(id, _) | Change::NodeRemoved(id)
+                if !self.open.is_empty() =>
+            {
                 let mut disk = self.by_node.get(&cluster.node(id).name).map_or(NIL, |(first, _)| *first);
                 while disk != NIL {
                     let Disk { volume, next, .. } = self.disks[disk as usize];
-                    self.look(cluster, volume, now);
+                    if self.open.contains(&disk) {
+                        self.look(cluster, volume, now);
+                    }
                     disk = next;
                 }
             }
@@ -216,6 +226,18 @@ impl LocalProvisioner {
             }
         }
         None
+    }
+
+    /// The volume of a disk is to be wiped or gone (`open`), or it is neither.
+    fn volume_changed(&mut self, cluster: &Cluster, name: Sym, open: bool, now: SimTime) {
+        let Some(index) = self.index(name) else { return };
+        let index = index as u32;
+        if open {
+            self.open.insert(index);
+        } else if !self.open.remove(&index) {
+            return;
+        }
+        self.look(cluster, name, now);
     }
 
     /// Begins or stops wiping, or plans to offer the disk, as the volume's state asks for.

@@ -229,12 +229,7 @@ impl FastPath {
         rejected: &mut Vec<(NodeId, Code)>,
     ) -> Decision {
         let cluster = view.cluster;
-        if enough.is_some() && self.ranked.0 != Some(cluster.config_generation()) {
-            // The order changes only with the configuration.
-            let ranks = order.list().iter().map(|id| self.table.rank(*id));
-            let ranked = ranks.eq((0..self.table.len()).map(NodeId::new));
-            self.ranked = (Some(cluster.config_generation()), ranked);
-        }
+        let ranked = enough.is_some() && self.is_ranked(cluster, order);
         let kept = match enough {
             None => self.keep(kind.index),
             Some(enough) => kind.group.is_none() && self.keep_for_samples(kind.index, enough),
@@ -251,7 +246,6 @@ impl FastPath {
         let asked = by_arithmetic && kind.claims != Claims::Bound;
         let choice = Choice { eyes, overlay, claims: asked.then_some(&self.claims) };
         if let Some(enough) = enough.filter(|_| by_arithmetic) {
-            let ranked = self.ranked.1;
             let decision = choice.choose_among(class, state, order, ranked, enough, buffers);
             if let Some(decision) = decision {
                 return decision;
@@ -283,6 +277,16 @@ impl FastPath {
             order.advance(cluster.node_count(), cluster.node_count());
         }
         decision
+    }
+
+    /// Are nodes looked at in the order of their ranks? The order changes only with the configuration.
+    fn is_ranked(&mut self, cluster: &Cluster, order: &NodeOrder) -> bool {
+        let config = Some(cluster.config_generation());
+        if self.ranked.0 != config {
+            let ranks = order.list().iter().map(|id| self.table.rank(*id));
+            self.ranked = (config, ranks.eq((0..self.table.len()).map(NodeId::new)));
+        }
+        self.ranked.1
     }
 
     /// Brings the parts of the nodes up to date.

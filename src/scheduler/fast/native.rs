@@ -145,14 +145,20 @@ impl Base {
         table: &NodeTable,
         id: NodeId,
     ) -> Option<Result<i32, Pattern>> {
+        let facts = table.facts(id);
+        if !self.has_room(facts, id) {
+            return with_claim(self.judge(table, id), claim, table, id);
+        }
         // Where there is no volume, the score does not matter.
         if let Some(claim) = claim
-            && self.has_room(table.facts(id), id)
-            && claim.fits(table, id) == Some(false)
+            && !claim.fits(table, id)?
         {
             return Some(Err(NO_VOLUME));
         }
-        with_claim(self.judge(table, id), claim, table, id)
+        match self.score(facts) {
+            ASK => None,
+            total => Some(Ok(total)),
+        }
     }
     /// Nothing but the claim can be in the way. (If not, something may be.)
     #[inline]
@@ -209,9 +215,11 @@ impl Base {
         if self.selected.as_ref().is_some_and(|selected| !selected[id.index()]) {
             return -1 - i32::from(NOT_SELECTED);
         }
-        if !self.has_room(facts, id) {
-            return self.compute(table, id);
-        }
+        if self.has_room(facts, id) { self.score(facts) } else { self.compute(table, id) }
+    }
+    /// The total score of a node with room.
+    #[inline]
+    fn score(&self, facts: &Facts) -> Said {
         let mut total = self.weights.constant + self.least_allocated(facts) * self.weights.fit;
         if self.weights.balanced != 0 {
             let pair = [0, 1].map(|i| {

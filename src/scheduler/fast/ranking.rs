@@ -1,8 +1,8 @@
 //! Scores of all nodes for one kind of pod, ordered just enough to answer "uniformly among the best" at once.
 //!
 //! Nodes stand in blocks of 64. Each block knows its best score and how many nodes have it, so changing one node costs at most one
-//! block. A block knows this for each part of the nodes, where parts are told apart (say zones). Where they are not, blocks stand in
-//! groups of sixteen that know the same, and the best node of fifty thousand is found by looking at fifty numbers.
+//! block. A block knows this for each part of the nodes, where parts are told apart (say zones). Where they are not and there are
+//! many, blocks stand in groups of sixteen that know the same, and the best node of fifty thousand is found by looking at fifty numbers.
 
 use crate::model::ids::{Id, NodeId};
 use std::sync::Arc;
@@ -10,8 +10,11 @@ use std::sync::Arc;
 /// Nodes per block.
 pub const BLOCK: usize = 64;
 
-/// Blocks per group, where no parts are told apart.
+/// Blocks per group, where no parts are told apart and there are many blocks.
 const GROUP: usize = if cfg!(test) { 2 } else { 16 };
+
+/// Blocks that need no groups: looking at each is less work than keeping book.
+const FEW_BLOCKS: usize = if cfg!(test) { 1 } else { 64 };
 
 /// The score of a node that is not there. Any negative number is that of one that cannot take the pod.
 pub const ABSENT: i32 = i32::MIN;
@@ -71,7 +74,7 @@ pub struct Ranking {
     scores: Vec<i32>,
     /// By block, and in it by part.
     blocks: Vec<Best>,
-    /// By group; empty where parts are told apart.
+    /// By group; empty where there are none.
     groups: Vec<Best>,
     /// Nodes that can take the pod, by part.
     feasible: Vec<u32>,
@@ -102,10 +105,12 @@ impl Ranking {
         let parts = self.parts.some.len();
         if index >= self.scores.len() {
             self.scores.resize(index + 1, ABSENT);
-            self.blocks.resize(self.scores.len().div_ceil(BLOCK) * parts, Best::NONE);
             self.feasible.resize(parts, 0);
-            let groups = if parts == 1 { self.blocks.len().div_ceil(GROUP) } else { 0 };
-            self.groups.resize(groups, Best::NONE);
+            let blocks = self.scores.len().div_ceil(BLOCK) * parts;
+            if blocks != self.blocks.len() {
+                self.blocks.resize(blocks, Best::NONE);
+                self.make_groups();
+            }
         }
         let old = std::mem::replace(&mut self.scores[index], new);
         if old == new || (old < 0 && new < 0) {
@@ -129,11 +134,17 @@ impl Ranking {
         }
         if block != before {
             self.blocks[place] = block;
-            if parts == 1 {
+            if !self.groups.is_empty() {
                 self.regroup(place, before, block);
             }
         }
         old
+    }
+    fn make_groups(&mut self) {
+        self.groups.clear();
+        if self.parts.some.len() == 1 && self.blocks.len() > FEW_BLOCKS {
+            self.groups.extend(self.blocks.chunks(GROUP).map(best_of));
+        }
     }
     /// The best of a block is another now.
     fn regroup(&mut self, block: usize, before: Best, now: Best) {
@@ -169,10 +180,7 @@ impl Ranking {
             .flat_map(|block| (0..parts).map(move |part| (block, part)))
             .map(|(block, part)| self.rescan(block, part))
             .collect();
-        self.groups.clear();
-        if parts == 1 {
-            self.groups.extend(self.blocks.chunks(GROUP).map(best_of));
-        }
+        self.make_groups();
     }
     /// Can no node take the pod?
     pub fn is_hopeless(&self) -> bool {
@@ -184,7 +192,7 @@ impl Ranking {
     }
     /// The best score and how many nodes have it; `None` if no node can take the pod.
     pub fn best(&self) -> Option<(i32, usize)> {
-        let all = best_of(if self.parts.some.len() == 1 { &self.groups } else { &self.blocks });
+        let all = best_of(if self.groups.is_empty() { &self.blocks } else { &self.groups });
         Some((all.score()?, all.count as usize))
     }
 
