@@ -1,6 +1,6 @@
 //! What is accepted of untrusted input: limits by name, with defaults, that the command line may change (`--limit NAME=VALUE`).
 //!
-//! A limit only says what is refused; no result depends on it. That is why the values are the process's and not a parameter of
+//! A limit says what is refused, or how much memory is used; no result depends on it. That is why the values are the process's and not a parameter of
 //! everything that reads: they are set once, before anything is read.
 
 use std::fs::File;
@@ -37,6 +37,7 @@ pub enum Limit {
     CaseBytes,
     ResultsBytes,
     InputsBytes,
+    CacheBytes,
 }
 
 /// Name, default and meaning of a limit.
@@ -152,6 +153,13 @@ pub const LIMITS: &[LimitInfo] = &[
         "a file of a results folder that is read",
     ),
     row(Limit::InputsBytes, "inputs-bytes", (4 * GIB, FREE), "bytes", "the inputs kept in results, unpacked"),
+    row(
+        Limit::CacheBytes,
+        "cache-bytes",
+        (256 * MIB, FREE),
+        "bytes",
+        "what a run's scheduler remembers of nodes; with less it looks at nodes again and decides the same, slower",
+    ),
 ];
 
 /// What the command line has set; 0: nothing. Loading is not ordered with anything: it is set before threads begin.

@@ -5,6 +5,7 @@
 
 use super::cycle_state::CycleState;
 use super::dormant::{Condition, Doze, Known, Oracle};
+pub use super::fast::DEFAULT_CACHE_BYTES;
 use super::fast::{Decision, FastPath, FastStats};
 use super::framework::*;
 use super::message;

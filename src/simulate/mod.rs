@@ -13,6 +13,7 @@ mod trace_notes;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
 use crate::engine::time::{SimDuration, SimTime};
+use crate::limits::Limit;
 use crate::manifest::export::{self, Exported};
 use crate::manifest::{self, Located, Object, ScenarioObjects};
 use crate::model::cluster::Cluster;
@@ -204,6 +205,7 @@ fn prepare_objects(
     plan.paranoid |= options.paranoid;
     assumptions.extend(lowered_classes(&loaded.scenario, &plan));
     plan.engine = if options.plain { Engine::Plain } else { Engine::Fast };
+    plan.cache_bytes = Limit::CacheBytes.size();
     add_applied(&mut plan, loaded, objects, mode).map_err(fail)?;
     assumptions.extend(trace_notes::rules(&plan));
     assumptions.sort();

@@ -420,7 +420,9 @@ impl<'p, O: Observer> World<'p, O> {
         let tie = if plan.first_of_ties { TieBreak::First } else { TieBreak::Seeded(streams.clone()) };
         cluster.set_volume_tie_break(tie.clone());
         let lvm = LvmProvisioner::start(&mut cluster, plan.timing.csi);
-        let scheduler = Scheduler::new(plan.make_profiles()?, tie.clone()).with_engine(plan.engine);
+        let scheduler = Scheduler::new(plan.make_profiles()?, tie.clone())
+            .with_engine(plan.engine)
+            .with_cache_budget(plan.cache_bytes);
         let timing = &plan.timing;
         let actor = |_| ActorState {
             queue: WorkQueue::default(),

@@ -11,7 +11,7 @@ use crate::model::spec::{PodSpec, Taint};
 use crate::model::volume::{AccessModes, VolumeMode};
 use crate::model::workload::{ClaimRetention, PodManagement};
 use crate::scenario::{AntiAffinity, Distribution, Failures, Recovery, WorkloadKind};
-use crate::scheduler::cycle::Engine;
+use crate::scheduler::cycle::{DEFAULT_CACHE_BYTES, Engine};
 use crate::scheduler::profile::{ConfigError, PluginPoints, Profile, ProfileConfig};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -57,6 +57,8 @@ pub struct Plan {
     pub uncarved_bytes: BTreeMap<Sym, u128>,
     /// How scheduling attempts are executed.
     pub engine: Engine,
+    /// Bytes for what the fast engine remembers of nodes; no decision depends on it.
+    pub cache_bytes: usize,
     /// Check the invariants after every event.
     pub paranoid: bool,
 }
@@ -83,6 +85,7 @@ impl Plan {
             wiped: Vec::new(),
             uncarved_bytes: BTreeMap::new(),
             engine: Engine::default(),
+            cache_bytes: DEFAULT_CACHE_BYTES,
             paranoid: cfg!(debug_assertions),
         }
     }

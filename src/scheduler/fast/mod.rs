@@ -107,7 +107,7 @@ pub(super) struct FastPath {
 }
 
 /// What the verdicts of all kinds of pods on all nodes may take: 256 MiB.
-pub(super) const DEFAULT_BUDGET_BYTES: usize = 256 << 20;
+pub const DEFAULT_CACHE_BYTES: usize = 256 << 20;
 
 /// What one verdict takes: its kind, the score, its share of the ranking's blocks and of the node selector.
 const BYTES_PER_VERDICT: usize = 8;
@@ -121,7 +121,7 @@ impl Default for FastPath {
             buffers: Buffers::default(),
             parts: (None, Arc::default()),
             ranked: (None, false),
-            budget_bytes: DEFAULT_BUDGET_BYTES,
+            budget_bytes: DEFAULT_CACHE_BYTES,
             kept_bytes: 0,
             index: FxHashMap::default(),
             classes: Vec::new(),
