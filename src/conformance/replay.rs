@@ -100,7 +100,7 @@ fn parse<T: DeserializeOwned>(object: &Value, index: usize) -> Result<T, ReplayE
 }
 
 /// Adds one object of a recording.
-fn load_object(cluster: &mut Cluster, object: &Value, index: usize) -> Result<(), ReplayError> {
+pub(crate) fn load_object(cluster: &mut Cluster, object: &Value, index: usize) -> Result<(), ReplayError> {
     let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
     let source = match kind {
         "Node" => lower::add_node(cluster, &parse(object, index)?).map(drop),

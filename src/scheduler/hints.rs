@@ -1,13 +1,16 @@
 //! Queueing hints: which events may help a pod, by the plugins that rejected it (`EventsToRegister` of kube-scheduler v1.36's
 //! plugins with their hint functions).
 
+use super::plugins::node_ports::conflicts;
 use super::queue::PluginSet;
 use crate::model::cluster::{Cluster, NodeDelta};
 use crate::model::ids::{ClaimId, Id, LabelSetId, NodeId, PodId, SpecId};
 use crate::model::labels::LabelSet;
 use crate::model::names::{Name, Sym};
 use crate::model::node::{Node, NodeShape};
-use crate::model::spec::{PodAffinityTerm, PodSpec, PodVolume, Taint, TaintEffect};
+use crate::model::spec::{
+    PodAffinityTerm, PodSpec, PodVolume, SpreadConstraint, Taint, TaintEffect, WhenUnsatisfiable,
+};
 use std::sync::Arc;
 
 /// What the scheduler hears about the cluster.
@@ -183,7 +186,10 @@ pub fn is_worth_requeuing(
         ClusterEvent::NodeAdded(id) | ClusterEvent::NodeUpdated(id, _) => {
             node_helps(cluster, seen.get(id), cluster.node(id), spec, rejectors, event)
         }
-        ClusterEvent::NodeRemoved(_) => by(PluginSet::POD_TOPOLOGY_SPREAD),
+        ClusterEvent::NodeRemoved(id) => {
+            by(PluginSet::POD_TOPOLOGY_SPREAD)
+                && seen.get(id).is_none_or(|node| has_spread_keys(spec, cluster.label_set(node.labels)))
+        }
         ClusterEvent::PodAssigned(other) => {
             let other = cluster.spec_of(other);
             (by(PluginSet::INTER_POD_AFFINITY) && matches_all(cluster, spec, Terms::Affinity, other))
@@ -305,17 +311,25 @@ fn spread_domain_changed(
     now: &LabelSet,
     event: ClusterEvent,
 ) -> bool {
-    let has_keys = |labels: &LabelSet| spec.spread.iter().all(|c| labels.get(c.topology_key).is_some());
-    let Some(before) = before else { return has_keys(now) };
-    has_keys(before) != has_keys(now)
-        || (has_keys(now)
+    let Some(before) = before else { return has_spread_keys(spec, now) };
+    has_spread_keys(spec, before) != has_spread_keys(spec, now)
+        || (has_spread_keys(spec, now)
             && (matches!(event, ClusterEvent::NodeUpdated(_, NodeDelta::Taints))
-                || spec.spread.iter().any(|c| before.get(c.topology_key) != now.get(c.topology_key))))
+                || filtering(spec).any(|c| before.get(c.topology_key) != now.get(c.topology_key))))
+}
+
+/// The constraints that reject nodes; those that only score bring no pod back.
+fn filtering(spec: &PodSpec) -> impl Iterator<Item = &SpreadConstraint> {
+    spec.spread.iter().filter(|c| c.when_unsatisfiable == WhenUnsatisfiable::DoNotSchedule)
+}
+
+fn has_spread_keys(spec: &PodSpec, labels: &LabelSet) -> bool {
+    filtering(spec).all(|c| labels.get(c.topology_key).is_some())
 }
 
 fn counts_for_spread(cluster: &Cluster, spec: &PodSpec, other: &PodSpec) -> bool {
     let labels = cluster.label_set(other.labels);
-    other.namespace == spec.namespace && spec.spread.iter().any(|c| c.selector.matches(labels))
+    other.namespace == spec.namespace && filtering(spec).any(|c| c.selector.matches(labels))
 }
 
 #[derive(Clone, Copy)]
@@ -357,7 +371,7 @@ fn pod_removal_helps(
     if by(P::NODE_RESOURCES_FIT) {
         return true;
     }
-    if by(P::NODE_PORTS) && spec.host_ports.iter().any(|a| gone.host_ports.iter().any(|b| a.port == b.port)) {
+    if by(P::NODE_PORTS) && spec.host_ports.iter().any(|port| conflicts(port, &gone.host_ports)) {
         return true;
     }
     let claims_of_gone = || gone.volumes.iter().any(|v| !matches!(v, PodVolume::Exclusive { .. }));
@@ -390,3 +404,7 @@ fn uses_claim(cluster: &Cluster, pod: PodId, claim: ClaimId) -> bool {
     cluster.spec_of(pod).namespace == claim.namespace
         && cluster.claim_names_of(pod).any(|name| name == Some(claim.name))
 }
+
+#[cfg(test)]
+#[path = "hints_tests.rs"]
+mod tests;

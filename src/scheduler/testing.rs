@@ -1,7 +1,8 @@
 //! Small clusters for tests, written as Kubernetes objects, and what becomes of their pods.
 
 use crate::conformance::case::{Case, Config, Expect, Step};
-use crate::conformance::replay::replay;
+use crate::conformance::replay::{load_object, replay};
+use crate::model::cluster::Cluster;
 use crate::scheduler::cycle::Engine;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -69,6 +70,15 @@ pub fn merge(base: &mut Value, more: Value) {
 pub fn with(mut base: Value, more: Value) -> Value {
     merge(&mut base, more);
     base
+}
+
+/// A cluster of these objects.
+pub fn cluster(objects: &[Value]) -> Cluster {
+    let mut cluster = Cluster::default();
+    for (index, object) in objects.iter().enumerate() {
+        load_object(&mut cluster, object, index).unwrap_or_else(|error| panic!("{error}"));
+    }
+    cluster
 }
 
 /// What becomes of the pods (of namespace `default`), tried in this order in a cluster of these objects.
