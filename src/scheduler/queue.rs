@@ -762,3 +762,7 @@ fn entry_of(woken: &Woken) -> Entry {
 fn plus(count: u32, more: u64) -> u32 {
     count.saturating_add(u32::try_from(more).unwrap_or(u32::MAX))
 }
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;
