@@ -317,4 +317,27 @@ mod tests {
             assert_eq!(parse(&parse(text).to_string()), parse(text));
         }
     }
+    /// Texts and what apimachinery's own `resource.Quantity` says about them; `tests/data/quantities` prints the table.
+    #[test]
+    fn many_texts_mean_what_kubernetes_says() {
+        let more = Quantity::parse("1000000007.0005").expect("a quantity");
+        let table = include_str!("../../tests/data/quantities.tsv");
+        assert_eq!(table.lines().count(), 414);
+        for line in table.lines() {
+            let mut cells = line.split('\t');
+            let text = cells.next().expect("a text");
+            let want: Vec<&str> = cells.collect();
+            let got = match Quantity::parse(text) {
+                Err(_) => vec!["error".to_owned()],
+                Ok(quantity) => {
+                    let sign = i64::from(!quantity.is_zero()) * if quantity.is_negative() { -1 } else { 1 };
+                    let sum = quantity.saturating_add(more);
+                    let all =
+                        [quantity.value(), quantity.milli_value(), sign, sum.value(), sum.milli_value()];
+                    all.iter().map(i64::to_string).collect()
+                }
+            };
+            assert_eq!(got, want, "{text:?}");
+        }
+    }
 }
