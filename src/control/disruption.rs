@@ -166,13 +166,5 @@ fn scale(cluster: &Cluster, pods: &[PodId]) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentages_round_up() {
-        for (percent, of, want) in [(50, 3, 2), (33, 3, 1), (34, 3, 2), (100, 5, 5), (0, 5, 0)] {
-            assert_eq!(share(percent, of), want, "{percent} % of {of}");
-        }
-    }
-}
+#[path = "disruption_tests.rs"]
+mod tests;

@@ -286,46 +286,5 @@ pub fn tolerated_for(spec: &PodSpec, taints: &[Taint]) -> Option<SimDuration> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::control::timing::Timing;
-
-    fn at(seconds: f64) -> SimTime {
-        SimTime::ZERO + SimDuration::from_secs_f64(seconds)
-    }
-
-    #[test]
-    fn silence_is_found_out_between_45_and_55_seconds_later() {
-        // Leases at 0, 10, 20 ...; the monitor looks at 0, 5, 10 ...
-        for (phase, silent, found) in [
-            (0.0, 14.79, 60.0), // renewed at 10, seen at 10
-            (4.0, 14.79, 65.0), // renewed at 14, seen at 15
-            (4.0, 13.9, 55.0),  // renewed at 4, seen at 5
-            (9.9, 20.0, 70.0),  // renewed at 19.9, seen at 20
-        ] {
-            let mut life = NodeLifecycle::new(Timing::KUBERNETES.node, SimDuration::ZERO);
-            let phase = SimDuration::from_secs_f64(phase);
-            assert_eq!(life.goes_silent(NodeId::at(0), phase, at(silent)), Some(at(found)));
-            assert_eq!(
-                life.goes_silent(NodeId::at(0), phase, at(silent + 1.0)),
-                None,
-                "a second reason changes nothing"
-            );
-            assert!(!life.reports(NodeId::at(0)));
-            assert!(life.reports(NodeId::at(0)));
-        }
-    }
-
-    #[test]
-    fn zones() {
-        for (ready, not_ready, state) in [
-            (4, 6, ZoneState::Partial),
-            (5, 5, ZoneState::Normal),
-            (1, 2, ZoneState::Normal), // more than two must be gone
-            (0, 2, ZoneState::Full),
-            (0, 0, ZoneState::Normal),
-        ] {
-            assert_eq!(zone_state(ready, not_ready), state, "{ready} {not_ready}");
-        }
-    }
-}
+#[path = "node_lifecycle_tests.rs"]
+mod tests;

@@ -372,4 +372,102 @@ mod tests {
             "back to the first backup"
         );
     }
+    #[test]
+    fn how_many_members_are_a_quorum() {
+        let want = [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3), (7, 4)];
+        for (replicas, members) in want {
+            assert_eq!(quorum(Quorum::Majority, replicas), members, "of {replicas}");
+            assert_eq!(operator().quorum(replicas), members);
+        }
+        assert_eq!(quorum(Quorum::AtLeast(1), 5), 1);
+    }
+
+    #[test]
+    fn members_are_given_up_after_the_policys_time() {
+        let mut operator = operator();
+        assert_eq!(operator.gives_up_after(), Some(SimDuration::from_secs(1800)));
+        assert!(!operator.is_to_be_given_up(SET, 1, at(9000)), "it is not away");
+        assert!(operator.is_away(SET, 1, at(100)));
+        assert!(!operator.is_away(SET, 1, at(200)), "it is known since 100 s");
+        assert!(!operator.is_to_be_given_up(SET, 1, at(1899)));
+        assert!(operator.is_to_be_given_up(SET, 1, at(1900)));
+        assert!(
+            !operator.is_to_be_given_up(SET, 2, at(9000))
+                && !operator.is_to_be_given_up(StatefulSetId(1), 1, at(9000))
+        );
+        operator.is_back(SET, 1);
+        assert!(!operator.is_to_be_given_up(SET, 1, at(9000)));
+        assert!(operator.is_away(SET, 1, at(9000)), "anew");
+        let with = |policy| Operator::new(Recovery { policy, ..operator.recovery.clone() });
+        let (mut wait, mut now) = (with(RecoveryPolicy::Wait), with(RecoveryPolicy::Immediate));
+        wait.is_away(SET, 1, at(0));
+        now.is_away(SET, 1, at(5));
+        assert_eq!((wait.gives_up_after(), now.gives_up_after()), (None, Some(SimDuration::ZERO)));
+        assert!(!wait.is_to_be_given_up(SET, 1, at(1_000_000)) && now.is_to_be_given_up(SET, 1, at(5)));
+    }
+
+    #[test]
+    fn a_copy_needs_what_was_written_after_it() {
+        let mut operator = whole();
+        assert_eq!(operator.written(SET, at(160)), SimDuration::from_secs(60));
+        operator.forgets(Uid(2), at(160));
+        assert_eq!(operator.need(SET, 2, &[Uid(9)], at(160)), Need::Rebuild);
+        operator.rebuilt(SET, 2, &[Uid(9)], SimDuration::from_secs(60), at(200));
+        assert_eq!(operator.need(SET, 2, &[Uid(9)], at(200)), Need::CatchUp(SimDuration::from_secs(40)));
+        assert_eq!(operator.new_complete(SET, at(200)), Some(2));
+        assert_eq!(operator.new_complete(SET, at(200)), None, "as before");
+        operator.follows(SET, 2, &[Uid(9)], at(210));
+        assert_eq!(operator.new_complete(SET, at(210)), Some(3));
+        operator.stops_following(SET, 2, at(220));
+        operator.stops_following(SET, 2, at(230));
+        assert_eq!(
+            operator.need(SET, 2, &[Uid(9)], at(230)),
+            Need::CatchUp(SimDuration::from_secs(10)),
+            "since it stopped first"
+        );
+        operator.set_writing(SET, false, at(230));
+        assert_eq!(operator.new_complete(SET, at(230)), Some(2), "it lacks what was written since");
+    }
+
+    #[test]
+    fn nothing_written_is_nothing_to_catch_up_with() {
+        let mut idle = operator();
+        assert_eq!(idle.catch_up_time(SimDuration::ZERO), SimDuration::ZERO);
+        assert_eq!(idle.catch_up_bytes(SimDuration::ZERO), 0);
+        idle.recovery.write_rate = 0.0;
+        assert_eq!(idle.catch_up_time(SimDuration::from_secs(7000)), SimDuration::ZERO);
+        assert_eq!(idle.catch_up_bytes(SimDuration::from_secs(7000)), 0);
+    }
+
+    #[test]
+    fn backups_are_taken_only_of_what_has_been_whole() {
+        let mut operator = operator();
+        operator.follows(SET, 0, &[Uid(0)], at(0));
+        operator.set_writing(SET, true, at(0));
+        assert_eq!(operator.backup_position(SET, at(90_000)), SimDuration::ZERO, "it never was whole");
+        operator.is_whole(SET, at(90_000));
+        assert_eq!(
+            operator.backup_position(SET, at(90_000)),
+            SimDuration::from_secs(90_000),
+            "the first backup"
+        );
+        operator.is_whole(SET, at(100_000));
+        assert_eq!(
+            operator.backup_position(SET, at(100_000)),
+            SimDuration::from_secs(90_000),
+            "that happens once"
+        );
+        assert_eq!(
+            operator.backup_position(SET, at(172_800)),
+            SimDuration::from_secs(172_800),
+            "at the tick"
+        );
+        let mut never = Operator::new(Recovery {
+            backup: BackupSpec { every: SimDuration::ZERO, ..operator.recovery.backup.clone() },
+            ..operator.recovery.clone()
+        });
+        never.set_writing(SET, true, at(0));
+        never.is_whole(SET, at(10));
+        assert_eq!(never.backup_position(SET, at(1_000_000)), SimDuration::from_secs(10));
+    }
 }

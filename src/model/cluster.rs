@@ -327,3 +327,6 @@ mod tests {
         assert_eq!(cluster.node_or_ghost(sym::RACK), node);
     }
 }
+
+#[cfg(test)]
+mod cluster_tests;

@@ -185,3 +185,7 @@ impl Cluster {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "invariants_tests.rs"]
+mod tests;

@@ -298,4 +298,49 @@ mod tests {
         );
         assert_eq!(selector_errors(&[(1, negative), (1, present)], names), Some(words));
     }
+    #[test]
+    fn values_are_label_values() {
+        use NodeOperator::{DoesNotExist, Exists, Gt, In, Lt, NotIn};
+        let long = "a".repeat(64);
+        let (long_text, rule) = ("must be no more than 63 bytes", LABEL_VALUE_RULE);
+        let empty = "for 'in', 'notin' operators, values set can't be empty";
+        let exact = "for 'Gt', 'Lt' operators, exactly one value is required";
+        let number = "for 'Gt', 'Lt' operators, the value must be an integer";
+        let none = "values set must be empty for exists and does not exist";
+        let rows: Vec<(NodeOperator, Vec<&str>, Vec<String>)> = vec![
+            (In, vec!["a", "A-b_c.9", "", "7"], vec![]),
+            (NotIn, vec!["a"], vec![]),
+            (Exists, vec![], vec![]),
+            (DoesNotExist, vec![], vec![]),
+            (Gt, vec!["12"], vec![]),
+            (Lt, vec!["0"], vec![]),
+            (In, vec![], vec![format!("p: Invalid value: null: {empty}")]),
+            (NotIn, vec![], vec![format!("p: Invalid value: null: {empty}")]),
+            (Gt, vec![], vec![format!("p: Invalid value: null: {exact}")]),
+            (Lt, vec!["1", "2"], vec![format!("p: Invalid value: [\"1\",\"2\"]: {exact}")]),
+            (Lt, vec!["x"], vec![format!("p[0]: Invalid value: \"x\": {number}")]),
+            (DoesNotExist, vec!["x"], vec![format!("p: Invalid value: [\"x\"]: {none}")]),
+            (In, vec![&long[1..]], vec![]),
+            (In, vec![&long], vec![format!("p[0][gen]: Invalid value: {long:?}: {long_text}")]),
+            (In, vec!["ok", "a b"], vec![format!("p[1][gen]: Invalid value: \"a b\": {rule}")]),
+            (In, vec!["-a"], vec![format!("p[0][gen]: Invalid value: \"-a\": {rule}")]),
+            (In, vec!["a."], vec![format!("p[0][gen]: Invalid value: \"a.\": {rule}")]),
+        ];
+        for (operator, values, want) in rows {
+            let names = &mut Names::default();
+            let key = names.intern("gen");
+            let values = values.iter().map(|value| names.intern(value)).collect();
+            let requirement = NodeRequirement { key, operator, values };
+            assert_eq!(requirement_errors("p", &requirement, names), want, "{operator:?}");
+        }
+        let both = format!("{}-", "a".repeat(63));
+        let names = &mut Names::default();
+        let requirement = NodeRequirement {
+            key: names.intern("gen"),
+            operator: In,
+            values: Box::new([names.intern(&both)]),
+        };
+        let want = format!("p[0][gen]: Invalid value: {both:?}: {long_text}; {rule}");
+        assert_eq!(requirement_errors("p", &requirement, names), [want]);
+    }
 }
