@@ -109,7 +109,7 @@ fn what_budgets_allow() {
 fn who_ends_or_terminates_is_not_healthy() {
     let (mut cluster, pods) = bare(4, 4, &[budget("b", json!({"minAvailable": 1}))]);
     assert_eq!(allows(&mut cluster), 3);
-    cluster.mark_pod_deleted(pods[0], crate::engine::time::SimTime::from_secs(30));
+    cluster.mark_pod_deleted(pods[0]);
     assert_eq!(allows(&mut cluster), 2);
     cluster.set_pod_status(pods[1], PodPhase::Failed, false);
     assert_eq!(allows(&mut cluster), 1);
@@ -162,7 +162,7 @@ fn evictions_are_counted_against_the_budget() {
     assert_eq!(cluster.budgets()[0].disruptions_allowed, 0);
     assert_eq!(disruptions.evict(&mut cluster, pods[2]), Eviction::Forbidden);
     // Whoever does not run any more, or not yet, or goes anyway, may go.
-    cluster.mark_pod_deleted(pods[2], crate::engine::time::SimTime::from_secs(30));
+    cluster.mark_pod_deleted(pods[2]);
     assert_eq!(disruptions.evict(&mut cluster, pods[2]), Eviction::Allowed);
     cluster.set_pod_status(pods[3], PodPhase::Succeeded, false);
     assert_eq!(disruptions.evict(&mut cluster, pods[3]), Eviction::Allowed);

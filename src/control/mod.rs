@@ -19,6 +19,8 @@ pub mod queue;
 pub mod replicaset;
 pub mod statefulset;
 pub mod timing;
+#[cfg(test)]
+mod workload_tests;
 
 use api::Write;
 

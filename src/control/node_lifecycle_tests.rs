@@ -20,14 +20,14 @@ fn silence_is_found_out_between_45_and_55_seconds_later() {
     ] {
         let mut life = NodeLifecycle::new(Timing::KUBERNETES.node, SimDuration::ZERO);
         let phase = SimDuration::from_secs_f64(phase);
-        assert_eq!(life.goes_silent(NodeId(0), phase, at(silent)), Some(at(found)));
+        assert_eq!(life.goes_silent(NodeId::at(0), phase, at(silent)), Some(at(found)));
         assert_eq!(
-            life.goes_silent(NodeId(0), phase, at(silent + 1.0)),
+            life.goes_silent(NodeId::at(0), phase, at(silent + 1.0)),
             None,
             "a second reason changes nothing"
         );
-        assert!(!life.reports(NodeId(0)));
-        assert!(life.reports(NodeId(0)));
+        assert!(!life.reports(NodeId::at(0)));
+        assert!(life.reports(NodeId::at(0)));
     }
 }
 
@@ -70,10 +70,10 @@ fn zones_of(zones: &[(&str, usize, usize)]) -> (Cluster, Vec<NodeId>) {
 
 #[test]
 fn outages_are_counted_by_their_reasons() {
-    let (mut life, node, other) = (life(), NodeId(3), NodeId(1));
+    let (mut life, node, other) = (life(), NodeId::at(3), NodeId::at(1));
     assert!(life.works(node) && !life.is_unknown(node) && life.epoch(node) == 0);
     life.goes_silent(node, SimDuration::ZERO, at(10.0));
-    assert!(!life.works(node) && life.works(other) && life.works(NodeId(9)));
+    assert!(!life.works(node) && life.works(other) && life.works(NodeId::at(9)));
     assert_eq!((life.epoch(node), life.epoch(other)), (1, 0));
     life.goes_silent(node, SimDuration::ZERO, at(11.0));
     assert_eq!(life.epoch(node), 1, "the same outage");
@@ -94,12 +94,12 @@ fn outages_are_counted_by_their_reasons() {
 fn a_controller_that_was_away_counts_anew() {
     let mut life = life();
     // Renewed at 10 s; 50 s of grace end at 60 s.
-    life.goes_silent(NodeId(0), SimDuration::ZERO, at(12.0));
-    assert_eq!(life.found_out_at(NodeId(0)), at(60.0));
+    life.goes_silent(NodeId::at(0), SimDuration::ZERO, at(12.0));
+    assert_eq!(life.found_out_at(NodeId::at(0)), at(60.0));
     life.restart(at(5.0));
-    assert_eq!(life.found_out_at(NodeId(0)), at(60.0), "it had seen the renewal after it came back");
+    assert_eq!(life.found_out_at(NodeId::at(0)), at(60.0), "it had seen the renewal after it came back");
     life.restart(at(33.0));
-    assert_eq!(life.found_out_at(NodeId(0)), at(85.0), "33 s and 50 s, at the next look");
+    assert_eq!(life.found_out_at(NodeId::at(0)), at(85.0), "33 s and 50 s, at the next look");
 }
 
 #[test]

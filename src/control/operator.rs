@@ -393,7 +393,7 @@ mod tests {
         assert!(operator.is_to_be_given_up(SET, 1, at(1900)));
         assert!(
             !operator.is_to_be_given_up(SET, 2, at(9000))
-                && !operator.is_to_be_given_up(StatefulSetId(1), 1, at(9000))
+                && !operator.is_to_be_given_up(StatefulSetId::at(1), 1, at(9000))
         );
         operator.is_back(SET, 1);
         assert!(!operator.is_to_be_given_up(SET, 1, at(9000)));
@@ -410,18 +410,18 @@ mod tests {
     fn a_copy_needs_what_was_written_after_it() {
         let mut operator = whole();
         assert_eq!(operator.written(SET, at(160)), SimDuration::from_secs(60));
-        operator.forgets(Uid(2), at(160));
-        assert_eq!(operator.need(SET, 2, &[Uid(9)], at(160)), Need::Rebuild);
-        operator.rebuilt(SET, 2, &[Uid(9)], SimDuration::from_secs(60), at(200));
-        assert_eq!(operator.need(SET, 2, &[Uid(9)], at(200)), Need::CatchUp(SimDuration::from_secs(40)));
+        operator.forgets(Uid::new(2), at(160));
+        assert_eq!(operator.need(SET, 2, &[Uid::new(9)], at(160)), Need::Rebuild);
+        operator.rebuilt(SET, 2, &[Uid::new(9)], SimDuration::from_secs(60), at(200));
+        assert_eq!(operator.need(SET, 2, &[Uid::new(9)], at(200)), Need::CatchUp(SimDuration::from_secs(40)));
         assert_eq!(operator.new_complete(SET, at(200)), Some(2));
         assert_eq!(operator.new_complete(SET, at(200)), None, "as before");
-        operator.follows(SET, 2, &[Uid(9)], at(210));
+        operator.follows(SET, 2, &[Uid::new(9)], at(210));
         assert_eq!(operator.new_complete(SET, at(210)), Some(3));
         operator.stops_following(SET, 2, at(220));
         operator.stops_following(SET, 2, at(230));
         assert_eq!(
-            operator.need(SET, 2, &[Uid(9)], at(230)),
+            operator.need(SET, 2, &[Uid::new(9)], at(230)),
             Need::CatchUp(SimDuration::from_secs(10)),
             "since it stopped first"
         );
@@ -442,7 +442,7 @@ mod tests {
     #[test]
     fn backups_are_taken_only_of_what_has_been_whole() {
         let mut operator = operator();
-        operator.follows(SET, 0, &[Uid(0)], at(0));
+        operator.follows(SET, 0, &[Uid::new(0)], at(0));
         operator.set_writing(SET, true, at(0));
         assert_eq!(operator.backup_position(SET, at(90_000)), SimDuration::ZERO, "it never was whole");
         operator.is_whole(SET, at(90_000));
@@ -469,5 +469,26 @@ mod tests {
         never.set_writing(SET, true, at(0));
         never.is_whole(SET, at(10));
         assert_eq!(never.backup_position(SET, at(1_000_000)), SimDuration::from_secs(10));
+    }
+    #[test]
+    fn copies_end_with_whoever_they_come_from_or_go_to() {
+        let mut operator = operator();
+        let copy = |pod: u32, source: Source| Copy {
+            pod: PodId::at(pod),
+            uid: Uid::new(pod.into()),
+            set: SET,
+            source,
+            target: crate::model::ids::NodeId::at(pod),
+            bytes: 1_000_000_000,
+            position: SimDuration::ZERO,
+        };
+        operator.request(copy(1, Source::Member(PodId::at(7))), at(0));
+        operator.request(copy(2, Source::Backups), at(0));
+        operator.request(copy(3, Source::Member(PodId::at(8))), at(0));
+        assert_eq!(operator.call_off(PodId::at(9), at(1)), []);
+        assert_eq!(operator.call_off(PodId::at(7), at(1)), [PodId::at(1)], "it came from there");
+        assert_eq!(operator.call_off(PodId::at(7), at(1)), []);
+        assert_eq!(operator.call_off(PodId::at(2), at(1)), [PodId::at(2)]);
+        assert_eq!(operator.call_off(PodId::at(8), at(1)), [PodId::at(3)], "it waited");
     }
 }

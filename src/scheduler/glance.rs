@@ -242,3 +242,131 @@ fn whole_bytes(volume: &Volume) -> Option<u64> {
     let nanos = volume.capacity.nanos();
     (nanos % NANOS == 0).then(|| u64::try_from(nanos / NANOS).ok()).flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fixture::Fixture;
+    use crate::model::spec::{Affinity, HostPort};
+    use crate::scheduler::profile::ProfileConfig;
+
+    #[test]
+    fn what_is_in_the_way() {
+        for bits in 0..8 {
+            let [volumes, resources, others] = [0, 1, 2].map(|bit| bits >> bit & 1 == 1);
+            let fit = Fit { volumes, resources, others };
+            assert_eq!(fit.all(), bits == 7, "{fit:?}");
+            assert_eq!(fit.lacks_only_storage(), bits == 6, "{fit:?}");
+        }
+    }
+
+    /// A template with one claim of 1Gi, and a node with a volume of that size.
+    fn setup() -> (Fixture, NodeId, PodSpec, Vec<ClaimSpecId>) {
+        let mut fixture = Fixture::new();
+        let node = fixture.node("n", &[]);
+        fixture.cluster.set_node_allocatable(node, Resources { cpu_milli: 1000, ..Resources::default() }, 10);
+        fixture.volume("v 1Gi RWO class=wffc host=n Available");
+        let claim = fixture.claim("c 1Gi RWO class=wffc");
+        let claims = vec![fixture.cluster.claim(claim).spec];
+        let model = fixture.pod("model", &[]);
+        let prefix = fixture.sym("data");
+        let spec = PodSpec {
+            requests: Resources { cpu_milli: 1000, ..Resources::default() },
+            volumes: vec![PodVolume::ClaimTemplate { prefix }],
+            ..fixture.cluster.spec_of(model).clone()
+        };
+        (fixture, node, spec, claims)
+    }
+
+    fn look(fixture: &mut Fixture, node: NodeId, spec: &PodSpec, claims: &[ClaimSpecId]) -> Option<Fit> {
+        let spec = fixture.cluster.intern_spec(spec.clone());
+        let profile = Profile::new(&ProfileConfig::default()).expect("the default profile");
+        let mut fits = Vec::new();
+        let known = Glance::default().fits(&fixture.cluster, &profile, (spec, claims), &[node], &mut fits);
+        assert_eq!(fits.len(), usize::from(known));
+        fits.pop()
+    }
+
+    #[test]
+    fn room_and_volumes_that_just_suffice() {
+        let (mut fixture, node, spec, claims) = setup();
+        let all = Fit { volumes: true, resources: true, others: true };
+        assert_eq!(look(&mut fixture, node, &spec, &claims), Some(all));
+        let more =
+            PodSpec { requests: Resources { cpu_milli: 1001, ..Resources::default() }, ..spec.clone() };
+        assert_eq!(look(&mut fixture, node, &more, &claims), Some(Fit { resources: false, ..all }));
+        for amounts in [
+            Resources { memory_bytes: 1, ..Resources::default() },
+            Resources { ephemeral_bytes: 1, ..Resources::default() },
+            Resources { scalars: vec![(sym::RACK, 1)], ..Resources::default() },
+        ] {
+            let more = PodSpec { requests: amounts, ..spec.clone() };
+            assert_eq!(look(&mut fixture, node, &more, &claims), Some(Fit { resources: false, ..all }));
+        }
+        fixture.cluster.set_node_unschedulable(node, true);
+        let said = look(&mut fixture, node, &spec, &claims);
+        assert_eq!(said, Some(Fit { volumes: true, resources: true, others: false }));
+        fixture.cluster.set_node_unschedulable(node, false);
+        fixture.cluster.set_node_allocatable(node, Resources { cpu_milli: 1000, ..Resources::default() }, 0);
+        assert_eq!(
+            look(&mut fixture, node, &spec, &claims),
+            Some(Fit { resources: false, ..all }),
+            "no pod at all"
+        );
+    }
+
+    #[test]
+    fn what_arithmetic_does_not_cover_is_left_to_the_plugins() {
+        let (_, _, spec, _) = setup();
+        let port = HostPort { ip: sym::ANY_IP, protocol: sym::EMPTY, port: 80 };
+        let specs = [
+            PodSpec { host_ports: vec![port], ..spec.clone() },
+            PodSpec { affinity: Some(Box::new(Affinity::default())), ..spec.clone() },
+            PodSpec { volumes: Vec::new(), ..spec.clone() },
+            PodSpec {
+                volumes: vec![PodVolume::Ephemeral { suffix: sym::RACK, claim: None }],
+                ..spec.clone()
+            },
+        ];
+        for (index, odd) in specs.iter().enumerate() {
+            let (mut fixture, node, _, claims) = setup();
+            assert_eq!(look(&mut fixture, node, odd, &claims), None, "spec {index}");
+        }
+        type Change = fn(&mut Fixture);
+        let changes: [(&str, Change); 4] = [
+            ("a volume that is not of one host", |f| {
+                f.volume("wide 1Gi RWO class=wffc Available");
+            }),
+            ("a volume of a size that is no whole number of bytes", |f| {
+                f.volume("odd 1500m RWO class=wffc host=n Available");
+            }),
+            ("a node with CSI drivers", |f| {
+                let name = f.sym("n");
+                f.cluster.set_csi_node(name, Default::default());
+            }),
+            ("a pod that keeps others away", |f| {
+                let pod = f.pod("apart", &[]);
+                let mut row = f.cluster.pod(pod).clone();
+                let term = crate::model::spec::PodAffinityTerm {
+                    topology_key: sym::ZONE,
+                    selector: crate::model::labels::LabelSelector::everything(),
+                    namespaces: vec![],
+                    namespace_selector: crate::model::labels::LabelSelector::everything(),
+                };
+                let affinity = Affinity { anti_required: vec![term], ..Affinity::default() };
+                let spec = PodSpec { affinity: Some(Box::new(affinity)), ..f.cluster.spec_of(pod).clone() };
+                f.cluster.remove_pod(pod);
+                row.spec = f.cluster.intern_spec(spec);
+                let pod = f.cluster.add_pod(row).expect("new");
+                let name = f.sym("n");
+                let node = f.cluster.node_by_name(name).expect("n");
+                f.cluster.bind_pod(pod, node);
+            }),
+        ];
+        for (what, change) in changes {
+            let (mut fixture, node, spec, claims) = setup();
+            change(&mut fixture);
+            assert_eq!(look(&mut fixture, node, &spec, &claims), None, "{what}");
+        }
+    }
+}

@@ -58,9 +58,9 @@ fn after_change(plugin: PluginSet, p: &Value, before: &Value, after: &Value, del
     let (n, m) = (bench.node("n"), bench.node("m"));
     let row = bench.cluster.node(m).clone();
     bench.cluster.set_node_labels(n, row.labels);
-    bench.cluster.set_node_taints(n, row.taints);
+    bench.cluster.set_node_taints(n, row.taints.clone());
     bench.cluster.set_node_unschedulable(n, row.unschedulable);
-    bench.cluster.set_node_allocatable(n, row.allocatable, row.allocatable_pods);
+    bench.cluster.set_node_allocatable(n, row.allocatable.clone(), row.allocatable_pods);
     bench.comes_back(plugin, ClusterEvent::NodeUpdated(n, delta))
 }
 

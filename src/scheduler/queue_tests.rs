@@ -105,7 +105,7 @@ fn who_is_taken_out_does_not_come_up() {
     let (a, b) = (bench.pod("a"), bench.pod("b"));
     bench.queue.remove(a);
     let uid = bench.cluster.pod(b).uid;
-    bench.queue.remove_pod(b, Uid(uid.0 + 1)); // another pod of that row
+    bench.queue.remove_pod(b, Uid::new(uid.number() + 1)); // another pod of that row
     assert_eq!(bench.queue.len(), 2);
     bench.queue.remove_pod(b, uid);
     assert_eq!(bench.queue.len(), 1);
@@ -122,7 +122,8 @@ fn failures_wait_for_their_events() {
     assert_eq!(bench.queue.unschedulable(), [a]);
     assert!(bench.queue.len() == 1 && !bench.queue.has_ready() && bench.pop().is_none());
     // Nobody who rejected it asked for these.
-    for event in [ClusterEvent::VolumeAdded, ClusterEvent::ClassChanged, ClusterEvent::NodeRemoved(NodeId(0))]
+    for event in
+        [ClusterEvent::VolumeAdded, ClusterEvent::ClassChanged, ClusterEvent::NodeRemoved(NodeId::at(0))]
     {
         bench.queue.event(&bench.cluster, event, at(5.0));
         assert_eq!(bench.queue.unschedulable(), [a], "{event:?}");
@@ -412,4 +413,19 @@ fn which_rejections_may_be_slept_over() {
     for other in ["NodePorts", "PodTopologySpread", "InterPodAffinity", "VolumeZone", "Unknown"] {
         assert!(!may_sleep(PluginSet::of(other)) && !may_sleep(fit.union(PluginSet::of(other))), "{other}");
     }
+}
+
+#[test]
+fn another_pod_in_the_row_of_one_that_waits_takes_its_place() {
+    let mut bench = bench(TIMERS, &[("a", 0), ("b", 3)]);
+    bench.add("a", 0.0);
+    let (a, b) = (bench.pod("a"), bench.pod("b"));
+    let row = bench.cluster.pod(b).clone();
+    bench.cluster.remove_pod(b);
+    bench.cluster.remove_pod(a);
+    let again = bench.cluster.add_pod(row).expect("new");
+    assert_eq!(again, a, "the row is used again");
+    bench.queue.add(&bench.cluster, again, at(5.0));
+    assert_eq!(bench.queue.len(), 1);
+    assert_eq!(bench.pop_all(), ["b"]);
 }

@@ -123,3 +123,55 @@ fn local_score(rule: local_storage::Rule) -> PluginPoints {
     let plugin = Arc::new(local_storage::LocalStorage(rule));
     PluginPoints::new(super::framework::Plugin::name(&*plugin)).score(plugin)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The extension points of the scheduling cycle that each plugin of kube-scheduler implements: F filter, P PreFilter, O PostFilter,
+    /// S score, R reserve.
+    const PLUGINS: [(&str, &str); 20] = [
+        ("SchedulingGates", ""),
+        ("PrioritySort", ""),
+        ("DefaultBinder", ""),
+        ("NodeUnschedulable", "F"),
+        ("NodeName", "F"),
+        ("TaintToleration", "FS"),
+        ("NodeAffinity", "PFS"),
+        ("NodePorts", "PF"),
+        ("NodeResourcesFit", "PFS"),
+        ("NodeResourcesBalancedAllocation", "S"),
+        ("PodTopologySpread", "PFS"),
+        ("InterPodAffinity", "PFS"),
+        ("DynamicResources", "PFOS"),
+        ("DefaultPreemption", "O"),
+        ("ImageLocality", "S"),
+        ("NodeDeclaredFeatures", "PF"),
+        ("VolumeRestrictions", "PF"),
+        ("NodeVolumeLimits", "PF"),
+        ("VolumeBinding", "PFSR"),
+        ("VolumeZone", "PF"),
+    ];
+
+    #[test]
+    fn plugins_have_their_names_and_extension_points() {
+        let config = ProfileConfig::default();
+        for (name, points) in PLUGINS {
+            let made = make(name, &config).expect(name);
+            assert_eq!(made.name, name);
+            let names = [
+                ('P', made.pre_filter.as_ref().map(|plugin| plugin.name())),
+                ('F', made.filter.as_ref().map(|plugin| plugin.name())),
+                ('O', made.post_filter.as_ref().map(|plugin| plugin.name())),
+                ('S', made.score.as_ref().map(|plugin| plugin.name())),
+                ('R', made.reserve.as_ref().map(|plugin| plugin.name())),
+            ];
+            for (point, said) in names {
+                assert_eq!(said, points.contains(point).then_some(name), "{name} {point}");
+            }
+        }
+        assert!(
+            matches!(make("NodeNames", &config), Err(ConfigError::UnknownPlugin(name)) if name == "NodeNames")
+        );
+    }
+}

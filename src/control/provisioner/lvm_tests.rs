@@ -216,3 +216,37 @@ fn the_choice_among_groups_and_devices() {
     assert_eq!(used(false, devices, [50, 40], &three[..1]), [0, 40]);
     assert_eq!(used(false, devices, [50, 40], &three), [50, 40]);
 }
+
+#[test]
+fn claims_are_served_only_when_the_driver_is_asked() {
+    let (mut fixture, mut driver) = setup(NO_LATENCY);
+    let driver_of = |fixture: &Fixture, class: &str| {
+        let class = fixture.cluster.names.get(class).expect("a class");
+        fixture.cluster.names.text(fixture.cluster.class(class).expect("a class").provisioner).to_owned()
+    };
+    let csi = driver_of(&fixture, "dyn");
+    let rows = [
+        (format!("c1 1Gi RWO class=dyn prov={csi}"), true),
+        ("c2 1Gi RWO class=dyn".to_owned(), false),
+        ("c3 1Gi RWO class=dyn prov=somebody".to_owned(), false),
+        (format!("c4 1Gi RWO class=dynw prov={csi}"), false),
+        (format!("c5 1Gi RWO class=dynw prov={csi} node=n1"), true),
+        (format!("c6 1Gi RWO class=dyn prov={csi} volume=v completed"), false),
+        (format!("c7 1Gi RWO class=dyn prov={csi} volume=v"), false),
+        (format!("c8 1Gi RWO class=imm prov={csi}"), false),
+    ];
+    let mut changes = Vec::new();
+    while driver.due(&fixture.cluster, SimTime::ZERO).is_some() {}
+    for (words, want) in rows {
+        let id = fixture.claim(&words);
+        fixture.cluster.take_changes(&mut changes);
+        for change in &changes {
+            driver.note(&fixture.cluster, change, SimTime::ZERO);
+        }
+        let mut served = false;
+        while let Some(write) = driver.due(&fixture.cluster, SimTime::ZERO) {
+            served |= matches!(write, LvmWrite::Create { claim, .. } if claim == id);
+        }
+        assert_eq!(served, want, "{words}");
+    }
+}

@@ -239,21 +239,18 @@ fn the_log_of_placements_says_who_came_and_went() {
     assert_eq!(since(&cluster, start), [(a, 1, 1), (a, -1, -1), (b, 1, 1)]);
     let start = cluster.placement_position();
     let generation = cluster.generation();
-    cluster.mark_pod_deleted(p, SimTime::from_secs(30));
+    cluster.mark_pod_deleted(p);
     assert_eq!(since(&cluster, start), [(b, 0, -1)]);
     assert!(cluster.generation() > generation);
-    // Sooner, but not later, and it does not begin to terminate again.
+    // It does not begin to terminate again.
     cluster.take_changes(&mut Vec::new());
-    cluster.mark_pod_deleted(p, SimTime::from_secs(30));
-    cluster.mark_pod_deleted(p, SimTime::from_secs(40));
-    assert_eq!((cluster.changes().len(), cluster.pod(p).deletion), (0, Some(SimTime::from_secs(30))));
-    cluster.mark_pod_deleted(p, SimTime::from_secs(10));
-    assert_eq!((cluster.changes().len(), cluster.pod(p).deletion), (1, Some(SimTime::from_secs(10))));
+    cluster.mark_pod_deleted(p);
+    assert!(cluster.changes().is_empty());
     cluster.remove_pod(p);
     assert_eq!(since(&cluster, start), [(b, 0, -1), (b, -1, 0)]);
     // Who is placed nowhere, or has ended, leaves no node when it is deleted.
     let start = cluster.placement_position();
-    cluster.mark_pod_deleted(q, SimTime::from_secs(10));
+    cluster.mark_pod_deleted(q);
     assert_eq!(since(&cluster, start), []);
     cluster.bind_pod(q, a);
     assert_eq!(since(&cluster, start), [(a, 1, 0)], "it does not live");
@@ -269,7 +266,7 @@ fn ended_pods_that_come_do_not_count() {
     let (done, runs) = (find(&cluster, "done"), find(&cluster, "runs"));
     assert_eq!(cluster.node(a).info.pods, [runs]);
     let position = cluster.placement_position();
-    cluster.mark_pod_deleted(done, SimTime::from_secs(1));
+    cluster.mark_pod_deleted(done);
     cluster.remove_pod(done);
     assert_eq!(cluster.placements_since(position).map(<[Placement]>::len), Some(0));
 }
@@ -354,13 +351,13 @@ fn every_change_of_a_claim_or_volume_counts_up() {
 
     // What the scheduler only assumes is no new version, and ends with the next.
     let before = state(&cluster);
-    cluster.assume_volume(wide, Some(Uid(5)));
+    cluster.assume_volume(wide, Some(Uid::new(5)));
     cluster.assume_claim_node(claim, Some(name));
     let after = state(&cluster);
     assert!(after.0 >= before.0 + 2 && (after.2, after.3, after.4) == (before.2, before.3, before.4));
     assert_eq!(
         (cluster.volume(wide).assumed_for, cluster.claim(claim).assumed_node),
-        (Some(Uid(5)), Some(name))
+        (Some(Uid::new(5)), Some(name))
     );
     cluster.update_volume(wide, |_| {});
     cluster.update_claim(claim, |_| {});
@@ -399,4 +396,18 @@ fn claims_grow_only_where_their_class_allows_it() {
     assert!(grow("Bound", true, "3Gi"));
     assert!(!grow("Bound", true, "2Gi") && !grow("Bound", true, "1Gi"), "not smaller, and not the same");
     assert!(!grow("Bound", false, "3Gi") && !grow("Pending", true, "3Gi"));
+}
+
+#[test]
+fn pods_on_a_node_that_is_not_there_yet_are_counted_when_it_comes() {
+    let mut cluster = cluster(&[node("model", json!({})), running("p", "late", 1, json!({}))]);
+    let late = cluster.names.intern("late");
+    let ghost = cluster.node_or_ghost(late);
+    let p = find(&cluster, "p");
+    assert_eq!((cluster.node(ghost).info.pods.clone(), cluster.node(ghost).exists), (vec![p], false));
+    let model = cluster.names.get("model").and_then(|name| cluster.node_by_name(name)).expect("a node");
+    let row = Node { name: late, info: Default::default(), ..cluster.node(model).clone() };
+    assert_eq!(cluster.add_node(row), Ok(ghost));
+    assert_eq!((cluster.node(ghost).info.pods.clone(), cluster.node(ghost).exists), (vec![p], true));
+    assert_eq!(cluster.check_invariants(&Default::default()), Ok(Exemptions::default()));
 }

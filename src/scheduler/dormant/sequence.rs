@@ -520,6 +520,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn events_requeue_those_whom_they_concern_and_nobody_else() {
+        // All pods have rejectors 1; the event concerns exactly those, more than those, others.
+        for (hit, moved) in [(0b010, 8), (0b011, 8), (0b111, 8), (0b101, 0), (0, 0)] {
+            let (mut forest, mut root) = (Forest::default(), NIL);
+            for pod in 0..8 {
+                let one = forest.single(Item { rejectors: 1, ..item(pod) });
+                root = forest.join(root, one);
+            }
+            forest.requeue(root, hit, Place::Backoff);
+            let (gone, rest) = forest.part(root, Place::Backoff);
+            assert_eq!((forest.len(gone), forest.len(rest)), (moved, 8 - moved), "{hit:b}");
+        }
+    }
+
     proptest! {
         /// Whatever is done in whatever order, the tree is the list.
         #[test]

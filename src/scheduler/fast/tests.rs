@@ -81,6 +81,9 @@ fn volume(cluster: &mut Cluster, draw: &mut Draw, name: &str, node: &str) {
 }
 
 fn pod(cluster: &mut Cluster, draw: &mut Draw, name: &str) -> PodId {
+    // Two of three are like others, as replicas are: what is known about their kind is used again.
+    let kind = if draw.below(3) > 0 { draw.below(4) as u64 } else { 100 + draw.1 };
+    let draw = &mut Draw(draw.0.clone(), (kind + 1) << 32);
     let mut volumes = vec![];
     for c in 0..draw.below(3) {
         let claim = format!("{name}-c{c}");

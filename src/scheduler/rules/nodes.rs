@@ -221,3 +221,21 @@ fn images_count_by_size_and_spread() {
         json!({"containers": [container("y:1")], "volumes": [{"name": "v", "image": {"reference": "x:1"}}]});
     assert_eq!(of(volume), [65, 82, 0]);
 }
+
+#[test]
+fn nodes_that_a_pod_is_pinned_away_from_are_counted() {
+    let pinned = |node: &str, cpu: &str| {
+        let field = json!({"key": "metadata.name", "operator": "In", "values": [node]});
+        let required = json!({"nodeSelectorTerms": [{"matchFields": [field]}]});
+        let affinity = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}});
+        with(pod("p", json!({"spec": {"affinity": affinity}})), requests(json!({"cpu": cpu})))
+    };
+    let message = |objects: Vec<Value>| decide_one(objects).message.unwrap_or_default();
+    let one = message(vec![node("a", json!({})), pinned("a", "9")]);
+    assert!(one.starts_with("0/1 nodes are available: 1 Insufficient cpu."), "{one}");
+    let three =
+        message(vec![node("a", json!({})), node("b", json!({})), node("c", json!({})), pinned("a", "9")]);
+    let want =
+        "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't satisfy plugin(s) [NodeAffinity].";
+    assert!(three.starts_with(want), "{three}");
+}

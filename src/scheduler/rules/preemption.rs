@@ -255,3 +255,31 @@ fn pods_without_a_start_time_start_when_they_are_asked() {
     let objects = vec![small("m", "1"), small("n", "1"), fresh("a", "m"), fresh("b", "n"), preemptor("1")];
     assert_eq!(chosen(objects), wanted("n", &["b"]));
 }
+
+/// A pod waits for the victims of its last preemption, which are those of lower priority that the scheduler itself is taking away.
+#[test]
+fn who_waits_for_victims_takes_no_others() {
+    const WAITS: &str = "preemption: not eligible due to a terminating pod on the nominated node.";
+    let deleting = json!({"metadata": {"deletionTimestamp": "2025-01-01T00:00:00Z"}});
+    let by_scheduler = json!({"status": {"conditions": [
+        {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}]}});
+    let going = |value: i32, more: &[&Value]| {
+        more.iter().fold(victim("a", "n", 1, value), |pod, more| with(pod, (*more).clone()))
+    };
+    let nominated = |node: &str| with(preemptor("1"), json!({"status": {"nominatedNodeName": node}}));
+    let waits = |a: Value, p: Value| {
+        let expect = decide_one(vec![small("n", "1"), small("m", "1"), a, victim("b", "m", 1, 0), p]);
+        expect.message.is_some_and(|message| message.contains(WAITS))
+    };
+    assert!(waits(going(0, &[&deleting, &by_scheduler]), nominated("n")));
+    assert!(waits(going(9, &[&deleting, &by_scheduler]), nominated("n")));
+    assert!(!waits(going(10, &[&deleting, &by_scheduler]), nominated("n")), "it is as important");
+    assert!(!waits(going(11, &[&deleting, &by_scheduler]), nominated("n")), "it is more important");
+    assert!(!waits(going(0, &[&deleting]), nominated("n")), "somebody else deletes it");
+    assert!(!waits(going(0, &[&by_scheduler]), nominated("n")), "it stays");
+    assert!(!waits(going(0, &[&deleting, &by_scheduler]), nominated("m")), "another node");
+    assert!(!waits(going(0, &[&deleting, &by_scheduler]), preemptor("1")), "no node");
+    let never = with(nominated("n"), json!({"spec": {"preemptionPolicy": "Never"}}));
+    let expect = decide_one(vec![small("n", "1"), victim("a", "n", 1, 0), never]);
+    assert_eq!(outcome(&expect), (String::new(), vec![]));
+}

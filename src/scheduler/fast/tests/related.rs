@@ -104,6 +104,16 @@ pub fn relate(draw: &mut Draw, spec: &mut Value) {
         }
         all.truncate(1 + draw.below(2));
         spec["topologySpreadConstraints"] = json!(all);
+        // Which nodes count for them may depend on where the pod may go.
+        if draw.below(2) == 0 {
+            let zones = json!({"key": ZONE, "operator": draw.pick(&["In", "In", "NotIn"]), "values": ["x", draw.pick(&["y", "z"])]});
+            let terms = json!({"nodeSelectorTerms": [{"matchExpressions": [zones]}]});
+            spec["affinity"]["nodeAffinity"] =
+                json!({"requiredDuringSchedulingIgnoredDuringExecution": terms});
+        }
+        if draw.below(4) == 0 {
+            spec["nodeSelector"] = json!({"disk": draw.pick(&["ssd", "hdd"])});
+        }
     }
     if draw.below(4) == 0 {
         spec["priority"] = json!(draw.below(3));
