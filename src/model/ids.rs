@@ -193,10 +193,6 @@ impl<I: Id, T> Slab<I, T> {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// One more than the largest row number in use so far: the length of a side column indexed by `I`.
-    pub fn bound(&self) -> usize {
-        self.rows.len()
-    }
     /// Live rows in row order (deterministic, but not the order of creation once rows are reused).
     pub fn iter(&self) -> impl Iterator<Item = (I, &T)> {
         self.rows.iter().enumerate().filter_map(|(i, row)| row.as_ref().map(|row| (I::new(i), row)))
