@@ -45,7 +45,7 @@ fn build(draw: &mut Draw, nodes: usize) -> Cluster {
     for n in 0..nodes {
         let name = format!("n{n}");
         let mut taints = vec![];
-        if draw.below(12) == 0 {
+        if draw.below(8) == 0 {
             taints.push(
                 json!({"key": "dedicated", "value": "db", "effect": draw.pick(&["NoSchedule", "NoExecute"])}),
             );

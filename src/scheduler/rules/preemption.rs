@@ -283,3 +283,31 @@ fn who_waits_for_victims_takes_no_others() {
     let expect = decide_one(vec![small("n", "1"), victim("a", "n", 1, 0), never]);
     assert_eq!(outcome(&expect), (String::new(), vec![]));
 }
+
+/// The node for which a volume is being made already is the only one, whoever is easier to take away elsewhere.
+#[test]
+fn claims_of_a_selected_node_are_not_forgotten_when_victims_are_looked_for() {
+    let class = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "made"},
+        "provisioner": "csi.example", "volumeBindingMode": "WaitForFirstConsumer"});
+    let claim = |annotations: Value| {
+        json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "c", "namespace": "default", "uid": "u-c", "annotations": annotations},
+            "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "made", "volumeMode": "Filesystem",
+                     "resources": {"requests": {"storage": "1Gi"}}},
+            "status": {"phase": "Pending"}})
+    };
+    let uses = json!({"spec": {"volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "c"}}]}});
+    let selected = json!({"volume.kubernetes.io/selected-node": "m"});
+    for (annotations, want) in [(json!({}), wanted("n", &["b"])), (selected, wanted("m", &["a"]))] {
+        let objects = vec![
+            class.clone(),
+            claim(annotations),
+            small("m", "1"),
+            small("n", "1"),
+            victim("a", "m", 1, 5),
+            victim("b", "n", 1, 0),
+            with(preemptor("1"), uses.clone()),
+        ];
+        assert_eq!(chosen(objects), want);
+    }
+}

@@ -96,7 +96,7 @@ pub fn relate(draw: &mut Draw, spec: &mut Value) {
             json!({"maxSkew": 1 + draw.below(3), "topologyKey": draw.pick(KEYS), "labelSelector": selector(draw),
                 "whenUnsatisfiable": draw.pick(&["DoNotSchedule", "ScheduleAnyway", "ScheduleAnyway"]),
                 "nodeAffinityPolicy": draw.pick(&["Honor", "Honor", "Ignore"]),
-                "nodeTaintsPolicy": draw.pick(&["Ignore", "Ignore", "Honor"])})
+                "nodeTaintsPolicy": draw.pick(&["Ignore", "Honor"])})
         };
         let mut all: Vec<Value> = (0..2).map(|_| constraint()).collect();
         if all[0]["whenUnsatisfiable"] == "DoNotSchedule" && draw.below(3) == 0 {
