@@ -171,6 +171,11 @@ fn is_stale(cluster: &mut Cluster, id: StatefulSetId, pod: Name) -> bool {
     if !cluster.stateful_sets()[id].retention.delete_when_scaled {
         return false;
     }
+    // A claim that was there from the beginning may be known by its text only.
+    for template in 0..cluster.stateful_sets()[id].claims.len() {
+        let prefix = cluster.stateful_sets()[id].claims[template].prefix;
+        cluster.names.prefixed_name(prefix, pod);
+    }
     let set = ClaimOwner::Object(cluster.stateful_sets()[id].uid);
     claims_of(cluster, id, pod).any(|claim| {
         let owner = cluster.claim(claim).owner;

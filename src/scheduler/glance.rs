@@ -305,7 +305,11 @@ mod tests {
         }
         fixture.cluster.set_node_unschedulable(node, true);
         let said = look(&mut fixture, node, &spec, &claims);
-        assert_eq!(said, Some(Fit { volumes: true, resources: true, others: false }));
+        assert_eq!(
+            said,
+            Some(Fit { volumes: false, resources: true, others: false }),
+            "volumes are not asked"
+        );
         fixture.cluster.set_node_unschedulable(node, false);
         fixture.cluster.set_node_allocatable(node, Resources { cpu_milli: 1000, ..Resources::default() }, 0);
         assert_eq!(
