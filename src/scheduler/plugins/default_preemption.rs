@@ -357,3 +357,24 @@ fn no_candidates(
     note_untried(&mut error, tried as u32);
     PostFilter::Unschedulable { message: PostFilterMessage::Preemption(error), clear_nomination: true }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `calculateNumCandidates`: a share of the nodes, at least the absolute number, at most all of them.
+    #[test]
+    fn how_many_candidates_are_looked_for() {
+        let usual = DefaultPreemption::new(DefaultPreemptionArgs::default());
+        for (nodes, want) in [(1, 1), (99, 99), (100, 100), (101, 100), (1000, 100), (1010, 101), (5000, 500)]
+        {
+            assert_eq!(usual.wanted_candidates(nodes), want, "of {nodes}");
+        }
+        let none =
+            DefaultPreemptionArgs { min_candidate_nodes_percentage: 0, min_candidate_nodes_absolute: 7 };
+        assert_eq!(DefaultPreemption::new(none).wanted_candidates(5000), 7);
+        let all =
+            DefaultPreemptionArgs { min_candidate_nodes_percentage: 100, min_candidate_nodes_absolute: 0 };
+        assert_eq!(DefaultPreemption::new(all).wanted_candidates(321), 321);
+    }
+}

@@ -333,6 +333,15 @@ mod tests {
             let requirement = NodeRequirement { key, operator, values };
             assert_eq!(requirement_errors("p", &requirement, names), want, "{operator:?}");
         }
+        let full = format!("{}-", "a".repeat(62));
+        let names = &mut Names::default();
+        let requirement = NodeRequirement {
+            key: names.intern("gen"),
+            operator: In,
+            values: Box::new([names.intern(&full)]),
+        };
+        let want = format!("p[0][gen]: Invalid value: {full:?}: {rule}");
+        assert_eq!(requirement_errors("p", &requirement, names), [want], "63 bytes are not too many");
         let both = format!("{}-", "a".repeat(63));
         let names = &mut Names::default();
         let requirement = NodeRequirement {
