@@ -368,3 +368,30 @@ pub struct CsiDriver {
     /// `attachRequired`.
     pub attach_required: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn access_modes_as_kubernetes_writes_them() {
+        let all = [AccessModes::RWOP, AccessModes::RWX, AccessModes::ROX, AccessModes::RWO];
+        let union =
+            |modes: &[AccessModes]| modes.iter().fold(AccessModes::default(), |all, mode| all.union(*mode));
+        for (modes, want) in [
+            (&all[..0], ""),
+            (&all[3..], "RWO"),
+            (&all[2..], "RWO,ROX"),
+            (&all[1..], "RWO,ROX,RWX"),
+            (&all[..], "RWO,ROX,RWX,RWOP"),
+            (&all[..1], "RWOP"),
+        ] {
+            let set = union(modes);
+            assert_eq!((set.canonical().as_str(), set.count() as usize), (want, modes.len()));
+            for mode in all {
+                assert_eq!(set.contains(mode), modes.contains(&mode), "{want}");
+            }
+            assert!(set.contains(set) && union(&all).contains(set));
+        }
+    }
+}

@@ -153,6 +153,13 @@ fn room_brings_back_who_would_fit_an_empty_node() {
             json!({"ephemeral-storage": "2Gi"}),
             false,
         ),
+        (
+            "scratch space stays",
+            json!({"ephemeral-storage": "1Gi"}),
+            json!({"ephemeral-storage": "2Gi"}),
+            json!({"ephemeral-storage": "2Gi", "cpu": "9"}),
+            false,
+        ),
         ("scratch space is not asked for", both(), json!({}), json!({"ephemeral-storage": "1Gi"}), false),
         ("a device came", json!({"a.b/gpu": "1"}), json!({}), json!({"a.b/gpu": "1"}), true),
         ("too few devices", json!({"a.b/gpu": "3"}), json!({"a.b/gpu": "1"}), json!({"a.b/gpu": "2"}), false),

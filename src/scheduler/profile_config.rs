@@ -261,3 +261,7 @@ fn expand_point(
     let (first, last): (Vec<_>, Vec<_>) = own.into_iter().partition(|p| overridden.contains(&p.name));
     Ok(first.into_iter().chain(from_multi).chain(last).collect())
 }
+
+#[cfg(test)]
+#[path = "profile_config_tests.rs"]
+mod tests;

@@ -81,7 +81,7 @@ fn priority_then_time_then_arrival() {
     let pods = [("a", 0), ("b", 0), ("c", 5), ("d", -1), ("e", 5)];
     let mut bench = bench(TIMERS, &pods);
     assert!(bench.queue.is_empty() && !bench.queue.has_ready());
-    for (name, time) in [("d", 0.0), ("b", 2.0), ("a", 1.0), ("e", 3.0), ("c", 3.0)] {
+    for (name, time) in [("d", 0.0), ("a", 1.0), ("b", 2.0), ("e", 3.0), ("c", 3.0)] {
         bench.add(name, time);
         bench.add(name, 9.0); // it is there already
     }
@@ -208,7 +208,7 @@ fn no_backoff_at_all() {
 fn an_idle_scheduler_takes_pods_out_of_their_backoff() {
     let timers = QueueTimers { pop_from_backoff: true, ..TIMERS };
     let mut bench = bench(timers, &[("a", 0), ("b", 0), ("c", 7), ("e", 0)]);
-    for (name, time) in [("a", 0.4), ("b", 0.2), ("c", 0.6)] {
+    for (name, time) in [("b", 0.2), ("a", 0.4), ("c", 0.6)] {
         bench.stuck(name, time);
     }
     bench.room(0.9);
@@ -222,7 +222,7 @@ fn an_idle_scheduler_takes_pods_out_of_their_backoff() {
 fn backoffs_of_one_window_are_in_order_of_priority() {
     let timers = QueueTimers { pop_from_backoff: true, backoff_initial: SimDuration::from_secs(5), ..TIMERS };
     let mut bench = bench(timers, &[("a", 0), ("b", 0), ("c", 7), ("d", 9)]);
-    for (name, time) in [("a", 0.4), ("b", 0.2), ("c", 0.6), ("d", 1.1)] {
+    for (name, time) in [("b", 0.2), ("a", 0.4), ("c", 0.6), ("d", 1.1)] {
         bench.stuck(name, time);
     }
     bench.room(1.15);

@@ -411,3 +411,21 @@ fn pods_on_a_node_that_is_not_there_yet_are_counted_when_it_comes() {
     assert_eq!((cluster.node(ghost).info.pods.clone(), cluster.node(ghost).exists), (vec![p], true));
     assert_eq!(cluster.check_invariants(&Default::default()), Ok(Exemptions::default()));
 }
+
+#[test]
+fn sets_of_access_modes_are_in_order_of_size_and_name() {
+    let mut fixture = Fixture::new();
+    let sets = |fixture: &Fixture| -> Vec<String> {
+        fixture.cluster.volume_index().mode_sets().into_iter().map(AccessModes::canonical).collect()
+    };
+    assert_eq!(sets(&fixture), [""; 0]);
+    fixture.volume("a 1Gi RWO,RWX Available");
+    fixture.volume("b 1Gi RWOP Available");
+    fixture.volume("c 1Gi RWO Available");
+    let (first, second) = (fixture.volume("d 1Gi ROX Available"), fixture.volume("e 1Gi ROX Available"));
+    assert_eq!(sets(&fixture), ["ROX", "RWO", "RWOP", "RWO,RWX"]);
+    fixture.cluster.remove_volume(first);
+    assert_eq!(sets(&fixture).len(), 4, "one is left");
+    fixture.cluster.remove_volume(second);
+    assert_eq!(sets(&fixture), ["RWO", "RWOP", "RWO,RWX"]);
+}
