@@ -166,6 +166,7 @@ impl Table {
         if row.name == "row-1" {
             self.row_1 = Some(fast.nanos_per_pod());
         }
+        self.rows.remove(&first_day(row));
         let rate = fast.pods as f64 / fast.cpu;
         let (figure, aim, met) = match row.aim {
             Aim::Rate(aim) => {
@@ -206,11 +207,12 @@ impl Table {
     fn add_first_day(&mut self, row: &Row, day: &Measured) -> Fallible<()> {
         let Aim::Within(seconds, bytes) = row.aim else { return Ok(()) };
         let month = day.cpu * 30.0;
+        self.rows.remove(row.name);
         let figure =
             format!("{:.1} s, {:.0} MB: {month:.0} s for 30 days", day.cpu, day.peak_bytes as f64 / 1e6);
         let met = month <= seconds && day.peak_bytes as f64 <= bytes;
         self.add(vec![
-            format!("{}, first day", row.name),
+            first_day(row),
             row.nodes.to_string(),
             day.pods.to_string(),
             format!("{:.4}", day.cpu),
@@ -252,6 +254,11 @@ impl Table {
         csv.flush()?;
         Ok(std::fs::write(folder().join("scale.md"), text)?)
     }
+}
+
+/// What a row is called of which only the first day is run.
+fn first_day(row: &Row) -> String {
+    format!("{}, first day", row.name)
 }
 
 const HEADER: &str = "| row | nodes | pods | CPU s | ns per pod | plain scan, ns per pod | ratio | peak | decisions | counted | figure | aim | met |\n\
