@@ -12,10 +12,13 @@ use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, Id, NodeId, PodId, StatefulSetId, VolumeGroupId, VolumeId};
 use crate::model::names::{Sym, sym};
 use crate::model::quantity::Quantity;
-use crate::model::volume::{AccessModes, ReclaimPolicy, Volume, VolumeMode, VolumePhase, VolumeShape};
+use crate::model::volume::{AccessModes, Volume, VolumeMode, VolumePhase, VolumeShape};
 use crate::results::summary::StorageBytes;
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use std::hash::BuildHasher;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The kind that a volume's capacity belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,7 +135,7 @@ impl VolumeKinds {
 }
 
 /// How often and when a volume of this name was bound.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct History {
     /// How often.
     pub bindings: u64,
@@ -145,16 +148,48 @@ pub struct History {
 }
 
 /// What a volume was like.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct LastSeen {
-    /// Class.
-    pub class: Sym,
-    /// Capacity in bytes.
-    pub capacity: u128,
-    /// Reclaim policy.
-    pub reclaim: ReclaimPolicy,
+    /// Class, capacity and the like.
+    pub shape: Arc<VolumeShape>,
     /// Node that it was on.
     pub node: Option<NodeId>,
+}
+
+impl LastSeen {
+    /// Capacity in bytes.
+    pub fn capacity(&self) -> u128 {
+        whole_bytes(self.shape.capacity)
+    }
+}
+
+fn whole_bytes(quantity: Quantity) -> u128 {
+    u128::try_from(quantity.ceil()).unwrap_or(0)
+}
+
+/// Histories by the name of the volume.
+#[derive(Debug, Default)]
+struct Histories {
+    /// In order of appearance.
+    rows: Vec<(Sym, History)>,
+    index: HashTable<u32>,
+}
+
+impl Histories {
+    fn get(&self, name: Sym) -> Option<usize> {
+        let row = self.index.find(FxBuildHasher.hash_one(name), |row| self.rows[*row as usize].0 == name)?;
+        Some(*row as usize)
+    }
+    fn entry(&mut self, name: Sym) -> &mut History {
+        let row = self.get(name).unwrap_or_else(|| {
+            self.rows.push((name, History::default()));
+            let (rows, row) = (&self.rows, self.rows.len() - 1);
+            let hash = |row: &u32| FxBuildHasher.hash_one(rows[*row as usize].0);
+            self.index.insert_unique(FxBuildHasher.hash_one(name), row as u32, hash);
+            row
+        });
+        &mut self.rows[row].1
+    }
 }
 
 /// All volumes.
@@ -166,9 +201,7 @@ pub struct Storage {
     dirty_groups: Vec<VolumeGroupId>,
     /// Nodes whose groups are to be looked at again.
     dirty_nodes: Vec<NodeId>,
-    histories: FxHashMap<Sym, History>,
-    /// Keys of `histories`, in order of appearance.
-    names_seen: Vec<Sym>,
+    histories: Histories,
     totals: StorageBytes,
     integrals: [Integral; 10],
     dirty: Vec<VolumeId>,
@@ -194,12 +227,12 @@ impl Storage {
         self.shares.get(volume.index())?.as_ref()
     }
     /// How often a volume of this name was bound.
-    pub fn history(&self, name: Sym) -> History {
-        self.histories.get(&name).copied().unwrap_or_default()
+    pub fn history(&self, name: Sym) -> Option<&History> {
+        self.histories.get(name).map(|row| &self.histories.rows[row].1)
     }
     /// Every name that a volume ever had, with its history, in bytewise order.
-    pub fn histories(&self, cluster: &Cluster) -> Vec<(Sym, History)> {
-        let mut list: Vec<(Sym, History)> = self.names_seen.iter().map(|n| (*n, self.history(*n))).collect();
+    pub fn histories(&self, cluster: &Cluster) -> Vec<(Sym, &History)> {
+        let mut list: Vec<(Sym, &History)> = self.histories.rows.iter().map(|(n, h)| (*n, h)).collect();
         list.sort_by(|a, b| cluster.names.compare(a.0, b.0));
         list
     }
@@ -279,8 +312,8 @@ impl Storage {
             // It may have been made of a volume group there, which has room again.
             self.dirty_nodes.extend(share.node);
         }
-        if let Some(history) = self.histories.get_mut(&name) {
-            history.bound = false;
+        if let Some(row) = self.histories.get(name) {
+            self.histories.rows[row].1.bound = false;
         }
     }
     /// A node came, went, or changed its labels or readiness: volumes on it may have become reachable or not.
@@ -321,22 +354,17 @@ impl Storage {
             // Other volumes of the node may have changed only by reservation, which no sum shows: filters see it.
             nodes.extend(share.node);
             self.dirty_nodes.extend(share.node);
-            let history = self.histories.entry(volume.name).or_insert_with(|| {
-                self.names_seen.push(volume.name);
-                History::default()
-            });
+            let history = self.histories.entry(volume.name);
             let bound = share.kind == Kind::Bound;
             if bound && !std::mem::replace(&mut history.bound, bound) {
                 history.bindings += 1;
                 history.bound_at = Some(at);
             }
             history.bound = bound;
-            history.last = Some(LastSeen {
-                class: volume.class,
-                capacity: share.capacity,
-                reclaim: volume.reclaim,
-                node: share.node,
-            });
+            match &mut history.last {
+                Some(last) if Arc::ptr_eq(&last.shape, &volume.shape) => last.node = share.node,
+                last => *last = Some(LastSeen { shape: Arc::clone(&volume.shape), node: share.node }),
+            }
             if let Some(old) = old {
                 self.count(&old, false);
             }
@@ -385,7 +413,7 @@ impl Storage {
     }
 
     fn assess(&mut self, cluster: &Cluster, replicas: &Replicas, volume: &Volume) -> Share {
-        let capacity = u128::try_from(volume.capacity.ceil()).unwrap_or(0);
+        let capacity = whole_bytes(volume.capacity);
         let node = self.node_of(cluster, volume);
         let mut share = Share { capacity, node, ..Share::default() };
         match volume.phase {

@@ -281,7 +281,7 @@ fn living_claim(m: &Metrics, cluster: &Cluster, id: ClaimId) -> ClaimRow {
 }
 
 fn gone_claim(m: &Metrics, cluster: &Cluster, gone: &GoneClaim) -> ClaimRow {
-    let node = gone.volume.and_then(|v| m.storage.history(v).last).and_then(|l| l.node);
+    let node = gone.volume.and_then(|v| m.storage.history(v)?.last.as_ref()).and_then(|l| l.node);
     ClaimRow {
         phase: Text::const_new("Deleted"),
         volume: gone.volume.map(|v| cluster.names.text(v).into()).unwrap_or_default(),
@@ -381,11 +381,11 @@ pub fn volumes(m: &Metrics, cluster: &Cluster) -> Vec<VolumeRow> {
                 bound_seconds: seconds(history.bound_at),
                 ..VolumeRow::default()
             };
-            if let Some(last) = history.last {
+            if let Some(last) = &history.last {
                 row.node = last.node.map(|n| node_name(cluster, n)).unwrap_or_default();
-                row.class = cluster.names.text(last.class).into();
-                row.capacity_bytes = last.capacity;
-                row.reclaim_policy = Text::const_new(last.reclaim.name());
+                row.class = cluster.names.text(last.shape.class).into();
+                row.capacity_bytes = last.capacity();
+                row.reclaim_policy = Text::const_new(last.shape.reclaim.name());
             }
             if let Some(id) = cluster.volume_by_name(name) {
                 let volume = cluster.volume(id);
