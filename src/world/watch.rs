@@ -27,29 +27,32 @@ fn replace<T: Copy>(column: &mut Vec<Option<T>>, index: usize, value: Option<T>)
 impl<O: Observer> World<'_, O> {
     /// Tells what has changed: the observer at once, the watchers after the watch latency.
     pub(super) fn publish(&mut self) {
-        let watch = self.plan.timing.watch_latency;
         while !self.cluster.changes().is_empty() {
             let mut changes = std::mem::take(&mut self.changes);
             self.cluster.swap_changes(&mut changes);
             self.last_change = self.now;
-            for change in changes.iter() {
-                let change = &change;
-                if let Change::PodRemoved { pod, uid, .. } = *change {
-                    // A pod that is not there any more is not tried, even before the scheduler hears of it.
-                    self.queue.remove_pod(pod, uid);
-                    self.count_woken();
-                } else if self.queue.has_dormant() {
-                    self.disturb_dormant(change);
-                }
-                self.tell_observer(change);
-                self.note_children(change);
-                if watch.is_zero() {
-                    self.deliver(change);
-                } else {
-                    self.watch.push_back((self.now + watch, *change));
-                }
+            match changes.plain() {
+                Some(list) => list.iter().for_each(|change| self.publish_one(change)),
+                None => changes.iter().for_each(|change| self.publish_one(&change)),
             }
             self.changes = changes;
+        }
+    }
+    fn publish_one(&mut self, change: &Change) {
+        if let Change::PodRemoved { pod, uid, .. } = *change {
+            // A pod that is not there any more is not tried, even before the scheduler hears of it.
+            self.queue.remove_pod(pod, uid);
+            self.count_woken();
+        } else if self.queue.has_dormant() {
+            self.disturb_dormant(change);
+        }
+        self.tell_observer(change);
+        self.note_children(change);
+        let watch = self.plan.timing.watch_latency;
+        if watch.is_zero() {
+            self.deliver(change);
+        } else {
+            self.watch.push_back((self.now + watch, *change));
         }
     }
 

@@ -126,6 +126,11 @@ impl Changes {
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
+    /// All changes, oldest first, unless volumes in a row are among them: that is so only before the simulation begins.
+    #[inline]
+    pub fn plain(&self) -> Option<&[Change]> {
+        self.runs.is_empty().then_some(&self.list)
+    }
     /// All changes, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = Change> + '_ {
         let mut runs = self.runs.iter();
@@ -141,22 +146,22 @@ impl Changes {
             std::iter::once(*change).chain(more.map(|row| Change::VolumeAdded(VolumeId::at(row))))
         })
     }
+    #[inline]
     pub(super) fn push(&mut self, change: Change) {
-        if let (Change::VolumeAdded(id), Some(Change::VolumeAdded(first))) = (change, self.list.last()) {
-            let place = (self.list.len() - 1) as u32;
-            if self.runs.last().is_none_or(|(at, _)| *at != place) && id.row() == first.row() + 1 {
-                return self.runs.push((place, 1));
-            }
-            let run = self
-                .runs
-                .last_mut()
-                .filter(|(at, count)| *at == place && id.row() == first.row() + 1 + *count);
-            if let Some((_, count)) = run {
-                *count += 1;
-                return;
-            }
+        if !matches!(change, Change::VolumeAdded(id) if self.continues(id)) {
+            self.list.push(change);
         }
-        self.list.push(change);
+    }
+    /// Notes a volume that comes next in a run.
+    fn continues(&mut self, id: VolumeId) -> bool {
+        let Some(Change::VolumeAdded(first)) = self.list.last() else { return false };
+        let place = (self.list.len() - 1) as u32;
+        match self.runs.last_mut().filter(|(at, _)| *at == place) {
+            Some((_, count)) if id.row() == first.row() + 1 + *count => *count += 1,
+            None if id.row() == first.row() + 1 => self.runs.push((place, 1)),
+            _ => return false,
+        }
+        true
     }
     pub(super) fn clear(&mut self) {
         if self.list.capacity() > LONG {
