@@ -85,6 +85,11 @@ impl ReplicaSetKind {
             ReplicaSetKind::ReplicationController => "ReplicationController",
         }
     }
+    /// The kind of a name.
+    pub fn named(name: &str) -> Option<ReplicaSetKind> {
+        use ReplicaSetKind::{Deployment, ReplicaSet, ReplicationController};
+        [ReplicaSet, Deployment, ReplicationController].into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 /// A ReplicaSet, or a Deployment seen as its one ReplicaSet.

@@ -9,6 +9,7 @@ use crate::manifest::{local_storage, volume_groups};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, NodeId, PodId, VolumeId};
 use crate::model::names::{Name, Sym};
+use crate::model::workload::ReplicaSetKind;
 use k8s_openapi::api::core::v1::{Node, Taint};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use std::collections::BTreeMap;
@@ -310,8 +311,9 @@ fn update(cluster: &mut Cluster, object: &Object) -> Result<bool, LowerError> {
             cluster.update_stateful_set(id, |set| set.replicas = wanted);
         }
         Object::Deployment(_) | Object::ReplicaSet(_) | Object::ReplicationController(_) => {
-            let kind = object.kind();
-            let found = key(cluster).and_then(|(ns, n)| cluster.replica_set_by_name(ns, n, kind));
+            let found = key(cluster)
+                .zip(ReplicaSetKind::named(object.kind()))
+                .and_then(|((ns, n), kind)| cluster.replica_set_by_name(ns, n, kind));
             let Some(id) = found else { return Ok(false) };
             let wanted = match object {
                 Object::Deployment(o) => replicas(o.spec.as_ref().and_then(|s| s.replicas)),

@@ -18,7 +18,7 @@ use crate::model::volume::{
     VolumeSource,
 };
 use crate::model::volume_group::{GroupKind, VolumeGroup};
-use crate::model::workload::{ClaimRetention, PodManagement};
+use crate::model::workload::{ClaimRetention, PodManagement, ReplicaSetKind};
 use crate::scenario as written;
 use crate::trace::TraceError;
 use std::collections::BTreeMap;
@@ -210,9 +210,8 @@ fn object_kind(kind: &str) -> Option<Kind> {
         "PersistentVolumeClaim" => Kind::Claim,
         "PersistentVolume" => Kind::Volume,
         "StatefulSet" => Kind::StatefulSet,
-        "ReplicaSet" | "Deployment" | "ReplicationController" => Kind::ReplicaSet,
         "Job" => Kind::Job,
-        _ => return None,
+        other => Kind::ReplicaSet(ReplicaSetKind::named(other)?),
     })
 }
 

@@ -9,7 +9,7 @@ use crate::model::ids::{LabelSetId, NodeId, SpecId, VolumeGroupId, VolumeId};
 use crate::model::names::{Name, Names, Sym, sym};
 use crate::model::spec::{PodSpec, Taint};
 use crate::model::volume::{AccessModes, VolumeMode};
-use crate::model::workload::{ClaimRetention, PodManagement};
+use crate::model::workload::{ClaimRetention, PodManagement, ReplicaSetKind};
 use crate::scenario::{AntiAffinity, Distribution, Failures, Recovery, WorkloadKind};
 use crate::scheduler::cycle::{DEFAULT_CACHE_BYTES, Engine};
 use crate::scheduler::profile::{ConfigError, PluginPoints, Profile, ProfileConfig};
@@ -326,13 +326,13 @@ pub enum Kind {
     /// A StatefulSet.
     StatefulSet,
     /// A ReplicaSet, Deployment or ReplicationController.
-    ReplicaSet,
+    ReplicaSet(ReplicaSetKind),
     /// A Job.
     Job,
 }
 
 impl Kind {
-    /// Kubernetes' name. A ReplicaSet stands for its Deployment too.
+    /// Kubernetes' name.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Node => "Node",
@@ -340,7 +340,7 @@ impl Kind {
             Kind::Claim => "PersistentVolumeClaim",
             Kind::Volume => "PersistentVolume",
             Kind::StatefulSet => "StatefulSet",
-            Kind::ReplicaSet => "ReplicaSet",
+            Kind::ReplicaSet(kind) => kind.name(),
             Kind::Job => "Job",
         }
     }

@@ -236,8 +236,8 @@ impl<O: Observer> World<'_, O> {
                 let id = self.cluster.stateful_set_by_name(namespace, name).ok_or(NO_OBJECT)?;
                 self.delete_stateful_set(id);
             }
-            Kind::ReplicaSet => {
-                let id = self.replica_set_by_name(namespace, name)?;
+            Kind::ReplicaSet(kind) => {
+                let id = self.cluster.replica_set_by_name(namespace, name, kind).ok_or(NO_OBJECT)?;
                 self.delete_replica_set(id);
             }
             Kind::Job => {
@@ -247,23 +247,23 @@ impl<O: Observer> World<'_, O> {
         }
         Ok(())
     }
-    fn replica_set_by_name(&self, namespace: Sym, name: Name) -> Result<ReplicaSetId, &'static str> {
-        let mut sets = self.cluster.replica_sets().iter();
-        let found = sets.find(|(_, s)| s.exists && s.namespace == namespace && s.name == name);
-        found.map(|(id, _)| id).ok_or(NO_OBJECT)
-    }
     pub(super) fn delete_pod(&mut self, pod: PodId, grace: Grace) {
         let uid = self.cluster.pod(pod).uid;
         let _ = self.write(Write::DeletePod { pod, uid, grace });
     }
 
     fn scale(&mut self, kind: Kind, namespace: Sym, name: Name, replicas: u32) -> Done {
-        if kind == Kind::StatefulSet {
-            let id = self.cluster.stateful_set_by_name(namespace, name).ok_or(NO_OBJECT)?;
-            self.cluster.update_stateful_set(id, |s| s.replicas = replicas);
-        } else {
-            let id = self.replica_set_by_name(namespace, name)?;
-            self.cluster.update_replica_set(id, |s| s.replicas = replicas);
+        match kind {
+            Kind::StatefulSet => {
+                let id = self.cluster.stateful_set_by_name(namespace, name).ok_or(NO_OBJECT)?;
+                self.cluster.update_stateful_set(id, |s| s.replicas = replicas);
+            }
+            Kind::ReplicaSet(kind) => {
+                let id = self.cluster.replica_set_by_name(namespace, name, kind).ok_or(NO_OBJECT)?;
+                self.cluster.update_replica_set(id, |s| s.replicas = replicas);
+            }
+            // Nothing else has replicas.
+            _ => return Err(NO_OBJECT),
         }
         self.publish();
         Ok(())

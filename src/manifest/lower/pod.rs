@@ -12,6 +12,7 @@ use crate::model::labels::{LabelOperator, LabelSelector};
 use crate::model::names::{Name, Sym};
 use crate::model::pod::{AssumedNode, Pod, PodOwner, PodPhase, StartOrder};
 use crate::model::spec::*;
+use crate::model::workload::ReplicaSetKind;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use std::collections::BTreeMap;
@@ -104,11 +105,10 @@ fn owner(cluster: &Cluster, metadata: &meta::ObjectMeta) -> PodOwner {
             let set = cluster.stateful_set_by_name(namespace, name);
             set.map_or(PodOwner::None, PodOwner::StatefulSet)
         }
-        "ReplicaSet" | "ReplicationController" | "Deployment" => cluster
-            .replica_set_by_name(namespace, name, &owner.kind)
-            .map_or(PodOwner::None, PodOwner::ReplicaSet),
         "Job" => cluster.job_by_name(namespace, name).map_or(PodOwner::None, PodOwner::Job),
-        _ => PodOwner::None,
+        other => ReplicaSetKind::named(other)
+            .and_then(|kind| cluster.replica_set_by_name(namespace, name, kind))
+            .map_or(PodOwner::None, PodOwner::ReplicaSet),
     }
 }
 

@@ -269,12 +269,12 @@ impl Cluster {
         self.stateful_set_names.get(&(namespace, name)).copied().filter(|id| self.stateful_sets[*id].exists)
     }
     /// The existing set of this kind (`ReplicaSet`, `Deployment`, `ReplicationController`) and name.
-    pub fn replica_set_by_name(&self, namespace: Sym, name: Name, kind: &str) -> Option<ReplicaSetId> {
-        let kind = match kind {
-            "ReplicaSet" => ReplicaSetKind::ReplicaSet,
-            "Deployment" => ReplicaSetKind::Deployment,
-            _ => ReplicaSetKind::ReplicationController,
-        };
+    pub fn replica_set_by_name(
+        &self,
+        namespace: Sym,
+        name: Name,
+        kind: ReplicaSetKind,
+    ) -> Option<ReplicaSetId> {
         self.replica_set_names
             .get(&(namespace, name, kind))
             .copied()

@@ -196,7 +196,7 @@ fn entries_of_the_timeline_that_do_nothing_are_told() {
         (30.0, "clearClaimRef pv"),
         (40.0, "expand default/data-db-0-0"),
         (60.0, "nodeUp n-1"),
-        (80.0, "delete ReplicaSet default/web"),
+        (80.0, "delete Deployment default/web"),
     ];
     assert_eq!(told, want);
     assert!(end.missed[3].why.contains("allowVolumeExpansion"), "{:?}", end.missed[3]);
