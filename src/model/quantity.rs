@@ -164,7 +164,8 @@ impl std::hash::Hash for Quantity {
 }
 
 impl fmt::Display for Quantity {
-    /// The largest binary suffix that loses nothing and leaves a number of 1 or more, else plain units, else `m`, `u`, `n`.
+    /// The largest binary suffix that loses nothing and leaves a number of 1 or more, else plain units, else `m`, `u`, `n`. A number
+    /// beyond `int64` has no binary suffix: it would be read as the largest `int64`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const BINARY: [(&str, u32); 6] =
             [("Ei", 60), ("Pi", 50), ("Ti", 40), ("Gi", 30), ("Mi", 20), ("Ki", 10)];
@@ -175,8 +176,9 @@ impl fmt::Display for Quantity {
             }
         }
         let units = n / NANO;
+        let narrow = units != 0 && units.unsigned_abs() <= i64::MAX as u128;
         for (suffix, shift) in BINARY {
-            if units != 0 && units % (1i128 << shift) == 0 {
+            if narrow && units % (1i128 << shift) == 0 {
                 return write!(f, "{}{suffix}", units >> shift);
             }
         }
@@ -312,6 +314,9 @@ mod tests {
             ("100m", "100m"),
             ("1u", "1u"),
             ("0", "0"),
+            ("7Ei", "7Ei"),
+            ("9223372036854775808", "9223372036854775808"),
+            ("-9223372036854775808", "-9223372036854775808"),
         ] {
             assert_eq!(parse(text).to_string(), shown);
             assert_eq!(parse(&parse(text).to_string()), parse(text));

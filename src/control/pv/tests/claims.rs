@@ -38,7 +38,7 @@ fn an_unbound_claim_without_volume_name() {
             after: &[
                 "pv1 Available",
                 "pv2 ref=c1! by-controller Bound",
-                "c1 volume=pv2 completed by-controller Bound cap=927734375000000000Ki",
+                "c1 volume=pv2 completed by-controller Bound cap=950000000000000000000",
             ],
             events: &[],
         },
