@@ -33,25 +33,37 @@ fn content(folder: &Path) -> Vec<(String, Vec<u8>)> {
     files_below(folder).expect("lists").into_iter().map(read).collect()
 }
 
-/// A disk that fails at its n-th operation, writes of bytes included.
+/// A disk that fails at its n-th operation, writes of bytes included: it is full, broken or read-only in turn.
 struct Failing {
     left: Rc<Cell<i64>>,
+    error: i32,
+}
+
+impl Failing {
+    fn at(nth: i64) -> Failing {
+        const ENOSPC_EIO_EROFS: [i32; 3] = [28, 5, 30];
+        Failing { left: Rc::new(Cell::new(nth)), error: ENOSPC_EIO_EROFS[nth as usize % 3] }
+    }
+    fn spend(&self) -> io::Result<()> {
+        spend(&self.left, self.error)
+    }
 }
 
 struct FailingSink {
     left: Rc<Cell<i64>>,
+    error: i32,
     inner: Box<dyn Sink>,
 }
 
-fn spend(left: &Cell<i64>) -> io::Result<()> {
+fn spend(left: &Cell<i64>, error: i32) -> io::Result<()> {
     left.set(left.get() - 1);
-    if left.get() == 0 { Err(io::Error::from(io::ErrorKind::StorageFull)) } else { Ok(()) }
+    if left.get() == 0 { Err(io::Error::from_raw_os_error(error)) } else { Ok(()) }
 }
 
 impl Write for FailingSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Half of it arrives, then the disk is full.
-        if let Err(e) = spend(&self.left) {
+        // Half of it arrives, then nothing.
+        if let Err(e) = spend(&self.left, self.error) {
             self.inner.write_all(&bytes[..bytes.len() / 2])?;
             return Err(e);
         }
@@ -64,29 +76,33 @@ impl Write for FailingSink {
 
 impl Sink for FailingSink {
     fn sync(&mut self) -> io::Result<()> {
-        spend(&self.left)?;
+        spend(&self.left, self.error)?;
         self.inner.sync()
     }
 }
 
 impl Disk for Failing {
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        spend(&self.left)?;
+        self.spend()?;
         RealDisk.create_dir_all(path)
     }
     fn create(&self, path: &Path) -> io::Result<Box<dyn Sink>> {
-        spend(&self.left)?;
-        Ok(Box::new(FailingSink { left: self.left.clone(), inner: RealDisk.create(path)? }))
+        self.spend()?;
+        Ok(Box::new(FailingSink {
+            left: self.left.clone(),
+            error: self.error,
+            inner: RealDisk.create(path)?,
+        }))
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        spend(&self.left)?;
+        self.spend()?;
         RealDisk.rename(from, to)
     }
     fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
         RealDisk.remove_dir_all(path)
     }
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        spend(&self.left)?;
+        self.spend()?;
         RealDisk.sync_dir(path)
     }
 }
@@ -168,7 +184,7 @@ fn every_failure_leaves_all_or_nothing() {
                 write_run(&target, &run("old", 2), &extras(), &RealDisk).expect("writes");
             }
             let before = content(home.path());
-            let disk = Failing { left: Rc::new(Cell::new(nth)) };
+            let disk = Failing::at(nth);
             let result = write_run(&target, &run("new", 400), &extras(), &disk);
             match result {
                 Err(error) => {
@@ -195,7 +211,7 @@ fn a_single_file_is_replaced_whole() {
     put_file(&file, b"two", &RealDisk).expect("replaces");
     let before = content(home.path());
     for nth in 1..=5 {
-        let disk = Failing { left: Rc::new(Cell::new(nth)) };
+        let disk = Failing::at(nth);
         put_file(&file, b"three", &disk).expect_err("the disk is full");
         assert_eq!(content(home.path()), before, "operation {nth}");
     }
