@@ -2,11 +2,13 @@
 
 use super::*;
 use crate::results::tables::Text;
+use crate::scenario::recorded::Recorded;
 use crate::scenario::{LoadOptions, ScenarioFile};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// One node.
 #[derive(Clone, Debug)]
@@ -159,6 +161,29 @@ impl Random {
         }
         text
     }
+    /// Its nodes and their volumes as Kubernetes objects.
+    fn objects(&self) -> Vec<String> {
+        let mut objects = Vec::new();
+        for (n, node) in self.nodes.iter().enumerate() {
+            objects.push(format!(
+                "{{apiVersion: v1, kind: Node, metadata: {{name: n{n}, labels: {{kubernetes.io/hostname: n{n}}}}}, \
+                 status: {{allocatable: {{cpu: {}, memory: {}Gi, pods: 110}}}}}}",
+                node.cpu, node.memory_gib
+            ));
+            for (d, (size, split)) in node.disks.iter().enumerate() {
+                objects.extend((0..*split).map(|part| {
+                    format!(
+                        "{{apiVersion: v1, kind: PersistentVolume, metadata: {{name: n{n}-d{d}-p{part}}}, spec: {{capacity: {{storage: {}Mi}}, \
+                         accessModes: [ReadWriteOnce], storageClassName: local, local: {{path: /mnt/d{d}p{part}}}, \
+                         persistentVolumeReclaimPolicy: Retain, nodeAffinity: {{required: {{nodeSelectorTerms: [{{matchExpressions: \
+                         [{{key: kubernetes.io/hostname, operator: In, values: [n{n}]}}]}}]}}}}}}}}",
+                        size * 1024 / split
+                    )
+                }));
+            }
+        }
+        objects
+    }
     /// An entry of the timeline; nothing for an action on what is not there.
     fn action(&self, at: u32, action: &RandomAction) -> Option<String> {
         let node = |n: usize| format!("n{}-0", n % self.nodes.len());
@@ -183,8 +208,23 @@ impl Random {
 
 /// Runs a scenario's text.
 fn simulate(text: &str, mode: BindingMode, options: Options) -> Result<VariantOutput, String> {
-    let file =
-        ScenarioFile::from_text("property.yaml", text.to_owned(), Path::new("."), &LoadOptions::default());
+    simulate_with(text, "", mode, options)
+}
+
+/// The same with the objects of a file that the scenario calls `objects.yaml`.
+fn simulate_with(
+    text: &str,
+    objects: &str,
+    mode: BindingMode,
+    options: Options,
+) -> Result<VariantOutput, String> {
+    let name = "objects.yaml".to_owned();
+    let recorded = Recorded {
+        texts: [(name.clone(), Arc::from(objects))].into(),
+        reads: [(name.clone(), vec![name.into()])].into(),
+    };
+    let files = LoadOptions { recorded: Some(Arc::new(recorded)), ..LoadOptions::default() };
+    let file = ScenarioFile::from_text("property.yaml", text.to_owned(), Path::new("."), &files);
     let loaded = file.and_then(|f| f.resolve(&[])).map_err(|e| e.to_string())?;
     let prepared = prepare(&loaded, Some(mode), options).map_err(|e| e.to_string())?;
     run(&prepared.plan, "test", prepared.sample, options).map_err(|e| e.to_string())
@@ -341,6 +381,36 @@ proptest! {
                 let (a, b) = (placed(text)?, placed(&turned)?);
                 if let Some((x, y)) = a.iter().zip(&b).find(|(x, y)| x != y) {
                     return Err(format!("{x:?} against {y:?} when the nodes are written in another order"));
+                }
+            }
+            Ok(())
+        })?;
+    }
+
+    /// Nor does the order of Kubernetes objects, nodes and volumes among each other.
+    #[test]
+    fn the_order_of_objects_does_not_matter(scenario in random(0), order in any::<u64>()) {
+        let scenario = Random { first: true, ideal: true, ..scenario };
+        let objects = scenario.objects();
+        let mut other: Vec<(u64, &String)> =
+            objects.iter().enumerate().map(|(i, o)| ((i as u64 + 1).wrapping_mul(order | 1).rotate_left(23), o)).collect();
+        other.sort();
+        let other: Vec<&str> = other.into_iter().map(|(_, o)| o.as_str()).collect();
+        hold("objects-order", &scenario, |text| {
+            let (head, rest) = text.split_once("  nodes:\n").ok_or("nodes")?;
+            let (_, workload) = rest.split_once("workload:\n").ok_or("workload")?;
+            let text = format!("{head}  manifests: [objects.yaml]\nworkload:\n{workload}");
+            for mode in MODES {
+                let placed = |objects: &str| -> Result<Vec<(Text, Text, bool)>, String> {
+                    let output = simulate_with(&text, objects, mode, Options::default())?;
+                    let mut rows: Vec<_> = output.pods.iter().map(|p| (p.name.clone(), p.node.clone(), p.stuck)).collect();
+                    rows.extend(output.claims.iter().map(|c| (c.name.clone(), c.volume.clone(), false)));
+                    rows.sort();
+                    Ok(rows)
+                };
+                let (a, b) = (placed(&objects.join("\n---\n"))?, placed(&other.join("\n---\n"))?);
+                if let Some((x, y)) = a.iter().zip(&b).find(|(x, y)| x != y) {
+                    return Err(format!("{x:?} against {y:?} when the objects are written as\n{}", other.join("\n---\n")));
                 }
             }
             Ok(())
