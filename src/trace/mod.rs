@@ -55,6 +55,3 @@ pub use record::{
 };
 pub use source::{TraceRequest, TraceSource, read_nodes};
 pub use table::TraceOptions;
-
-#[cfg(test)]
-mod fuzz_tests;

@@ -10,6 +10,7 @@ mod docs;
 mod explain;
 #[cfg(unix)]
 mod faults;
+mod fuzz;
 mod golden;
 #[cfg(unix)]
 mod hostile;

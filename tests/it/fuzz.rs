@@ -1,9 +1,13 @@
-//! Whatever the bytes are, a reader says what is wrong or reads on: it never panics and always ends.
+//! Whatever the bytes are, a reader says what is wrong or reads on: it never panics and always ends. The targets are those of the
+//! coverage-guided fuzzing (`.ci/fuzz`); here they see their corpora, damaged copies of them, and damaged samples of traces.
 
-use super::*;
-use crate::trace::mapping::{ArrivalRules, Arrivals, ClaimRule, TraceMode};
+#[path = "../fuzz/targets.rs"]
+mod targets;
+
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
+use stowplan::trace::{Format, table::Sample};
+use targets::trace as read;
 
 /// Every sample file of the repository.
 fn samples() -> Vec<(String, Vec<u8>)> {
@@ -50,35 +54,6 @@ fn samples() -> Vec<(String, Vec<u8>)> {
 
 fn file_name(path: &Path) -> String {
     path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-/// Reads the bytes in every way. Errors are fine; panics and endless loops are not.
-fn read(format: Option<Format>, name: &str, bytes: &[u8], skip: Option<u64>) {
-    let mut request =
-        TraceRequest::new(format, vec![TraceInput::Bytes(name.to_owned(), bytes.to_vec().into())]);
-    request.options.skip_bad_rows = skip;
-    request.sort_memory = 4096;
-    if let Ok(found) = inspect(&request) {
-        let json = found.to_json();
-        assert_eq!(json["rows"].as_u64(), Some(found.rows()));
-        let skipped: u64 = found.skipped.values().sum();
-        assert!(skip.is_some() || skipped == 0, "nothing is skipped in strict reading");
-    }
-    request.options.max_cpu_milli = Some(64_000);
-    request.options.max_memory_bytes = Some(1 << 38);
-    request.options.max_disk_bytes = Some(1 << 42);
-    let Ok(source) = TraceSource::open(&request) else { return };
-    let rules = ArrivalRules { mode: TraceMode::Clock, claims: ClaimRule::Trace, ..ArrivalRules::default() };
-    let streams = crate::engine::rng::Streams::new(1, 0);
-    let Ok(arrivals) = Arrivals::new(source, rules, streams) else { return };
-    let mut last = crate::engine::time::SimTime::ZERO;
-    for arrival in arrivals.take(2000) {
-        let Ok(arrival) = arrival else { return };
-        assert!(arrival.at >= last, "arrivals are in order");
-        assert!(arrival.leaves.is_none_or(|leaves| leaves >= arrival.at));
-        assert!(arrival.name.len() <= 63);
-        last = arrival.at;
-    }
 }
 
 /// How a good file is damaged.
@@ -191,7 +166,7 @@ proptest! {
 /// meets its parser), read strictly or skipping. `STOWPLAN_FUZZ_CASES` says how often.
 fn campaign(format: Format) {
     let known = |(name, bytes): &(String, Vec<u8>)| {
-        let sample = super::table::Sample::new(name.clone(), bytes);
+        let sample = Sample::new(name.clone(), bytes);
         format.recognize(&sample).is_some()
     };
     let samples: Vec<(String, Vec<u8>)> = samples().into_iter().filter(known).collect();
@@ -289,4 +264,35 @@ fn azure_v2() {
 #[test]
 fn stowplan() {
     campaign(Format::Stowplan);
+}
+
+/// What coverage-guided fuzzing has found worth keeping, as it is and damaged.
+#[test]
+fn every_target_lives_through_its_corpus() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
+    for target in targets::all() {
+        let folder = std::fs::read_dir(root.join(&target.name)).expect("a corpus").flatten();
+        let mut inputs: Vec<PathBuf> = folder.map(|entry| entry.path()).collect();
+        inputs.sort();
+        let inputs: Vec<Vec<u8>> = inputs.iter().map(|path| std::fs::read(path).expect("an input")).collect();
+        assert!(!inputs.is_empty(), "{}", target.name);
+        for input in &inputs {
+            (target.run)(input);
+        }
+        // Whole runs take a hundred times as long as reading.
+        let cases = if target.name == "runs" { cases() / 20 } else { cases() };
+        let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+        let strategy = (any::<prop::sample::Index>(), prop::collection::vec(damage(), 1..5));
+        let outcome = proptest::test_runner::TestRunner::new(config).run(&strategy, |(which, damages)| {
+            let mut bytes = which.get(&inputs).clone();
+            for damage in &damages {
+                apply(&mut bytes, damage);
+            }
+            (target.run)(&bytes);
+            Ok(())
+        });
+        if let Err(error) = outcome {
+            panic!("{}: {error}", target.name);
+        }
+    }
 }
