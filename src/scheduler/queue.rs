@@ -365,7 +365,7 @@ impl SchedulingQueue {
     }
     fn apply_noted(&mut self) {
         let (timers, at) = (self.timers, self.noted_at);
-        self.dormant.apply(|stamp| longest_end(timers, stamp) <= at);
+        self.dormant.apply(|stamp| is_over(timers, longest_end(timers, stamp), at));
     }
     /// What an event means to sleeping pods. Hints of their rejectors say yes to every event of these kinds.
     fn tell_dormant(&mut self, cluster: &Cluster, event: ClusterEvent, now: SimTime) {
@@ -380,7 +380,7 @@ impl SchedulingQueue {
                 for &pod in cluster.claim_users(claim.namespace, claim.name) {
                     if self.dormant.rejectors(pod).intersects(event.interested()) {
                         self.apply_noted();
-                        self.dormant.requeue(pod, |stamp| longest_end(timers, stamp) <= now);
+                        self.dormant.requeue(pod, |stamp| is_over(timers, longest_end(timers, stamp), now));
                     }
                 }
             }
@@ -593,7 +593,7 @@ impl SchedulingQueue {
         self.unlink(pod);
         let entry = self.entry(pod);
         let immediately = entry.pending.intersects(event.interested());
-        if immediately || self.backoff_end(&entry) <= now {
+        if immediately || is_over(self.timers, self.backoff_end(&entry), now) {
             self.push_active(pod);
         } else {
             self.push_backoff(pod);
@@ -692,7 +692,7 @@ impl SchedulingQueue {
         if !self.timers.pop_from_backoff {
             return end;
         }
-        SimTime::from_nanos(end.as_nanos() / BACKOFF_TICK.as_nanos() * BACKOFF_TICK.as_nanos())
+        window_of(end)
     }
     fn backoff_key(&self, pod: PodId) -> BackoffKey {
         let entry = self.entries.get(pod);
@@ -731,7 +731,17 @@ fn longest_end(timers: QueueTimers, stamp: SimTime) -> SimTime {
     if !timers.pop_from_backoff {
         return end;
     }
-    SimTime::from_nanos(end.as_nanos() / BACKOFF_TICK.as_nanos() * BACKOFF_TICK.as_nanos())
+    window_of(end)
+}
+
+/// The beginning of the window that a time is in (`alignToWindow`).
+fn window_of(at: SimTime) -> SimTime {
+    SimTime::from_nanos(at.as_nanos() / BACKOFF_TICK.as_nanos() * BACKOFF_TICK.as_nanos())
+}
+
+/// Has a backoff ended? One that ends in the present window, or right now, has not (`isPodBackingoff`); 0 is the end of none.
+fn is_over(timers: QueueTimers, end: SimTime, now: SimTime) -> bool {
+    end == SimTime::ZERO || end < if timers.pop_from_backoff { window_of(now) } else { now }
 }
 
 /// The tick that finds a backoff over.

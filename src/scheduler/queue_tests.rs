@@ -237,6 +237,25 @@ fn backoffs_of_one_window_are_in_order_of_priority() {
 }
 
 #[test]
+fn a_backoff_that_ends_in_this_window_is_not_over() {
+    // Stuck at 0.2 s for a second. Who still backs off comes after everybody who is active, whatever the priorities.
+    let windows = QueueTimers { pop_from_backoff: true, ..TIMERS };
+    for (timers, requeued, order) in [
+        (windows, 1.1, vec!["low", "high"]),
+        (windows, 1.999, vec!["low", "high"]),
+        (windows, 2.0, vec!["high", "low"]),
+        (TIMERS, 1.2, vec!["low"]),
+        (TIMERS, 1.200_001, vec!["high", "low"]),
+    ] {
+        let mut bench = bench(timers, &[("high", 9), ("low", 0)]);
+        bench.stuck("high", 0.2);
+        bench.room(requeued);
+        bench.add("low", requeued);
+        assert_eq!(bench.pop_all(), order, "{requeued}");
+    }
+}
+
+#[test]
 fn without_windows_the_end_of_the_backoff_decides() {
     let mut bench =
         bench(QueueTimers { backoff_initial: SimDuration::from_secs(5), ..TIMERS }, &[("a", 0), ("b", 9)]);
