@@ -177,6 +177,8 @@ impl<O: Observer> World<'_, O> {
     }
     /// The same at the end of a run for all that still sleep.
     pub(super) fn count_sleepers(&mut self) {
+        // Those whom the last event of all has woken were not asked about any more.
+        self.count_woken();
         let mut queue = std::mem::replace(&mut self.queue, SchedulingQueue::new(queue_timers(self.plan)));
         queue.last_woken(|woken| self.count(&woken));
     }

@@ -346,7 +346,11 @@ impl FastPath {
             let index = known.map(|index| index as usize)?;
             let class = &mut self.classes[index];
             class.least_request = class.least_request.min(least);
-            return Some(index);
+            if class.is_exact(&self.table) {
+                return Some(index);
+            }
+            // Since it was made a capacity has come that is enough for some of its pods and not for others. It is left to those that
+            // sleep, and are asked one by one: what is found out about this pod says nothing about them.
         }
         let remembered = self.kept_bytes + self.table.len() * BYTES_PER_VERDICT <= self.budget_bytes;
         let identity = Identity {

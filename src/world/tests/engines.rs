@@ -159,6 +159,69 @@ fn outcome(plan: &Plan, engine: Engine) -> ((String, u64, u64, Vec<(String, u32,
 }
 
 proptest! {
+/// Two pods sleep that lack a volume, as if they asked for the same: no volume of a size between their requests was ever seen free. When
+/// one comes, the older pod still fails, and the younger one must be asked.
+#[test]
+fn a_new_capacity_parts_those_who_slept_alike() {
+    let text = "
+version: 1
+name: parted
+duration: 1h
+controlPlane: ideal
+cluster:
+  storageClasses:
+    - {name: local, provisioner: kubernetes.io/no-provisioner, volumeBindingMode: WaitForFirstConsumer}
+  nodes:
+    - {name: s, count: 1, cpu: 8, memory: 32Gi, disks: [{class: local, count: 1, size: 100Gi, split: whole, reclaim: Delete, staticProvisioner: {wipe: 1s}}]}
+    - {name: l, count: 1, cpu: 8, memory: 32Gi, disks: [{class: local, count: 1, size: 200Gi, split: whole}]}
+    - {name: gone, count: 1, cpu: 1, memory: 1Gi}
+workload:
+  generate:
+    - {name: first, kind: Pod, sets: 1, cpu: 1, memory: 1Gi, claims: [{name: data, class: local, size: 90Gi}], lifetime: 30m,
+       claimRetention: {whenDeleted: Delete}}
+    - {name: stay, kind: Pod, sets: 1, cpu: 1, memory: 1Gi, claims: [{name: data, class: local, size: 180Gi}]}
+    - {name: more, kind: Pod, sets: 2, cpu: 1, memory: 1Gi, claims: [{name: data, class: local, size: 150Gi}], arrivals: {every: 12m}}
+    - {name: less, kind: Pod, sets: 1, cpu: 1, memory: 1Gi, claims: [{name: data, class: local, size: 20Gi}], arrivals: {every: 14m}}
+timeline:
+  - {at: 10m, nodeDelete: gone-0}
+";
+    let plan = plan(text, BindingMode::WaitForFirstConsumer, 3);
+    let ((fast, counted), (plain, _)) = (outcome(&plan, Engine::Fast), outcome(&plan, Engine::Plain));
+    assert_eq!(fast, plain);
+    assert!(counted > 0, "nobody slept");
+    let waits = |name: &str| fast.3.iter().any(|(pod, _, message)| pod.contains(name) && message.is_some());
+    assert_eq!((waits("more"), waits("less")), (true, false), "{:?}", fast.3);
+}
+
+/// A run that ends in the instant in which something wakes sleeping pods: the attempts that were counted at them are not lost.
+#[test]
+fn who_is_woken_by_the_last_event_is_counted() {
+    let text = "
+version: 1
+name: last
+duration: 30m
+controlPlane: ideal
+cluster:
+  storageClasses:
+    - {name: local, provisioner: kubernetes.io/no-provisioner, volumeBindingMode: WaitForFirstConsumer}
+  nodes:
+    - {name: n, count: 4, cpu: 8, memory: 32Gi, disks: [{class: local, count: 1, size: 400Gi, split: 4}]}
+workload:
+  generate:
+    - {name: stuck, kind: Pod, sets: 5, cpu: 1, memory: 1Gi, claims: [{name: data, class: local, size: 900Gi}]}
+    - {name: other, kind: Pod, sets: 20, cpu: 1, memory: 1Gi, claims: [{name: data, class: local, size: 10Gi}],
+       claimRetention: {whenDeleted: Delete}, arrivals: {every: 1m}, lifetime: 5m}
+timeline:
+  - {at: 30m, setAllocatable: {node: n-0, cpu: 2}}
+";
+    for mode in [BindingMode::Immediate, BindingMode::WaitForFirstConsumer] {
+        let plan = plan(text, mode, 3);
+        let ((fast, counted), (plain, _)) = (outcome(&plan, Engine::Fast), outcome(&plan, Engine::Plain));
+        assert_eq!(fast, plain, "{mode:?}");
+        assert!(counted > 0, "{mode:?}: nobody slept");
+    }
+}
+
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, max_shrink_iters: 0, ..ProptestConfig::default() })]
     #[test]
     fn whole_runs_do_not_depend_on_the_engine(seed in any::<u64>()) {
