@@ -3,8 +3,8 @@
 use super::Decision;
 use super::class::{Bases, Class, Eyes, FastStats, Sample, says_the_usual, sum_up};
 use super::parts::PartBuffers;
-use super::ranking::{ABSENT, BLOCK};
 use super::relations::{Candidate, Overlay, RelationWeights, Scratch};
+use super::scores::Scores;
 use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, Id, NodeId};
 use crate::scheduler::cycle::Unschedulable;
@@ -14,6 +14,7 @@ use crate::scheduler::framework::*;
 use crate::scheduler::node_order::NodeOrder;
 use crate::scheduler::plugins::{inter_pod_affinity, pod_topology_spread, volume_binding};
 use crate::scheduler::profile::Profile;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What a choice rests on.
@@ -208,7 +209,7 @@ impl Choice<'_> {
             let turn = nodes[start..].iter().chain(&nodes[..start]);
             let scored = turn.map(|node| {
                 let rank = self.eyes.table.rank(*node);
-                (rank, scores.get(rank.index()).copied().unwrap_or(ABSENT))
+                (rank, scores.get(rank.index()))
             });
             let top = &mut buffers.top;
             let looked_at = best_of(scored, enough, top)?;
@@ -347,53 +348,40 @@ fn best_of(
 
 /// The nodes that are looked at from one of them on until one more than enough is feasible, which does not count: their scores by rank.
 struct Window<'s> {
+    scores: &'s Scores,
     /// The later ranks, which are looked at first.
-    late: &'s [i32],
-    /// Where these begin.
-    start: usize,
+    late: Range<usize>,
     /// The ranks from 0 on, which come when those are done.
-    early: &'s [i32],
+    early: Range<usize>,
 }
 
 impl<'s> Window<'s> {
-    fn of(scores: &'s [i32], start: usize, enough: usize) -> Window<'s> {
-        let (before, after) = scores.split_at(start.min(scores.len()));
-        let (late, left) = first_feasible(after, enough);
-        let early = if late.len() < after.len() { &[] } else { first_feasible(before, left).0 };
-        Window { late, start, early }
+    fn of(scores: &'s Scores, start: usize, enough: usize) -> Window<'s> {
+        let start = start.min(scores.len());
+        let (late, left) = scores.first_feasible(start..scores.len(), enough);
+        let early = if late.end < scores.len() { 0..0 } else { scores.first_feasible(0..start, left).0 };
+        Window { scores, late, early }
     }
     fn len(&self) -> usize {
         self.late.len() + self.early.len()
     }
     /// The best score and how many nodes have it; `None` if none is feasible.
     fn best(&self) -> Option<(i32, usize)> {
-        let best = |part: &[i32]| part.iter().copied().max().unwrap_or(ABSENT);
-        let score = best(self.late).max(best(self.early));
-        let count = |part: &[i32]| part.iter().map(|s| u32::from(*s == score)).sum::<u32>() as usize;
-        (score >= 0).then(|| (score, count(self.late) + count(self.early)))
+        let bests = [self.early.clone(), self.late.clone()].map(|part| self.scores.best(part));
+        let score = bests.iter().flatten().map(|(score, _)| *score).max()?;
+        let count =
+            bests.iter().flatten().filter(|(s, _)| *s == score).map(|(_, count)| *count as usize).sum();
+        Some((score, count))
     }
     /// The `nth` node by rank of those with this score.
     fn nth(&self, score: i32, nth: usize) -> Option<NodeId> {
-        let early = self.early.iter().enumerate();
-        let late = self.late.iter().enumerate().map(|(i, s)| (self.start + i, s));
-        let mut equal = early.chain(late).filter(|(_, s)| **s == score);
-        equal.nth(nth).map(|(rank, _)| NodeId::new(rank))
+        let early = self.scores.count(self.early.clone(), score);
+        let rank = match nth.checked_sub(early) {
+            None => self.scores.nth(self.early.clone(), score, nth),
+            Some(nth) => self.scores.nth(self.late.clone(), score, nth),
+        };
+        rank.map(NodeId::new)
     }
-}
-
-/// The part of `scores` before the feasible one that comes after `enough` others, and how many may follow the part.
-fn first_feasible(scores: &[i32], enough: usize) -> (&[i32], usize) {
-    let mut left = enough;
-    for (at, block) in scores.chunks(BLOCK).enumerate() {
-        let feasible = block.iter().map(|s| u32::from(*s >= 0)).sum::<u32>() as usize;
-        if feasible > left {
-            let last = block.iter().enumerate().filter(|(_, s)| **s >= 0).nth(left);
-            let end = at * BLOCK + last.map_or(block.len(), |(place, _)| place);
-            return (&scores[..end], 0);
-        }
-        left -= feasible;
-    }
-    (scores, left)
 }
 
 fn none_feasible<'a>(cluster: &Cluster, rejections: impl Iterator<Item = (&'a Rejection, u32)>) -> Decision {
@@ -426,6 +414,7 @@ mod tests {
             let mut top = Vec::new();
             let looked_at = best_of(turn, enough, &mut top);
             top.sort_unstable();
+            let scores = Scores::from(scores);
             let window = Window::of(&scores, start, enough);
             prop_assert_eq!(window.best().map(|_| window.len()), looked_at);
             if let Some((best, count)) = window.best() {

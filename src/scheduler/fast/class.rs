@@ -5,8 +5,9 @@
 
 use super::native::{Base, NO_VOLUME, NativeClaim, Pattern, Weights};
 use super::nodes::NodeTable;
-use super::ranking::{ABSENT, Parts, Ranking};
+use super::ranking::{Parts, Ranking};
 use super::relations::{Candidate, Overlay};
+use super::scores::ABSENT;
 use crate::model::cluster::Cluster;
 use crate::model::ids::{Id, NodeId, PodId, SpecId};
 use crate::scheduler::cycle::Unschedulable;
@@ -536,7 +537,7 @@ impl Class {
         if id.index() >= table.len() {
             return None; // a row for a node that does not exist
         }
-        let said = self.ranking.scores().get(table.rank(id).index()).copied()?;
+        let said = self.ranking.scores().get(table.rank(id).index());
         kind_of(said).map(|kind| self.kind_of(kind))
     }
     /// A kind of rejection met by [`Class::sample`].

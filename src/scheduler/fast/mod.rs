@@ -13,6 +13,7 @@ mod nodes;
 mod parts;
 mod ranking;
 mod relations;
+mod scores;
 mod shapes;
 #[cfg(test)]
 mod tests;
@@ -109,7 +110,7 @@ pub(super) struct FastPath {
 /// What the verdicts of all kinds of pods on all nodes may take: 256 MiB.
 pub const DEFAULT_CACHE_BYTES: usize = 256 << 20;
 
-/// What one verdict takes: its kind, the score, its share of the ranking's blocks and of the node selector.
+/// What one verdict takes at most: the score, its share of the ranking's blocks and of the node selector.
 const BYTES_PER_VERDICT: usize = 8;
 
 impl Default for FastPath {

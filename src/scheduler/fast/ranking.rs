@@ -4,7 +4,9 @@
 //! block. A block knows this for each part of the nodes, where parts are told apart (say zones). Where they are not and there are
 //! many, blocks stand in groups of sixteen that know the same, and the best node of fifty thousand is found by looking at fifty numbers.
 
+use super::scores::Scores;
 use crate::model::ids::{Id, NodeId};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Nodes per block.
@@ -15,9 +17,6 @@ const GROUP: usize = if cfg!(test) { 2 } else { 16 };
 
 /// Blocks that need no groups: looking at each is less work than keeping book.
 const FEW_BLOCKS: usize = if cfg!(test) { 1 } else { 64 };
-
-/// The score of a node that is not there. Any negative number is that of one that cannot take the pod.
-pub const ABSENT: i32 = i32::MIN;
 
 /// Parts of the nodes between which other pods make a difference.
 #[derive(Debug)]
@@ -71,7 +70,7 @@ impl Best {
 /// Scores of all nodes; see the module's text.
 #[derive(Clone, Debug, Default)]
 pub struct Ranking {
-    scores: Vec<i32>,
+    scores: Scores,
     /// By block, and in it by part.
     blocks: Vec<Best>,
     /// By group; empty where there are none.
@@ -89,7 +88,7 @@ impl Ranking {
         }
         let scores = std::mem::take(&mut self.scores);
         *self = Ranking { parts: Arc::clone(parts), ..Ranking::default() };
-        for (index, score) in scores.into_iter().enumerate() {
+        for (index, score) in scores.iter(0..scores.len()).enumerate() {
             self.set(NodeId::new(index), score);
         }
     }
@@ -104,7 +103,7 @@ impl Ranking {
         let index = node.index();
         let parts = self.parts.some.len();
         if index >= self.scores.len() {
-            self.scores.resize(index + 1, ABSENT);
+            self.scores.resize(index + 1);
             self.feasible.resize(parts, 0);
             let blocks = self.scores.len().div_ceil(BLOCK) * parts;
             if blocks != self.blocks.len() {
@@ -112,7 +111,7 @@ impl Ranking {
                 self.make_groups();
             }
         }
-        let old = std::mem::replace(&mut self.scores[index], new);
+        let old = self.scores.replace(index, new);
         if old == new || (old < 0 && new < 0) {
             return old;
         }
@@ -174,7 +173,7 @@ impl Ranking {
         for (index, _) in scores.iter().enumerate().filter(|(_, score)| **score >= 0) {
             self.feasible[self.parts.of(index)] += 1;
         }
-        self.scores = scores;
+        self.scores = Scores::from(scores);
         let blocks = 0..self.scores.len().div_ceil(BLOCK);
         self.blocks = blocks
             .flat_map(|block| (0..parts).map(move |part| (block, part)))
@@ -187,7 +186,7 @@ impl Ranking {
         self.feasible.iter().all(|count| *count == 0)
     }
     /// The scores of all nodes, in order; negative if a node cannot take the pod.
-    pub fn scores(&self) -> &[i32] {
+    pub fn scores(&self) -> &Scores {
         &self.scores
     }
     /// The best score and how many nodes have it; `None` if no node can take the pod.
@@ -213,16 +212,15 @@ impl Ranking {
                 nth -= count as usize;
                 continue;
             }
-            let found = self.block(index).filter(|(_, s)| *s == score).nth(nth);
-            return found.map(|(node, _)| node);
+            return self.scores.nth(self.places(index), score, nth).map(NodeId::new);
         }
         None
     }
 
     /// Nodes that can take the pod with their scores, in order of ids.
     pub fn feasible(&self) -> impl Iterator<Item = (NodeId, i32)> {
-        let scored = self.scores.iter().enumerate().filter(|(_, score)| **score >= 0);
-        scored.map(|(index, score)| (NodeId::new(index), *score))
+        let scored = self.scores.iter(0..self.scores.len()).enumerate().filter(|(_, score)| *score >= 0);
+        scored.map(|(index, score)| (NodeId::new(index), score))
     }
     /// How many nodes of a part can take the pod.
     pub fn feasible_in(&self, part: usize) -> u32 {
@@ -230,7 +228,7 @@ impl Ranking {
     }
     /// The score of a node that can take the pod.
     pub fn score(&self, node: NodeId) -> Option<i32> {
-        self.scores.get(node.index()).copied().filter(|score| *score >= 0)
+        Some(self.scores.get(node.index())).filter(|score| *score >= 0)
     }
     /// What each block knows, by part.
     pub fn blocks(&self) -> impl Iterator<Item = &[Best]> {
@@ -238,25 +236,19 @@ impl Ranking {
     }
     /// The nodes of a block that can take the pod, with their scores.
     pub fn block(&self, block: usize) -> impl Iterator<Item = (NodeId, i32)> {
-        let start = (block * BLOCK).min(self.scores.len());
-        let scored = self.scores_of(block).iter().enumerate().filter(|(_, score)| **score >= 0);
-        scored.map(move |(offset, score)| (NodeId::new(start + offset), *score))
+        let scored = self.places(block).map(|place| (NodeId::new(place), self.scores.get(place)));
+        scored.filter(|(_, score)| *score >= 0)
     }
 
-    fn scores_of(&self, block: usize) -> &[i32] {
+    fn places(&self, block: usize) -> Range<usize> {
         let start = (block * BLOCK).min(self.scores.len());
-        &self.scores[start..self.scores.len().min(start + BLOCK)]
+        start..self.scores.len().min(start + BLOCK)
     }
 
     fn rescan(&self, block: usize, part: usize) -> Best {
         if self.parts.some.len() == 1 {
-            let scores = self.scores_of(block);
-            let score = scores.iter().copied().max().unwrap_or(ABSENT);
-            if score < 0 {
-                return Best::NONE;
-            }
-            let count = scores.iter().map(|s| u32::from(*s == score)).sum();
-            return Best { score, count };
+            let best = self.scores.best(self.places(block));
+            return best.map_or(Best::NONE, |(score, count)| Best { score, count });
         }
         let mut best = Best::NONE;
         for (_, score) in self.block(block).filter(|(node, _)| self.parts.of(node.index()) == part) {
@@ -280,6 +272,7 @@ fn best_of(all: &[Best]) -> Best {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scheduler::fast::scores::ABSENT;
     use proptest::prelude::*;
 
     proptest! {
@@ -308,9 +301,10 @@ mod tests {
                 let feasible: u32 = (0..ranking.parts().some.len()).map(|part| ranking.feasible_in(part)).sum();
                 prop_assert_eq!(feasible as usize, plain.iter().filter(|s| **s >= 0).count());
                 prop_assert_eq!(ranking.is_hopeless(), best.is_none());
-                prop_assert_eq!(&plain[..ranking.scores().len()], ranking.scores());
+                let all: Vec<i32> = ranking.scores().iter(0..ranking.scores().len()).collect();
+                prop_assert_eq!(&plain[..all.len()], &all);
                 let mut filled = ranking.clone();
-                filled.fill(ranking.scores().to_vec());
+                filled.fill(all);
                 prop_assert_eq!((&filled.blocks, &filled.feasible), (&ranking.blocks, &ranking.feasible));
                 prop_assert_eq!(&filled.groups, &ranking.groups);
             }
