@@ -21,6 +21,7 @@ use super::labels::{LabelSet, NodeOperator, NodeSelector};
 use super::names::{Name, Names, Sym, sym};
 use super::node::{CsiNode, Node, NodeShape};
 use super::pod::{Pod, PodPhase, StartOrder};
+use super::pinned::PinnedVolumes;
 use super::quantity::Quantity;
 use super::resources::Resources;
 use super::spec::{PodSpec, PodVolume, Taint};
@@ -168,7 +169,7 @@ pub struct Cluster {
     claimed_volumes: IdLists<VolumeId>,
     /// Pods by the claims that they mention, where that cannot be told from the claim's name (see [`Cluster::claim_users`]).
     claim_users: FxHashMap<(Sym, Name), Few<PodId>>,
-    pinned_volumes: FxHashMap<Sym, Vec<VolumeId>>,
+    pinned_volumes: FxHashMap<Sym, PinnedVolumes>,
     wide_volumes: Vec<VolumeId>,
     /// Shapes of the volumes that came last: the next one mostly has one of them.
     latest_shapes: Vec<Arc<VolumeShape>>,

@@ -12,6 +12,7 @@ pub mod labels;
 pub mod names;
 pub mod node;
 pub mod pod;
+pub mod pinned;
 pub mod quantity;
 pub mod resources;
 pub mod spec;

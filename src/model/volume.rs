@@ -206,6 +206,14 @@ pub struct Volume {
 }
 
 impl Volume {
+    /// Free in the PV controller's eyes: Available, claimed by nobody, not going. It does not see what the scheduler has reserved.
+    pub fn is_free(&self) -> bool {
+        self.phase == VolumePhase::Available && self.claim_ref.is_none() && self.deletion.is_none()
+    }
+    /// Free in the scheduler's eyes.
+    pub fn is_free_to_assume(&self) -> bool {
+        self.is_free() && self.assumed_for.is_none()
+    }
     /// Namespace and name of the claim that its claimRef names.
     pub fn claim(&self) -> Option<(Sym, Name)> {
         self.claim_ref.map(|r| (r.namespace, r.name))

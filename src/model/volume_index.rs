@@ -4,7 +4,7 @@ use super::few::Few;
 use super::ids::{Id, Slab, Uid, VolumeId};
 use super::names::{Names, Sym, sym};
 use super::quantity::Quantity;
-use super::volume::{AccessModes, Volume, VolumeMode, VolumePhase};
+use super::volume::{AccessModes, Volume, VolumeMode};
 use crate::engine::rng::{EntityKey, TieBreak};
 use rustc_hash::FxHashMap;
 use std::cmp::Ordering;
@@ -52,7 +52,7 @@ impl Entry {
     /// Of the volume as it is now.
     pub(super) fn of(volume: &Volume) -> Entry {
         Entry {
-            free: is_free(volume).then(|| (Pool::of(volume), volume.capacity)),
+            free: volume.is_free().then(|| (Pool::of(volume), volume.capacity)),
             assumed: volume.assumed_for,
         }
     }
@@ -119,7 +119,7 @@ impl VolumeIndex {
         let attributes_class = attributes_class.unwrap_or(sym::EMPTY);
         let pool = Pool { class, block: mode == VolumeMode::Block, attributes_class, modes };
         if self.left_out.get(&class) == Some(&true) {
-            let fits = |v: &Volume| is_free(v) && Pool::of(v) == pool && v.capacity >= request;
+            let fits = |v: &Volume| v.is_free() && Pool::of(v) == pool && v.capacity >= request;
             let found = volumes.iter().filter(|(_, v)| fits(v));
             let mut found: Vec<Free> =
                 found.map(|(id, v)| self.free_key(names, id, v.name, v.capacity)).collect();
@@ -221,11 +221,6 @@ impl VolumeIndex {
     fn free_key(&self, names: &Names, id: VolumeId, name: Sym, capacity: Quantity) -> Free {
         Free { capacity, rank: self.rank(id), name: names.text(name).into(), id }
     }
-}
-
-/// Free in the PV controller's eyes; the scheduler's reservations are not visible to it.
-fn is_free(volume: &Volume) -> bool {
-    volume.phase == VolumePhase::Available && volume.claim_ref.is_none() && volume.deletion.is_none()
 }
 
 /// Moves a volume from one key to another.

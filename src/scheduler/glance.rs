@@ -12,7 +12,7 @@ use crate::model::names::{Sym, sym};
 use crate::model::node::Node;
 use crate::model::resources::Resources;
 use crate::model::spec::{PodSpec, PodVolume, Taint, TaintEffect};
-use crate::model::volume::{AccessModes, ClaimSpec, Volume, VolumeMode, VolumePhase};
+use crate::model::volume::{AccessModes, ClaimSpec, Volume, VolumeMode};
 
 /// What the filters say about one node, by groups.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,9 +122,9 @@ impl Glance {
             free.odd = false;
             if let Some(host) = cluster.node_labels(id).get(sym::HOSTNAME) {
                 let mut last = None;
-                for &volume in cluster.pinned_volumes(host) {
+                for &volume in cluster.free_pinned_volumes(host) {
                     let volume = cluster.volume(volume);
-                    if !is_free(volume) || !cluster.pinned_volume_allows(volume, host, id) {
+                    if !cluster.pinned_volume_allows(volume, host, id) {
                         continue;
                     }
                     // Volumes of one disk are of one size.
@@ -226,14 +226,6 @@ fn has_room(spec: &PodSpec, node: &Node) -> bool {
         && fits(want.memory_bytes, have.memory_bytes, used.memory_bytes)
         && fits(want.ephemeral_bytes, have.ephemeral_bytes, used.ephemeral_bytes)
         && want.scalars.iter().all(|(name, amount)| fits(*amount, have.scalar(*name), used.scalar(*name)))
-}
-
-/// Free in the scheduler's eyes.
-fn is_free(volume: &Volume) -> bool {
-    volume.phase == VolumePhase::Available
-        && volume.claim_ref.is_none()
-        && volume.assumed_for.is_none()
-        && volume.deletion.is_none()
 }
 
 /// The capacity, if it is a whole number of bytes: then it suffices for a request if it suffices for that rounded up.

@@ -334,8 +334,10 @@ fn node_labels(
 fn wiped_on_all_nodes(cluster: &Cluster, provisioner: written::StaticProvisioner) -> Vec<WipedVolumes> {
     let mut all = Vec::new();
     for (node, row) in cluster.nodes().iter() {
-        for volume in cluster.pinned_volumes(row.name) {
-            WipedVolumes::add(&mut all, *volume, node, wipe(provisioner));
+        let mut volumes = cluster.pinned_volumes(row.name).to_vec();
+        volumes.sort_unstable();
+        for volume in volumes {
+            WipedVolumes::add(&mut all, volume, node, wipe(provisioner));
         }
     }
     all

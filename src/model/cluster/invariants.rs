@@ -138,7 +138,11 @@ impl Cluster {
 
     /// A volume in phase Bound points at a claim that points back.
     fn check_volumes(&self, edited: &BTreeSet<Sym>, exempt: &mut Exemptions) -> Result<(), String> {
-        for (_, volume) in self.volumes.iter() {
+        for (id, volume) in self.volumes.iter() {
+            let free = self.pinned_host(volume.node_affinity).map(|host| self.free_pinned_volumes(host));
+            if free.is_some_and(|free| free.contains(&id) != volume.is_free_to_assume()) {
+                return Err(format!("whether volume {} is free is mistaken", self.names.text(volume.name)));
+            }
             if volume.phase != VolumePhase::Bound {
                 continue;
             }

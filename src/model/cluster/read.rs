@@ -152,7 +152,12 @@ impl Cluster {
     /// Volumes whose node affinity names exactly one host, by the value of the hostname label. The affinity may require more.
     #[inline]
     pub fn pinned_volumes(&self, hostname: Sym) -> &[VolumeId] {
-        self.pinned_volumes.get(&hostname).map_or(&[], Vec::as_slice)
+        self.pinned_volumes.get(&hostname).map_or(&[], PinnedVolumes::all)
+    }
+    /// Those of them that are free in the scheduler's eyes ([`Volume::is_free_to_assume`]).
+    #[inline]
+    pub fn free_pinned_volumes(&self, hostname: Sym) -> &[VolumeId] {
+        self.pinned_volumes.get(&hostname).map_or(&[], PinnedVolumes::free)
     }
     /// All other volumes.
     pub fn wide_volumes(&self) -> &[VolumeId] {

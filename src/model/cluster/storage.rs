@@ -72,7 +72,10 @@ impl Cluster {
         self.reindex_claim(id, None, self.volumes[id].claim());
         self.volume_index.insert(&self.names, id, &self.volumes[id]);
         match host {
-            Some(host) => self.pinned_volumes.entry(host).or_default().push(id),
+            Some(host) => {
+                let free = self.volumes[id].is_free_to_assume();
+                self.pinned_volumes.entry(host).or_default().insert(id, free);
+            }
             None => self.wide_volumes.push(id),
         }
         self.touch_volume(self.volumes[id].node_affinity);
@@ -101,13 +104,16 @@ impl Cluster {
     /// Changes a volume (never its name, access modes or node affinity).
     pub fn update_volume(&mut self, id: VolumeId, change: impl FnOnce(&mut Volume)) {
         let volume = &mut self.volumes[id];
-        let (old, old_claim) = (Entry::of(volume), volume.claim());
+        let (old, old_claim, was_free) = (Entry::of(volume), volume.claim(), volume.is_free_to_assume());
         // An assumption holds for the version of the object that it was made on.
         volume.assumed_for = None;
         change(volume);
         let (new, name, affinity) = (Entry::of(volume), volume.name, volume.node_affinity);
-        let claim = volume.claim();
+        let (claim, is_free) = (volume.claim(), volume.is_free_to_assume());
         self.reindex_claim(id, old_claim, claim);
+        if was_free != is_free {
+            self.move_pinned(id, affinity, is_free);
+        }
         self.volume_index.change(&self.names, id, name, old, new);
         self.touch_volume(affinity);
         count_write(&mut self.volume_versions, id);
@@ -120,11 +126,21 @@ impl Cluster {
     /// The scheduler reserves a volume for a claim, or gives it back (no API write).
     pub fn assume_volume(&mut self, id: VolumeId, claim: Option<Uid>) {
         let volume = &mut self.volumes[id];
-        let old = Entry::of(volume);
+        let (old, was_free) = (Entry::of(volume), volume.is_free_to_assume());
         volume.assumed_for = claim;
         let (new, name, affinity) = (Entry::of(volume), volume.name, volume.node_affinity);
+        let is_free = volume.is_free_to_assume();
+        if was_free != is_free {
+            self.move_pinned(id, affinity, is_free);
+        }
         self.volume_index.change(&self.names, id, name, old, new);
         self.touch_volume(affinity);
+    }
+    /// A volume has become free, or is not free any more.
+    fn move_pinned(&mut self, id: VolumeId, affinity: Option<NodeSelectorId>, free: bool) {
+        if let Some(pinned) = self.pinned_host(affinity).and_then(|host| self.pinned_volumes.get_mut(&host)) {
+            pinned.set_free(id, free);
+        }
     }
     /// Removes a volume for good.
     pub fn remove_volume(&mut self, id: VolumeId) {
@@ -136,8 +152,8 @@ impl Cluster {
             self.volume_index.remove(&self.names, id, &volume);
             match self.pinned_host(volume.node_affinity) {
                 Some(host) => {
-                    if let Some(list) = self.pinned_volumes.get_mut(&host) {
-                        list.retain(|v| *v != id);
+                    if let Some(pinned) = self.pinned_volumes.get_mut(&host) {
+                        pinned.remove(id);
                     }
                 }
                 None => self.wide_volumes.retain(|v| *v != id),
