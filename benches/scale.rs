@@ -66,6 +66,7 @@ const ROWS: &[Row] = &[
     row("row-1c-300", 1_000, ALL, false, Aim::None),
     row("row-1c-1000", 1_000, ALL, false, Aim::None),
     row("row-1c-2000", 1_000, ALL, false, Aim::None),
+    row("lvm", 1_000, ALL, false, Aim::None),
     row("row-2-5000", 5_000, None, false, Aim::Times(1.3)),
     row("row-2-50000", 50_000, None, true, Aim::Times(2.0)),
     row("row-3", 10_000, None, true, Aim::Within(180.0, 1.5e9)),

@@ -14,14 +14,15 @@ mod storage;
 pub use change::{Change, Changes, NodeDelta, PodDelta};
 pub use invariants::Exemptions;
 
+use super::capacities::{Capacities, single_label};
 use super::few::Few;
 use super::id_lists::IdLists;
 use super::ids::*;
-use super::labels::{LabelSet, NodeOperator, NodeSelector};
+use super::labels::{LabelSelector, LabelSet, NodeOperator, NodeSelector};
 use super::names::{Name, Names, Sym, sym};
 use super::node::{CsiNode, Node, NodeShape};
-use super::pod::{Pod, PodPhase, StartOrder};
 use super::pinned::PinnedVolumes;
+use super::pod::{Pod, PodPhase, StartOrder};
 use super::quantity::Quantity;
 use super::resources::Resources;
 use super::spec::{PodSpec, PodVolume, Taint};
@@ -149,7 +150,7 @@ pub struct Cluster {
     budgets: Vec<DisruptionBudget>,
     namespaces: BTreeMap<Sym, Namespace>,
     priority_classes: BTreeMap<Sym, PriorityClass>,
-    capacities: Vec<StorageCapacity>,
+    capacities: Capacities,
     csi_nodes: BTreeMap<Sym, CsiNode>,
     csi_drivers: BTreeMap<Sym, CsiDriver>,
     volume_groups: Col<VolumeGroupId, VolumeGroup>,

@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing outside [`cluster::Cluster`]'s mutators changes an object.
 
+pub mod capacities;
 pub mod cluster;
 pub mod few;
 #[cfg(test)]
@@ -11,8 +12,8 @@ pub mod ids;
 pub mod labels;
 pub mod names;
 pub mod node;
-pub mod pod;
 pub mod pinned;
+pub mod pod;
 pub mod quantity;
 pub mod resources;
 pub mod spec;

@@ -6,7 +6,9 @@ use crate::model::ids::{ClaimId, NodeId, NodeSelectorId, Uid, VolumeId};
 use crate::model::labels::{LabelSet, NodeOperator, NodeRequirement, NodeSelector, NodeSelectorTerm};
 use crate::model::names::{Names, Sym, sym};
 use crate::model::quantity::Quantity;
-use crate::model::volume::{ClaimRef, StorageClass, Volume, VolumePhase, VolumeShape, VolumeSource};
+use crate::model::volume::{
+    ClaimRef, StorageCapacity, StorageClass, Volume, VolumePhase, VolumeShape, VolumeSource,
+};
 use std::sync::Arc;
 
 /// `pvc-<uid of the claim>`: the name of the volume made for a claim.
@@ -124,10 +126,8 @@ fn subtract(cluster: &mut Cluster, claim: ClaimId, node: NodeId) {
     let spec = cluster.claim_spec_of(claim);
     let (class, request) = (spec.class_or_empty(), spec.request);
     let labels = cluster.node_labels(node);
-    let concerned = cluster.capacities().iter().filter(|object| {
-        object.class == class && object.topology.as_ref().is_some_and(|topology| topology.matches(labels))
-    });
-    for mut object in concerned.cloned().collect::<Vec<_>>() {
+    let concerned: Vec<StorageCapacity> = cluster.capacities().of_node(class, labels).cloned().collect();
+    for mut object in concerned {
         let left = |amount: Quantity| {
             let left = amount.saturating_sub(request);
             if left.is_negative() { Quantity::ZERO } else { left }

@@ -522,7 +522,7 @@ fn publish(cluster: &mut Cluster, node: Sym, class: Sym) {
         capacity: Some(Quantity::from_bytes(u128::from(total))),
         maximum_volume_size: Some(Quantity::from_bytes(u128::from(largest))),
     };
-    if !cluster.capacities().contains(&object) {
+    if cluster.capacities().get(object.namespace, object.name) != Some(&object) {
         cluster.set_capacity(object);
     }
 }

@@ -59,7 +59,7 @@ fn advance(fixture: &mut Fixture, driver: &mut LvmProvisioner, now: SimTime) -> 
 fn published(fixture: &Fixture, node: &str) -> (i64, i64) {
     let name = format!("csisc-dynw-{node}");
     let named = |c: &&StorageCapacity| fixture.cluster.names.text(c.name) == name;
-    let object = fixture.cluster.capacities().iter().find(named).expect("published");
+    let object = fixture.cluster.capacities().all().iter().find(named).expect("published");
     let gi = |q: Option<Quantity>| q.expect("given").value() >> 30;
     (gi(object.capacity), gi(object.maximum_volume_size))
 }

@@ -118,7 +118,7 @@ fn the_recorded_provisioner_keeps_account_if_told() {
     fixture.cluster.set_capacity(object);
     let made = RecordingProvisioner { capacity_tracking: true }.run(&mut fixture.cluster, SimTime::ZERO);
     assert_eq!(made.len(), 1, "only the claim with a selected node and a provisioner");
-    let object = &fixture.cluster.capacities()[0];
+    let object = &fixture.cluster.capacities().all()[0];
     let bytes = |q: Option<Quantity>| q.map(|q| q.value() >> 30);
     assert_eq!((bytes(object.capacity), bytes(object.maximum_volume_size)), (Some(20), Some(20)));
     run_to_fixpoint(&mut fixture.cluster, &mut Vec::new());

@@ -98,7 +98,7 @@ pub fn csi_nodes(cluster: &Cluster, out: &mut Exported) {
 
 /// CSIStorageCapacities.
 pub fn capacities(cluster: &Cluster, out: &mut Exported) {
-    for row in sorted(cluster, cluster.capacities().iter(), |c| c.name) {
+    for row in sorted(cluster, cluster.capacities().all().iter(), |c| c.name) {
         let quantity = |q: Option<crate::model::quantity::Quantity>| {
             q.map_or(Value::Null, |q| q.ceil().to_string().into())
         };

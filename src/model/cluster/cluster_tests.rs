@@ -55,7 +55,7 @@ fn every_new_object_counts_up_what_decisions_rest_on() {
         }
     }
     assert_eq!((cluster.csi_nodes(), cluster.csi_drivers().count(), cluster.classes().count()), (1, 1, 1));
-    assert_eq!((cluster.budgets().len(), cluster.capacities().len()), (1, 1), "by name");
+    assert_eq!((cluster.budgets().len(), cluster.capacities().all().len()), (1, 1), "by name");
     let before = cluster.generation();
     cluster.set_disruptions_allowed(7, 3);
     assert_eq!(cluster.generation(), before, "there is no such budget");

@@ -116,12 +116,13 @@ impl Cluster {
         self.generation += 1;
         match self.pinned_host(node_affinity) {
             None => self.wide_generation += 1,
-            Some(host) => {
-                for index in 0..self.nodes_of_host(host).len() {
-                    let node = self.nodes_of_host(host)[index];
-                    self.touch_node(node);
-                }
-            }
+            Some(host) => self.touch_host(host),
+        }
+    }
+    pub(super) fn touch_host(&mut self, host: Sym) {
+        for index in 0..self.nodes_of_host(host).len() {
+            let node = self.nodes_of_host(host)[index];
+            self.touch_node(node);
         }
     }
 }

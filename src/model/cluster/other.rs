@@ -54,14 +54,27 @@ impl Cluster {
         }
     }
     /// Adds or replaces (by namespace and name) a CSIStorageCapacity. It changes too often to be configuration: what is derived from
-    /// that must not rest on capacities.
+    /// that must not rest on capacities. The nodes that it is about see another world.
     pub fn set_capacity(&mut self, capacity: StorageCapacity) {
         self.changes.push(Change::CapacityChanged(capacity.class));
         self.generation += 1;
-        let same = |c: &StorageCapacity| c.namespace == capacity.namespace && c.name == capacity.name;
-        match self.capacities.iter().position(same) {
-            Some(i) => self.capacities[i] = capacity,
-            None => self.capacities.push(capacity),
+        let topology = capacity.topology.clone();
+        let old = self.capacities.set(capacity).and_then(|old| old.topology);
+        if old != topology {
+            self.touch_topology(old.as_ref());
+        }
+        self.touch_topology(topology.as_ref());
+    }
+    fn touch_topology(&mut self, topology: Option<&LabelSelector>) {
+        let Some(topology) = topology else { return };
+        match single_label(topology) {
+            Some((sym::HOSTNAME, host)) => self.touch_host(host),
+            _ => {
+                let matches = |id: &NodeId| topology.matches(self.node_labels(*id));
+                for node in self.nodes.ids().filter(matches).collect::<Vec<_>>() {
+                    self.touch_node(node);
+                }
+            }
         }
     }
     /// Adds or replaces a CSINode.

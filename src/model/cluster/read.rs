@@ -326,12 +326,16 @@ impl Cluster {
         self.priority_classes.values()
     }
     /// All CSIStorageCapacity objects.
-    pub fn capacities(&self) -> &[StorageCapacity] {
+    pub fn capacities(&self) -> &Capacities {
         &self.capacities
     }
     /// The CSINode of a node.
     pub fn csi_node(&self, node: Sym) -> Option<&CsiNode> {
         self.csi_nodes.get(&node)
+    }
+    /// Does any node limit how many volumes of a CSI driver are attached to it?
+    pub fn limits_attachments(&self, driver: Sym) -> bool {
+        self.csi_nodes.values().any(|node| node.drivers.iter().any(|d| d.name == driver && d.limit.is_some()))
     }
     /// How many nodes have a CSINode.
     pub fn csi_nodes(&self) -> usize {

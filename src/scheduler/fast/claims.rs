@@ -2,7 +2,7 @@
 
 use crate::model::cluster::Cluster;
 use crate::model::ids::NodeId;
-use crate::model::names::sym;
+use crate::model::names::{Sym, sym};
 use crate::model::volume::{AccessModes, BindingMode, Claim, ClaimPhase, Volume, VolumeSource};
 
 /// A pod's claims.
@@ -18,8 +18,19 @@ pub(super) enum Claims {
     Other,
 }
 
-/// The volume of a bound claim, if it is a local one, pinned to a host, that says nothing about zones.
-pub(super) fn bound_local_volume<'c>(cluster: &'c Cluster, claim: &Claim) -> Option<&'c Volume> {
+/// Does no node limit how many volumes of the driver it attaches? Counting them is NodeVolumeLimits' business. Those within Kubernetes
+/// stand for other drivers there, and are left to it.
+pub(super) fn is_unlimited(cluster: &Cluster, driver: Sym) -> bool {
+    !cluster.names.text(driver).starts_with("kubernetes.io/") && !cluster.limits_attachments(driver)
+}
+
+/// The volume of a bound claim, if it is a local one, pinned to a host, that says nothing about zones. `is_unlimited`: what that says of
+/// drivers.
+pub(super) fn bound_local_volume<'c>(
+    cluster: &'c Cluster,
+    claim: &Claim,
+    is_unlimited: impl FnOnce(Sym) -> bool,
+) -> Option<&'c Volume> {
     let usable = claim.phase == ClaimPhase::Bound
         && claim.bind_completed
         && claim.deletion.is_none()
@@ -27,7 +38,12 @@ pub(super) fn bound_local_volume<'c>(cluster: &'c Cluster, claim: &Claim) -> Opt
     let volume = cluster.volume(cluster.volume_by_name(claim.volume_name.filter(|_| usable)?)?);
     let labels = cluster.label_set(volume.labels);
     let zoned = [sym::ZONE, sym::REGION, sym::ZONE_BETA, sym::REGION_BETA];
-    let plain = volume.source == VolumeSource::Local
+    let uncounted = match volume.source {
+        VolumeSource::Local => true,
+        VolumeSource::Csi { driver, .. } => is_unlimited(driver),
+        VolumeSource::Other => false,
+    };
+    let plain = uncounted
         && cluster.pinned_host(volume.node_affinity).is_some()
         && zoned.iter().all(|key| labels.get(*key).is_none());
     plain.then_some(volume)
@@ -42,8 +58,13 @@ pub(super) fn note_home(cluster: &Cluster, volume: &Volume, first: bool, homes: 
     homes.retain(|node| cluster.volume_allows_node(volume, *node));
 }
 
-/// A claim that any fitting free local volume can serve, and that nothing has been done about yet.
-pub(super) fn waits_for_local_volume(cluster: &Cluster, claim: &Claim) -> bool {
+/// A claim that any fitting free local volume can serve, or one that its provisioner makes, and that nothing has been done about yet.
+/// `is_unlimited`: what that says of drivers.
+pub(super) fn waits_for_local_volume(
+    cluster: &Cluster,
+    claim: &Claim,
+    is_unlimited: impl FnOnce(Sym) -> bool,
+) -> bool {
     let spec = cluster.claim_spec(claim.spec);
     let class = cluster.class(spec.class_or_empty());
     let index = cluster.volume_index();
@@ -55,7 +76,8 @@ pub(super) fn waits_for_local_volume(cluster: &Cluster, claim: &Claim) -> bool {
         && claim.assumed_node.is_none()
         && !spec.modes.contains(AccessModes::RWOP)
         && class.is_some_and(|c| {
-            c.binding_mode == BindingMode::WaitForFirstConsumer && c.provisioner == sym::NO_PROVISIONER
+            c.binding_mode == BindingMode::WaitForFirstConsumer
+                && (c.provisioner == sym::NO_PROVISIONER || is_unlimited(c.provisioner))
         })
         && cluster.volumes_claimed_by(claim.namespace, claim.name).is_empty()
         && index.assumed_for(claim.uid).is_empty()

@@ -3,7 +3,7 @@
 //! Pods of one spec whose claims ask for the same meet the same verdict and score on a node that has not changed. A class keeps
 //! both per node, and looks again only at nodes that were touched since.
 
-use super::native::{Base, NO_VOLUME, NativeClaim, Pattern, Weights};
+use super::native::{Base, NO_SPACE, NO_VOLUME, NativeClaim, Pattern, Weights};
 use super::nodes::NodeTable;
 use super::ranking::{Parts, Ranking};
 use super::relations::{Candidate, Overlay};
@@ -386,17 +386,20 @@ impl Class {
         }
         complete
     }
-    /// Every node lacks a volume for the claim and nothing else, and what has changed since that was found makes no difference to it: the
+    /// Every node lacks a volume for the claim, or room for one, and nothing else, and what has changed since that was found makes no difference to it: the
     /// lot of those who wait for disks while others come and go.
     fn is_unmoved(&self, cluster: &Cluster, table: &NodeTable, bases: &Bases) -> bool {
         let Some(Native { base, claim: Some(claim) }) = &self.native else { return false };
         !self.fresh
             && self.ranking.is_hopeless()
-            && table.is_quiet(self.synced, claim.pools())
+            && table.is_quiet(self.synced, claim.pools(), claim.room())
             && bases.list[*base].is_simple()
-            && self.native_kinds.iter().any(|(pattern, kind)| {
-                *pattern == NO_VOLUME && self.counts[usize::from(*kind)] as usize == cluster.node_count()
-            })
+            && self.without_volume() == cluster.node_count()
+    }
+    /// How many nodes lack a volume, or room for one.
+    fn without_volume(&self) -> usize {
+        let kinds = self.native_kinds.iter().filter(|(pattern, _)| matches!(*pattern, NO_VOLUME | NO_SPACE));
+        kinds.map(|(_, kind)| self.counts[usize::from(*kind)] as usize).sum()
     }
     fn look_at_touched(&mut self, base: &Base, native: &Native, table: &NodeTable) -> (bool, u64) {
         let (mut complete, mut looked_at) = (true, 0);

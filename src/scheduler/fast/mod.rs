@@ -21,7 +21,7 @@ mod tests;
 pub use class::FastStats;
 
 use self::choice::{Buffers, Choice, prepare};
-use self::claims::{Claims, bound_local_volume, note_home, waits_for_local_volume};
+use self::claims::{Claims, bound_local_volume, is_unlimited, note_home, waits_for_local_volume};
 use self::class::{Bases, Class, Eyes, Identity};
 use self::nodes::NodeTable;
 use self::ranking::Parts;
@@ -38,7 +38,7 @@ use crate::model::ids::{ClaimId, Id, NodeId, PodId};
 use crate::model::names::Sym;
 use crate::model::pod::PodOwner;
 use crate::model::spec::PodVolume;
-use crate::model::volume::{AccessModes, ClaimSpec, VolumeMode};
+use crate::model::volume::{AccessModes, ClaimPhase, ClaimSpec, VolumeMode};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -102,6 +102,8 @@ pub(super) struct FastPath {
     /// Nothing relates the pod at hand to others.
     unrelated: bool,
     wide: Option<(u64, bool)>,
+    /// Drivers whose volumes no node counts, for this configuration.
+    unlimited: FxHashMap<Sym, bool>,
     /// The pod decided last failed, and will fail again as long as this holds.
     doze: Option<Doze>,
     pub stats: FastStats,
@@ -136,6 +138,7 @@ impl Default for FastPath {
             alone: false,
             unrelated: false,
             wide: None,
+            unlimited: FxHashMap::default(),
             doze: None,
             stats: FastStats::default(),
         }
@@ -328,6 +331,7 @@ impl FastPath {
     fn forget(&mut self) {
         self.first += self.classes.len() as u64;
         self.kept_bytes = 0;
+        self.unlimited.clear();
         self.index.clear();
         self.classes.clear();
         self.bases.clear();
@@ -497,11 +501,19 @@ impl FastPath {
             self.claims.push(id);
             let claim = cluster.claim(id);
             self.alone &= cluster.claim_users(claim.namespace, claim.name).len() < 2;
-            if waits_for_local_volume(cluster, claim) {
+            let unlimited =
+                |driver| *self.unlimited.entry(driver).or_insert_with(|| is_unlimited(cluster, driver));
+            if claim.phase == ClaimPhase::Pending {
+                if !waits_for_local_volume(cluster, claim, unlimited) {
+                    return Claims::Other;
+                }
                 waiting += 1;
                 self.key.push(claim.spec.row());
-                asked = Some(cluster.claim_spec(claim.spec)).filter(|spec| spec.selector.is_none());
-            } else if let Some(volume) = bound_local_volume(cluster, claim) {
+                let spec = cluster.claim_spec(claim.spec);
+                // What is left for volumes to be made differs from node to node: every size is a kind of its own.
+                let made = self.table.know_room(cluster, spec.class_or_empty());
+                asked = Some(spec).filter(|spec| spec.selector.is_none() && !made);
+            } else if let Some(volume) = bound_local_volume(cluster, claim, unlimited) {
                 note_home(cluster, volume, bound == 0, &mut self.homes);
                 bound += 1;
             } else {

@@ -3,7 +3,7 @@
 //!
 //! What it says is what the plugins would say; where it cannot tell it says nothing, and the plugins are asked.
 
-use super::nodes::{EASY, Facts, NodeTable};
+use super::nodes::{EASY, Facts, NOWHERE, NodeTable};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimSpecId, Id, NodeId, PodId};
 use crate::model::names::{Sym, sym};
@@ -22,6 +22,8 @@ const TOO_MANY_PODS: Pattern = 1 << 1;
 const INSUFFICIENT: u32 = 2;
 const UNRESOLVABLE: Pattern = 1 << 9;
 pub(super) const NO_VOLUME: Pattern = 1 << 10;
+/// A volume could be made there, but not of that size.
+pub(super) const NO_SPACE: Pattern = 1 << 11;
 
 /// One waiting claim without a selector.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ pub(super) struct NativeClaim {
     enough: i128,
     pools: Vec<u8>,
     known_pools: usize,
+    /// Where its volume can be made, if somebody makes it, and how many bytes are asked for.
+    made: Option<(usize, i64)>,
 }
 
 /// What a node says to a pod of a shape, as far as arithmetic can tell: the total score, or (negative) why not.
@@ -90,15 +94,29 @@ impl NativeClaim {
     pub fn pools(&self) -> &[u8] {
         &self.pools
     }
+    /// Where its volume can be made, if somebody makes it.
+    pub fn room(&self) -> Option<usize> {
+        self.made.map(|(room, _)| room)
+    }
     /// The least capacity that is enough.
     pub fn enough(&self) -> i128 {
         self.enough
     }
-    /// Does the node have a volume for it? `None` if not all of its volumes are known.
+    /// What the node lacks for it, 0 if it has or can make a volume. `None` if not all of its volumes are known.
     #[inline]
-    fn fits(&self, table: &NodeTable, id: NodeId) -> Option<bool> {
-        let fits = self.pools.iter().any(|pool| table.largest_free(*pool, id) >= self.enough);
-        if fits || !table.facts(id).overflow { Some(fits) } else { None }
+    fn lacks(&self, table: &NodeTable, id: NodeId) -> Option<Pattern> {
+        if self.pools.iter().any(|pool| table.largest_free(*pool, id) >= self.enough) {
+            return Some(0);
+        }
+        if table.facts(id).overflow {
+            return None;
+        }
+        let Some((room, bytes)) = self.made else { return Some(NO_VOLUME) };
+        Some(match table.largest_made(room, id) {
+            NOWHERE => NO_VOLUME,
+            largest if largest >= bytes => 0,
+            _ => NO_SPACE,
+        })
     }
 }
 
@@ -112,9 +130,9 @@ fn with_claim(
 ) -> Option<Result<i32, Pattern>> {
     match said {
         ASK => None,
-        0.. => match claim.map_or(Some(true), |claim| claim.fits(table, id))? {
-            true => Some(Ok(said)),
-            false => Some(Err(NO_VOLUME)),
+        0.. => match claim.map_or(Some(0), |claim| claim.lacks(table, id))? {
+            0 => Some(Ok(said)),
+            lacking => Some(Err(lacking)),
         },
         pattern => Some(Err((-1 - pattern) as Pattern)),
     }
@@ -150,10 +168,9 @@ impl Base {
             return with_claim(self.judge(table, id), claim, table, id);
         }
         // Where there is no volume, the score does not matter.
-        if let Some(claim) = claim
-            && !claim.fits(table, id)?
-        {
-            return Some(Err(NO_VOLUME));
+        let lacking = claim.map_or(Some(0), |claim| claim.lacks(table, id))?;
+        if lacking != 0 {
+            return Some(Err(lacking));
         }
         match self.score(facts) {
             ASK => None,
@@ -290,6 +307,7 @@ impl Base {
         let code = Code::UnschedulableAndUnresolvable;
         match pattern {
             NO_VOLUME => return Rejection::text(volume_binding::NAME, code, volume_binding::BIND_CONFLICT),
+            NO_SPACE => return Rejection::text(volume_binding::NAME, code, volume_binding::NOT_ENOUGH_SPACE),
             NOT_SELECTED => return Rejection::text(node_affinity::NAME, code, node_affinity::NO_MATCH),
             _ => {}
         }
@@ -324,7 +342,8 @@ fn native_claim(
     }
     let (pools, known_pools) = table.pools_for(asked);
     let enough = enough.unwrap_or(asked.request.nanos());
-    Some(NativeClaim { spec: claim.spec, enough, pools, known_pools })
+    let made = table.room(asked.class_or_empty()).map(|room| (room, asked.request.value()));
+    Some(NativeClaim { spec: claim.spec, enough, pools, known_pools, made })
 }
 
 /// Which nodes the pod's node selector and required node affinity allow. Labels of nodes do not change while a class lives.

@@ -5,7 +5,8 @@ use crate::model::cluster::Cluster;
 use crate::model::ids::{Id, NodeId};
 use crate::model::names::{Sym, sym};
 use crate::model::spec::TaintEffect;
-use crate::model::volume::{AccessModes, ClaimSpec, Volume, VolumeMode, VolumePhase};
+use crate::model::volume::{AccessModes, ClaimSpec, StorageClass, Volume, VolumeMode};
+use crate::scheduler::plugins::volume_binding::find::topology_allows;
 use rustc_hash::FxHashMap;
 
 /// What volumes must share to be alternatives for one claim; labels do not count (claims with a selector are matched in full).
@@ -56,6 +57,20 @@ impl NodeRow {
     }
 }
 
+/// What a provisioner can make on each node for a class: bytes of the largest volume, or one of the numbers below.
+#[derive(Clone, Debug)]
+struct Room {
+    class: Sym,
+    largest: Vec<i64>,
+    /// One past the last position in the log at which it became another on any node.
+    changed_until: u64,
+}
+
+/// The class does not allow the node.
+pub(super) const NOWHERE: i64 = -2;
+/// Nobody has said that there is any room.
+const UNKNOWN: i64 = -1;
+
 /// Pools that fit into a claim's mask of pools.
 const MAX_POOLS: usize = 64;
 
@@ -70,7 +85,9 @@ pub(super) struct NodeTable {
     pools: FxHashMap<Pool, u8>,
     /// By pool and node: capacity of the largest free volume pinned there, in 10^-9 bytes; -1 if there is none.
     largest: Vec<Vec<i128>>,
-    /// All capacities that some pinned volume had, sorted.
+    /// Where volumes are made for claims: by class.
+    rooms: Vec<Room>,
+    /// All capacities that some free pinned volume had, sorted.
     capacities: Vec<i128>,
     /// Counts up, by node, when it is touched.
     versions: Vec<u32>,
@@ -142,6 +159,9 @@ impl NodeTable {
         self.pools.clear();
         self.largest.clear();
         self.changed_until.clear();
+        for room in &mut self.rooms {
+            room.largest = vec![NOWHERE; count];
+        }
         self.most = [0; 3];
         self.capacities.clear();
         self.versions.resize(count, 0);
@@ -197,6 +217,7 @@ impl NodeTable {
         };
         let free = [0, 1, 2].map(|i| row.allocatable[i].wrapping_sub(row.requested[i]));
         let overflow = !self.read_volumes(cluster, id);
+        self.read_rooms(cluster, id);
         let plain = node.taints.is_empty() && !node.unschedulable;
         let full = node.allocatable_pods - (node.info.pods.len() as i64) < 1;
         let enough = free.iter().zip(&self.most).all(|(free, most)| free >= most);
@@ -238,7 +259,7 @@ impl NodeTable {
         let mut complete = true;
         let mut last = -1;
         let mut last_pool = None;
-        for &volume in cluster.pinned_volumes(host) {
+        for &volume in cluster.free_pinned_volumes(host) {
             self.volumes += 1;
             let volume = cluster.volume(volume);
             let capacity = volume.capacity.nanos();
@@ -248,7 +269,7 @@ impl NodeTable {
                     self.capacities.insert(place, capacity);
                 }
             }
-            if !is_free(volume) || !cluster.pinned_volume_allows(volume, host, id) {
+            if !cluster.pinned_volume_allows(volume, host, id) {
                 continue;
             }
             let pool = pool_of(volume);
@@ -266,6 +287,39 @@ impl NodeTable {
             }
         }
         complete
+    }
+
+    fn read_rooms(&mut self, cluster: &Cluster, id: NodeId) {
+        let end = self.end() + 1;
+        for room in &mut self.rooms {
+            let largest = largest_made(cluster, room.class, id);
+            if std::mem::replace(&mut room.largest[id.index()], largest) != largest {
+                room.changed_until = end;
+            }
+        }
+    }
+    /// Keeps book from now on of the room for a class, if its volumes are made for claims. False if nobody makes volumes of the class.
+    pub fn know_room(&mut self, cluster: &Cluster, class: Sym) -> bool {
+        if self.room(class).is_some() {
+            return true;
+        }
+        let makes = |c: &StorageClass| c.provisioner != sym::NO_PROVISIONER && c.provisioner != sym::EMPTY;
+        if !cluster.class(class).is_some_and(makes) {
+            return false;
+        }
+        let ids = (0..self.rows.len()).map(NodeId::new);
+        let largest = ids.map(|id| largest_made(cluster, class, id)).collect();
+        self.rooms.push(Room { class, largest, changed_until: self.end() });
+        true
+    }
+    /// The room that is known for a class.
+    pub fn room(&self, class: Sym) -> Option<usize> {
+        self.rooms.iter().position(|room| room.class == class)
+    }
+    /// The largest volume that can be made on a node: bytes, or a negative number.
+    #[inline]
+    pub fn largest_made(&self, room: usize, id: NodeId) -> i64 {
+        self.rooms[room].largest[id.index()]
     }
 
     fn pool(&mut self, pool: Pool) -> Option<u8> {
@@ -364,10 +418,11 @@ impl NodeTable {
             self.tight_until = self.end();
         }
     }
-    /// Since `position`, nothing but the volumes of other pools than these has changed on any node that makes a difference to who lacks
-    /// volumes of these pools alone.
-    pub fn is_quiet(&self, position: u64, pools: &[u8]) -> bool {
+    /// Since `position`, nothing but the volumes of other pools than these, and the room of other classes, has changed on any node that
+    /// makes a difference to who lacks volumes of these pools, or that room, alone.
+    pub fn is_quiet(&self, position: u64, pools: &[u8], room: Option<usize>) -> bool {
         self.tight_until <= position
+            && room.is_none_or(|room| self.rooms[room].changed_until <= position)
             && pools.iter().all(|pool| self.changed_until[usize::from(*pool)] <= position)
     }
     /// How many capacities were met so far.
@@ -399,11 +454,20 @@ impl NodeTable {
     }
 }
 
-fn is_free(volume: &Volume) -> bool {
-    volume.phase == VolumePhase::Available
-        && volume.claim_ref.is_none()
-        && volume.assumed_for.is_none()
-        && volume.deletion.is_none()
+/// As VolumeBinding sees it: `checkVolumeProvisions`.
+fn largest_made(cluster: &Cluster, class: Sym, id: NodeId) -> i64 {
+    let labels = cluster.node_labels(id);
+    let Some(row) = cluster.class(class).filter(|row| topology_allows(&row.allowed_topologies, labels))
+    else {
+        return NOWHERE;
+    };
+    if row.provisioner == sym::NO_PROVISIONER || row.provisioner == sym::EMPTY {
+        return NOWHERE;
+    }
+    if !cluster.csi_driver(row.provisioner).is_some_and(|driver| driver.storage_capacity) {
+        return i64::MAX;
+    }
+    cluster.capacities().of_node(class, labels).filter_map(|c| c.limit()).max().unwrap_or(UNKNOWN)
 }
 
 fn pool_of(volume: &Volume) -> Pool {

@@ -1,5 +1,6 @@
 //! The fast path against the plain scan, decision by decision, on random clusters that change.
 
+mod made;
 mod related;
 
 use crate::control::pv::run_to_fixpoint;
@@ -42,6 +43,7 @@ fn build(draw: &mut Draw, nodes: usize) -> Cluster {
         )
         .expect("class");
     }
+    made::add_classes(&mut cluster);
     for n in 0..nodes {
         let name = format!("n{n}");
         let mut taints = vec![];
@@ -61,6 +63,7 @@ fn build(draw: &mut Draw, nodes: usize) -> Cluster {
         for v in 0..draw.below(5) {
             volume(&mut cluster, draw, &format!("pv-{n}-{v}"), &name);
         }
+        made::add_node(&mut cluster, draw, &name);
     }
     cluster
 }
@@ -71,7 +74,7 @@ fn volume(cluster: &mut Cluster, draw: &mut Draw, name: &str, node: &str) {
         cluster,
         &object(json!({"metadata": {"name": name, "labels": labels},
             "spec": {"capacity": {"storage": draw.pick(&["10Gi", "20G", "20Gi", "100Gi"])}, "accessModes": ["ReadWriteOnce"],
-                "storageClassName": draw.pick(&["local", "local", "other", "now"]), "local": {"path": "/d"},
+                "storageClassName": draw.pick(&["local", "local", "local", "other", "now", "made"]), "local": {"path": "/d"},
                 "volumeMode": draw.pick(&["Filesystem", "Filesystem", "Block"]),
                 "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [
                     {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}]}]}}},
@@ -93,7 +96,7 @@ fn pod_that(cluster: &mut Cluster, draw: &mut Draw, name: &str, relates: bool) -
     for c in 0..draw.below(3) {
         let claim = format!("{name}-c{c}");
         let mut spec = json!({"accessModes": ["ReadWriteOnce"], "volumeMode": draw.pick(&["Filesystem", "Filesystem", "Block"]),
-            "storageClassName": draw.pick(&["local", "local", "other", "now"]),
+            "storageClassName": draw.pick(made::CLASSES),
             "resources": {"requests": {"storage": draw.pick(&["5Gi", "10Gi", "20Gi", "50Gi"])}}});
         if draw.below(6) == 0 {
             spec["selector"] = json!({"matchLabels": {"tier": "gold"}});
@@ -144,6 +147,7 @@ fn bind(cluster: &mut Cluster, scheduler: &Scheduler, outcome: &Outcome) {
             task.write_next(cluster).expect("no conflict");
         }
     }
+    made::provision(cluster);
     run_to_fixpoint(cluster, &mut Vec::new());
     scheduler.bind(cluster, binding);
 }
@@ -152,7 +156,7 @@ fn bind(cluster: &mut Cluster, scheduler: &Scheduler, outcome: &Outcome) {
 fn disturb(cluster: &mut Cluster, draw: &mut Draw, pods: &mut Vec<PodId>, step: usize) {
     let nodes: Vec<_> = cluster.nodes().ids().collect();
     let node = nodes[draw.below(nodes.len())];
-    match draw.below(8) {
+    match draw.below(9) {
         0 if !pods.is_empty() => {
             let gone = pods.swap_remove(draw.below(pods.len()));
             cluster.remove_pod(gone);
@@ -175,6 +179,7 @@ fn disturb(cluster: &mut Cluster, draw: &mut Draw, pods: &mut Vec<PodId>, step: 
             cluster.mark_pod_deleted(going);
         }
         6 => related::disturb(cluster, draw, node, step),
+        7 => made::disturb(cluster, draw, node),
         _ => {}
     }
     run_to_fixpoint(cluster, &mut Vec::new());

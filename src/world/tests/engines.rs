@@ -4,6 +4,7 @@ use super::{lower, plan, run};
 use crate::engine::rng::{EntityKey, Streams};
 use crate::manifest;
 use crate::model::cluster::Cluster;
+use crate::model::pod::PodPhase;
 use crate::observe::digest::Digest;
 use crate::scenario::{BindingMode, LoadOptions, ScenarioFile};
 use crate::scheduler::cycle::Engine;
@@ -158,7 +159,6 @@ fn outcome(plan: &Plan, engine: Engine) -> ((String, u64, u64, Vec<(String, u32,
     ((digest.finish(end.at), end.decisions, end.events, pods.collect()), end.counted)
 }
 
-proptest! {
 /// Two pods sleep that lack a volume, as if they asked for the same: no volume of a size between their requests was ever seen free. When
 /// one comes, the older pod still fails, and the younger one must be asked.
 #[test]
@@ -222,6 +222,7 @@ timeline:
     }
 }
 
+proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, max_shrink_iters: 0, ..ProptestConfig::default() })]
     #[test]
     fn whole_runs_do_not_depend_on_the_engine(seed in any::<u64>()) {
@@ -330,5 +331,36 @@ fn related_pods_are_decided_without_the_plain_scan() {
         // All three templates ask nodes for the same, so they share one kind of pod.
         assert!(work.fast.native <= nodes + pods * 3, "{nodes} nodes: {} nodes computed", work.fast.native);
         assert!(work.evaluations <= pods * 20, "{nodes} nodes: {} evaluations", work.evaluations);
+    }
+}
+
+/// The same where volumes are made on the node: what is published of a node's room concerns that node only. Those for whom there is no room
+/// are counted.
+#[test]
+fn pods_whose_volumes_are_made_are_decided_without_the_plain_scan() {
+    for nodes in [30u64, 240] {
+        let (fits, stuck) = (nodes * 4, 50);
+        let text = format!(
+            "version: 1\nname: made\ncontrolPlane: ideal\nduration: 1h\nscheduler: {{percentageOfNodesToScore: 100}}\ncluster:\n  \
+             storageClasses:\n    - {{name: local, provisioner: local.csi.openebs.io, volumeBindingMode: WaitForFirstConsumer}}\n  \
+             nodes:\n    - {{name: n, count: {nodes}, cpu: 32, memory: 64Gi, disks: [{{class: local, count: 1, size: 100Gi, \
+             lvm: {{extent: 4Mi}}}}]}}\nworkload:\n  generate:\n    - {{name: p, kind: Pod, sets: {}, cpu: 1, memory: 1Gi, \
+             claims: [{{name: data, class: local, size: 25Gi}}], arrivals: {{every: 1ms}}}}\n    - {{name: s, kind: Pod, sets: 20, cpu: 1, \
+             memory: 1Gi, claims: [{{name: data, class: local, size: 30Gi}}], arrivals: {{every: 1m}}}}\n",
+            fits + stuck
+        );
+        let plan = Plan { paranoid: false, ..plan(&text, BindingMode::WaitForFirstConsumer, 1) };
+        let end = run(&plan, ()).unwrap_or_else(|e| panic!("{e}"));
+        let work = end.scheduler.work();
+        let running =
+            end.cluster.pods().iter().filter(|(_, pod)| pod.phase == PodPhase::Running).count() as u64;
+        assert!((nodes * 3..=fits).contains(&running), "{running} of {fits} run");
+        assert_eq!(work.plain, 0);
+        assert!(work.evaluations <= end.decisions * 20, "{nodes} nodes: {} evaluations", work.evaluations);
+        assert!(
+            work.fast.native <= 10 * nodes + end.decisions * 6,
+            "{nodes}: {} nodes computed",
+            work.fast.native
+        );
     }
 }

@@ -3,11 +3,10 @@
 use super::{Provision, VolumeBindingState};
 use crate::model::cluster::Cluster;
 use crate::model::ids::{ClaimId, ClaimSpecId, NodeId, VolumeId};
-use crate::model::labels::{LabelOperator, LabelSelector, LabelSet};
+use crate::model::labels::LabelSet;
 use crate::model::names::{Sym, sym};
-use crate::model::volume::{ClaimSpec, StorageCapacity, TopologyTerm, Volume, VolumePhase};
+use crate::model::volume::{ClaimSpec, TopologyTerm, Volume};
 use crate::scheduler::framework::View;
-use rustc_hash::FxHashMap;
 use std::cmp::Ordering;
 use std::ops::Range;
 
@@ -31,17 +30,8 @@ pub(super) struct ProvisionRule {
     /// The class has a provisioner that makes volumes.
     dynamic: bool,
     allowed: Vec<TopologyTerm>,
-    capacities: Option<Capacities>,
-}
-
-/// The CSIStorageCapacity objects of a class that suffice for a request, looked up by node.
-#[derive(Clone, Debug, Default)]
-struct Capacities {
-    /// Objects whose nodeTopology is one label with one value, by that label; first in order only.
-    by_label: FxHashMap<(Sym, Sym), (u32, i64)>,
-    keys: Vec<Sym>,
-    /// All others, in order.
-    general: Vec<(u32, LabelSelector, i64)>,
+    /// Of the class and the bytes for which published capacities have to suffice, if they are looked at.
+    checked: Option<(Sym, i64)>,
 }
 
 /// What was found on a node.
@@ -155,7 +145,7 @@ fn match_claim(
     let spec = cluster.claim_spec(claim.spec);
     let mut local: Option<VolumeId> = None;
     if let Some(host) = cluster.node_labels(node).get(sym::HOSTNAME) {
-        for &id in cluster.pinned_volumes(host) {
+        for &id in cluster.free_pinned_volumes(host) {
             let volume = cluster.volume(id);
             if is_candidate(cluster, volume, spec)
                 && local.is_none_or(|other| compare(cluster, other, id) == Ordering::Greater)
@@ -178,11 +168,8 @@ fn match_claim(
 
 /// Could the free volume serve such a claim, on a node that its affinity allows?
 fn is_candidate(cluster: &Cluster, volume: &Volume, spec: &ClaimSpec) -> bool {
-    let free = volume.phase == VolumePhase::Available
-        && volume.claim_ref.is_none()
-        && volume.assumed_for.is_none()
-        && volume.deletion.is_none();
-    free && volume.class == spec.class_or_empty()
+    volume.is_free_to_assume()
+        && volume.class == spec.class_or_empty()
         && volume.capacity >= spec.request
         && volume.mode == spec.mode
         && same_attributes(volume, spec)
@@ -253,56 +240,9 @@ fn provision_rule(cluster: &Cluster, spec: ClaimSpecId, rules: &mut Vec<Provisio
         spec,
         dynamic,
         allowed: class.map(|c| c.allowed_topologies.clone()).unwrap_or_default(),
-        capacities: checked.then(|| sufficient_capacities(cluster, name, claim.request.value())),
+        checked: checked.then(|| (name, claim.request.value())),
     });
     rules.len() - 1
-}
-
-/// The CSIStorageCapacity objects of a class in which `bytes` fit: `maximumVolumeSize` decides if it is given, else `capacity`.
-fn sufficient_capacities(cluster: &Cluster, class: Sym, bytes: i64) -> Capacities {
-    let fits = |c: &&StorageCapacity| {
-        let limit = c.maximum_volume_size.or(c.capacity);
-        c.class == class && limit.is_some_and(|l| l.value() >= bytes)
-    };
-    let mut objects: Vec<&StorageCapacity> = cluster.capacities().iter().filter(fits).collect();
-    let text = |s: Sym| cluster.names.text(s);
-    objects.sort_by(|a, b| (text(a.namespace), text(a.name)).cmp(&(text(b.namespace), text(b.name))));
-    let mut capacities = Capacities::default();
-    for (order, object) in objects.into_iter().enumerate() {
-        let Some(topology) = &object.topology else { continue };
-        let value = object.capacity.map_or(0, |c| c.value());
-        match single_label(topology) {
-            Some(label) => {
-                capacities.by_label.entry(label).or_insert((order as u32, value));
-                if !capacities.keys.contains(&label.0) {
-                    capacities.keys.push(label.0);
-                }
-            }
-            None => capacities.general.push((order as u32, topology.clone(), value)),
-        }
-    }
-    capacities
-}
-
-/// The label that the selector asks for, if it asks for one label with one value and nothing else.
-fn single_label(selector: &LabelSelector) -> Option<(Sym, Sym)> {
-    let LabelSelector::Requirements(all) = selector else { return None };
-    match &**all {
-        [r] if r.operator == LabelOperator::In && r.values.len() == 1 => Some((r.key, r.values[0])),
-        _ => None,
-    }
-}
-
-impl Capacities {
-    /// The first object that the node has access to: its `capacity`.
-    fn first(&self, labels: &LabelSet) -> Option<i64> {
-        let by_label = self.keys.iter().filter_map(|key| {
-            let value = labels.get(*key)?;
-            self.by_label.get(&(*key, value)).copied()
-        });
-        let general = self.general.iter().find(|(_, s, _)| s.matches(labels)).map(|(o, _, c)| (*o, *c));
-        by_label.chain(general).min_by_key(|(order, _)| *order).map(|(_, capacity)| capacity)
-    }
 }
 
 /// `checkVolumeProvisions`: the first claim that cannot be provisioned decides.
@@ -323,15 +263,17 @@ fn check_provisions(
             found.unbound_match = false;
             return;
         }
-        let capacity = match &rule.capacities {
+        let capacity = match rule.checked {
             None => None,
-            Some(capacities) => match capacities.first(labels) {
-                None => {
-                    found.enough_space = false;
-                    return;
+            Some((class, bytes)) => {
+                match cluster.capacities().sufficient(&cluster.names, class, labels, bytes) {
+                    None => {
+                        found.enough_space = false;
+                        return;
+                    }
+                    Some(object) => Some(object.capacity.map_or(0, |capacity| capacity.value())),
                 }
-                some => some,
-            },
+            }
         };
         state.provisions.push(Provision { claim: claim.claim, capacity });
     }
@@ -339,7 +281,7 @@ fn check_provisions(
 }
 
 /// `allowedTopologies`: terms ORed, a term's expressions ANDed, an empty term matches nothing; no terms: everywhere.
-fn topology_allows(terms: &[TopologyTerm], labels: &LabelSet) -> bool {
+pub(in crate::scheduler) fn topology_allows(terms: &[TopologyTerm], labels: &LabelSet) -> bool {
     let holds = |term: &TopologyTerm| {
         let all = &term.expressions;
         !all.is_empty()
