@@ -1,11 +1,13 @@
-//! Reading ahead: large files are unpacked and parsed in threads of their own while others use what was read. What comes out, and
-//! in which order, is the same as without; faults stay in their places between the items.
+//! The rows of a file as a stream of items. Rows of large files are read in other threads while what was read is used: side by side
+//! where the table allows it ([`super::beside`]), else in one thread, in order. What comes out, and in which order, is the same as
+//! without threads; faults stay in their places between the items.
 
+use super::beside::Beside;
 use super::error::{SkipReason, Tally, TraceError, TraceResult};
 use super::reader::FileReport;
 use super::record::TraceItem;
 use super::row_file::{Entry, RowFile};
-use super::table::{Context, RecordFile};
+use super::table::Context;
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
@@ -14,74 +16,142 @@ use std::thread;
 const BATCH: usize = 512;
 /// Batches or blocks that may wait to be used.
 const WAITING: usize = 8;
-/// Entries after which a file is worth a thread.
-const WORTH_ENTRIES: usize = 4096;
-/// Bytes of a block of unpacked data, and after which a file is worth a thread.
+/// Entries after which a file is worth a thread. Starting one, and the memory that passes between threads, cost as much as reading
+/// some megabytes.
+const WORTH_ENTRIES: usize = 32 << 10;
+/// Bytes of a block of unpacked data.
 const BLOCK_BYTES: usize = 256 << 10;
+/// Unpacked bytes after which a file is worth a thread.
+const WORTH_BYTES: usize = 4 << 20;
+/// More threads than these would wait for the one that uses what they read.
+const MOST_WORKERS: usize = 3;
 
-/// A file of rows that is read ahead.
+/// The items of a file of rows.
 pub struct Ahead {
     state: State,
     name: String,
+    /// What was read and is not used yet, from `next` on; before it stands what is used.
+    entries: Vec<Entry>,
+    next: usize,
+    /// Threads besides the one that uses the items.
+    workers: usize,
 }
 
 enum State {
-    /// The start of the file, so many entries of it.
+    /// Read by whoever asks, and for how many entries more this will do.
     Here(Box<RowFile>, usize),
-    Running(Box<Running>),
+    InOrder(Box<Running>),
+    Beside(Box<Beside>),
     Done(FileReport),
 }
 
 struct Running {
     batches: Receiver<Batch>,
-    /// Empty batches go back.
+    /// Batches that are used go back.
     spare: SyncSender<Vec<Entry>>,
-    /// The last first.
-    entries: Vec<Entry>,
     end: Option<(FileReport, Context)>,
 }
 
 /// What the thread hands over.
 struct Batch {
-    /// The last first.
     entries: Vec<Entry>,
     tally: Tally,
     /// The file's end.
     end: Option<(FileReport, Context)>,
 }
 
+/// Threads that can help on this machine.
+pub fn helpers() -> usize {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    (threads - 1).min(MOST_WORKERS)
+}
+
 impl Ahead {
-    /// Reads a file ahead once it turns out to be large.
-    pub fn new(file: RowFile) -> Ahead {
+    /// Reads a file, with so many threads once it turns out to be large.
+    pub fn new(file: RowFile, workers: usize) -> Ahead {
         let name = file.name().to_owned();
-        Ahead { state: State::Here(Box::new(file), WORTH_ENTRIES), name }
+        let state = State::Here(Box::new(file), WORTH_ENTRIES);
+        Ahead { state, name, entries: Vec::new(), next: 0, workers }
     }
 
-    fn next_entry(&mut self, cx: &mut Context) -> TraceResult<Option<Entry>> {
+    /// Goes to the next item; false: there is none.
+    ///
+    /// # Errors
+    /// The first bad row in strict reading; otherwise what cannot be skipped.
+    #[inline]
+    pub fn advance(&mut self, cx: &mut Context) -> TraceResult<bool> {
+        loop {
+            let Some(entry) = self.entries.get_mut(self.next) else {
+                if self.refill(cx)? {
+                    continue;
+                }
+                return Ok(false);
+            };
+            self.next += 1;
+            if let Entry::Item { line, .. } = entry {
+                cx.line = *line;
+                return Ok(true);
+            }
+            if let Entry::Fault(fault) = std::mem::replace(entry, Entry::Taken) {
+                cx.tally.skip(fault, cx.options.skip_bad_rows)?;
+            }
+        }
+    }
+
+    /// The item that [`Ahead::advance`] went to.
+    #[inline]
+    pub fn item(&mut self) -> Option<&mut TraceItem> {
+        match self.entries.get_mut(self.next.checked_sub(1)?)? {
+            Entry::Item { item, .. } => Some(item),
+            Entry::Fault(_) | Entry::Taken => None,
+        }
+    }
+
+    /// Takes that item.
+    #[inline]
+    pub fn take(&mut self) -> Option<TraceItem> {
+        let entry = self.entries.get_mut(self.next.checked_sub(1)?)?;
+        match std::mem::replace(entry, Entry::Taken) {
+            Entry::Item { item, .. } => Some(item),
+            Entry::Fault(_) | Entry::Taken => None,
+        }
+    }
+
+    /// False: there will be nothing more.
+    fn refill(&mut self, cx: &mut Context) -> TraceResult<bool> {
+        self.next = 0;
         loop {
             match &mut self.state {
+                State::Here(_, 0) if self.workers > 0 => self.start(cx)?,
                 State::Here(file, left) => {
-                    if let Some(entry) = file.next_entry(cx) {
-                        *left -= 1;
-                        if *left == 0 {
-                            self.start(cx)?;
-                        }
-                        return Ok(Some(entry));
+                    self.entries.clear();
+                    file.read(cx, &mut self.entries, BATCH);
+                    *left = left.saturating_sub(self.entries.len());
+                    if !self.entries.is_empty() {
+                        return Ok(true);
                     }
                     self.state = State::Done(file.report());
                 }
-                State::Running(running) => {
-                    if let Some(entry) = running.entries.pop() {
-                        return Ok(Some(entry));
-                    }
+                State::InOrder(running) => {
                     if let Some((report, context)) = running.end.take() {
                         cx.take_back(context);
                         self.state = State::Done(report);
-                    } else if !running.refill(&mut cx.tally) {
+                    } else if running.refill(&mut self.entries, &mut cx.tally) {
+                        return Ok(true);
+                    } else {
                         return Err(self.stopped());
                     }
                 }
-                State::Done(_) => return Ok(None),
+                State::Beside(beside) => match beside.refill(&mut self.entries, cx) {
+                    Ok(None) => return Ok(true),
+                    // What is left has to be read in order.
+                    Ok(Some(rest)) => self.state = State::Here(Box::new(rest), usize::MAX),
+                    Err(_) => return Err(self.stopped()),
+                },
+                State::Done(_) => {
+                    self.entries.clear();
+                    return Ok(false);
+                }
             }
         }
     }
@@ -89,12 +159,17 @@ impl Ahead {
     fn start(&mut self, cx: &mut Context) -> TraceResult<()> {
         let done = State::Done(FileReport::default());
         let State::Here(file, _) = std::mem::replace(&mut self.state, done) else { return Ok(()) };
+        if let Some(parser) = file.fork() {
+            let beside = Beside::start(*file, parser, cx, self.workers).map_err(|_| self.stopped())?;
+            self.state = State::Beside(Box::new(beside));
+            return Ok(());
+        }
         let (sender, batches) = sync_channel(WAITING);
         let (spare, used) = sync_channel(WAITING);
         let context = cx.hand_over();
         let work = move || read_all(*file, context, &sender, &used);
         thread::Builder::new().name("trace".to_owned()).spawn(work).map_err(|_| self.stopped())?;
-        self.state = State::Running(Box::new(Running { batches, spare, entries: Vec::new(), end: None }));
+        self.state = State::InOrder(Box::new(Running { batches, spare, end: None }));
         Ok(())
     }
 
@@ -102,16 +177,27 @@ impl Ahead {
     fn stopped(&self) -> Box<TraceError> {
         TraceError::of_file(&self.name, SkipReason::Unreadable, "the thread that reads it cannot go on")
     }
+
+    /// What was read, once the end was reached.
+    pub fn report(&self) -> FileReport {
+        match &self.state {
+            State::Here(file, _) => file.report(),
+            State::InOrder(_) | State::Beside(_) => {
+                FileReport { file: self.name.clone(), ..FileReport::default() }
+            }
+            State::Done(report) => report.clone(),
+        }
+    }
 }
 
 impl Running {
     /// False: there will be nothing more.
-    fn refill(&mut self, tally: &mut Tally) -> bool {
+    fn refill(&mut self, entries: &mut Vec<Entry>, tally: &mut Tally) -> bool {
         let Ok(batch) = self.batches.recv() else { return false };
         tally.merge(&batch.tally);
-        let empty = std::mem::replace(&mut self.entries, batch.entries);
-        // A full queue of empty batches is no loss.
-        let _ = self.spare.try_send(empty);
+        let used = std::mem::replace(entries, batch.entries);
+        // A full queue is no loss.
+        let _ = self.spare.try_send(used);
         self.end = batch.end;
         true
     }
@@ -122,15 +208,10 @@ fn read_all(file: RowFile, cx: Context, batches: &SyncSender<Batch>, spare: &Rec
     let (mut file, mut cx) = (file, cx);
     loop {
         let mut entries = spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH));
-        while entries.len() < BATCH
-            && let Some(entry) = file.next_entry(&mut cx)
-        {
-            entries.push(entry);
-        }
-        let at_end = entries.len() < BATCH;
-        entries.reverse();
+        entries.clear();
+        file.read(&mut cx, &mut entries, BATCH);
         let tally = std::mem::take(&mut cx.tally);
-        if at_end {
+        if entries.len() < BATCH {
             let end = Some((file.report(), cx));
             // Whoever is gone needs no end.
             let _ = batches.send(Batch { entries, tally, end });
@@ -138,29 +219,6 @@ fn read_all(file: RowFile, cx: Context, batches: &SyncSender<Batch>, spare: &Rec
         }
         if batches.send(Batch { entries, tally, end: None }).is_err() {
             return;
-        }
-    }
-}
-
-impl RecordFile for Ahead {
-    fn next_item(&mut self, cx: &mut Context) -> TraceResult<Option<TraceItem>> {
-        loop {
-            match self.next_entry(cx)? {
-                Some(Entry::Item { item, line }) => {
-                    cx.line = line;
-                    return Ok(Some(item));
-                }
-                Some(Entry::Fault(fault)) => cx.tally.skip(fault, cx.options.skip_bad_rows)?,
-                None => return Ok(None),
-            }
-        }
-    }
-
-    fn report(&self) -> FileReport {
-        match &self.state {
-            State::Here(file, _) => file.report(),
-            State::Running(_) => FileReport { file: self.name.clone(), ..FileReport::default() },
-            State::Done(report) => report.clone(),
         }
     }
 }
@@ -182,7 +240,7 @@ enum Source {
 impl BlocksAhead {
     /// Reads ahead once there is much to read.
     pub fn new(source: Box<dyn Read + Send>) -> BlocksAhead {
-        BlocksAhead { source: Source::Here(source, BLOCK_BYTES), block: Vec::new(), at: 0 }
+        BlocksAhead { source: Source::Here(source, WORTH_BYTES), block: Vec::new(), at: 0 }
     }
 
     fn start(&mut self) -> io::Result<()> {
@@ -279,6 +337,8 @@ impl Read for BlocksAhead {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trace::lines::Lines;
+    use crate::trace::table::Recognized;
     use crate::trace::{Format, TraceInput, TraceOptions, TraceReader, TraceRequest, inspect};
 
     /// Rows in time order, with a bad one here and there.
@@ -312,6 +372,75 @@ mod tests {
                 });
                 assert_eq!(found[0], found[1], "{skip:?}");
                 assert_eq!(found[0].is_ok(), skip == Some(u64::MAX));
+            }
+        }
+    }
+
+    /// Borg's task events; some rows are bad, two of them out of order, and one line is longer than a block.
+    fn borg(bad: bool) -> Vec<u8> {
+        let mut text = Vec::new();
+        for i in 0..3 * WORTH_ENTRIES {
+            let cpu = if bad && i % 7777 == 5 { "many" } else { "0.5" };
+            let user =
+                if bad && i == 2 * WORTH_ENTRIES { "u".repeat(700_000) } else { format!("user{}", i % 89) };
+            let machine = if i % 3 == 0 { String::new() } else { (i % 50).to_string() };
+            let row = format!("{},,{i},1,{machine},0,{user},2,,{cpu},,-,0\r\n", 600_000_000 + i);
+            text.extend(row.into_bytes());
+        }
+        text.extend(b"18446744073709551615,,1,1");
+        text
+    }
+
+    /// All that a file says, in order: items with their lines, faults, and what was counted.
+    fn said(bytes: &[u8], format: Format, workers: usize) -> Vec<String> {
+        let mut cx = Context::default();
+        cx.options = TraceOptions { figures: true, skip_bad_rows: Some(u64::MAX), ..cx.options };
+        let sample = crate::trace::table::Sample::new("trace.csv".into(), &bytes[..5000]);
+        let Some(Recognized::Rows { table, header }) = format.recognize(&sample) else { panic!("rows") };
+        let lines = Lines::new(Box::new(io::Cursor::new(bytes.to_vec())));
+        let file = RowFile::new(lines, table, header, "trace.csv".into(), &cx.options);
+        let (mut ahead, mut said) = (Ahead::new(file, workers), Vec::new());
+        while ahead.advance(&mut cx).expect("all may be skipped") {
+            said.push(format!("{} {:?}", cx.line, ahead.item()));
+            // Every other one is taken from its place.
+            if said.len() % 2 == 0 {
+                assert!(ahead.take().is_some() && ahead.item().is_none());
+            }
+        }
+        said.push(format!("{:?} {:?} {:?}", ahead.report(), cx.tally.skipped, cx.tally.left_out));
+        said.extend(cx.tally.examples.iter().map(|fault| format!("{fault:?}")));
+        said
+    }
+
+    #[test]
+    fn any_number_of_threads_says_the_same() {
+        for (bytes, format) in [
+            (borg(true), Format::Google2011),
+            (borg(false), Format::Google2011),
+            (rows(true).into_bytes(), Format::Openb),
+        ] {
+            let alone = said(&bytes, format, 0);
+            assert!(alone.len() > 2 * WORTH_ENTRIES);
+            // Who comes to the end first is chance.
+            for workers in [1, 1, 1, 1, 2, 2, 3, 5] {
+                assert!(said(&bytes, format, workers) == alone, "{workers} threads say something else");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_read_side_by_side_may_be_left_early() {
+        for entries in [WORTH_ENTRIES, WORTH_ENTRIES + 10, 2 * WORTH_ENTRIES] {
+            let (bytes, mut cx) = (borg(false), Context::default());
+            let sample = crate::trace::table::Sample::new("trace.csv".into(), &bytes[..5000]);
+            let Some(Recognized::Rows { table, header }) = Format::Google2011.recognize(&sample) else {
+                panic!("rows")
+            };
+            let lines = Lines::new(Box::new(io::Cursor::new(bytes.clone())));
+            let file = RowFile::new(lines, table, header, "trace.csv".into(), &cx.options);
+            let mut ahead = Ahead::new(file, 2);
+            for _ in 0..entries {
+                assert!(ahead.advance(&mut cx).expect("a good row"));
             }
         }
     }

@@ -103,6 +103,9 @@ impl Table for Containers {
     fn has_machines(&self) -> bool {
         false
     }
+    fn fork(&self) -> Option<Box<dyn Table>> {
+        Some(Box::new(Containers))
+    }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {
         row.expect_columns(CONTAINER.len())?;
@@ -179,6 +182,9 @@ impl Table for Tasks {
     }
     fn has_machines(&self) -> bool {
         false
+    }
+    fn fork(&self) -> Option<Box<dyn Table>> {
+        Some(Box::new(Tasks))
     }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {

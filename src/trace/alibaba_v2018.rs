@@ -158,6 +158,9 @@ impl Table for Containers {
     fn has_machines(&self) -> bool {
         false
     }
+    fn fork(&self) -> Option<Box<dyn Table>> {
+        Some(Box::new(Containers))
+    }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {
         row.expect_columns(CONTAINER.len())?;
@@ -219,6 +222,9 @@ impl Table for Tasks {
     fn has_machines(&self) -> bool {
         false
     }
+    fn fork(&self) -> Option<Box<dyn Table>> {
+        Some(Box::new(Tasks))
+    }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {
         row.expect_columns(TASK.len())?;
@@ -265,6 +271,9 @@ impl Table for Instances {
     }
     fn has_machines(&self) -> bool {
         false
+    }
+    fn fork(&self) -> Option<Box<dyn Table>> {
+        Some(Box::new(Instances))
     }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {

@@ -159,6 +159,9 @@ impl Table for Tasks {
     fn has_machines(&self) -> bool {
         false
     }
+    fn fork(&self) -> Option<Box<dyn Table>> {
+        Some(Box::new(Tasks::default()))
+    }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {
         row.expect_columns(TASKS.len())?;
@@ -216,6 +219,9 @@ impl Table for Unused {
     }
     fn has_machines(&self) -> bool {
         false
+    }
+    fn fork(&self) -> Option<Box<dyn Table>> {
+        Some(Box::new(Unused { ..*self }))
     }
 
     fn parse(&mut self, row: &Row<'_>, cx: &mut Context) -> Parsed {

@@ -3,7 +3,7 @@
 use super::error::{TraceError, TraceResult};
 use super::figures::{self, Figures, fraction};
 use super::lives::{Life, Lives, Outcome};
-use super::reader::FileReport;
+use super::reader::{Blame, FileReport};
 use super::record::{NodeChange, NodeEvent, PodEvent, PodRequest, TraceItem, TraceNode, TracePod};
 use super::sort::Sorter;
 use super::source::{TraceRequest, settle_nodes};
@@ -161,26 +161,29 @@ impl Inspector {
         self.streams = format.is_all_events();
         let mut events = Sorter::new(request.sort_memory);
         let mut order = 0u64;
-        while let Some(item) = reader.next_item()? {
-            match item {
-                TraceItem::Node(event) => self.nodes.push(*event),
-                TraceItem::Pod(pod) => self.whole_pod(&pod),
-                TraceItem::PodEvent(event) if sort_events => {
-                    let key = (event.at_nanos, order);
-                    order += 1;
-                    events.push(key, event).map_err(|e| TraceError::option(e.to_string()))?;
-                }
-                TraceItem::PodEvent(event) => {
-                    if !self.event(event, &mut reader)? {
+        while reader.advance()? {
+            match reader.item() {
+                Some((TraceItem::PodEvent(event), blame)) if !sort_events => {
+                    if !self.event(event, blame)? {
                         return Ok(None);
                     }
                 }
+                Some((TraceItem::Pod(pod), _)) => self.whole_pod(pod),
+                _ => match reader.take() {
+                    Some(TraceItem::Node(event)) => self.nodes.push(*event),
+                    Some(TraceItem::PodEvent(event)) => {
+                        let key = (event.at_nanos, order);
+                        order += 1;
+                        events.push(key, event).map_err(|e| TraceError::option(e.to_string()))?;
+                    }
+                    Some(TraceItem::Pod(_)) | None => {}
+                },
             }
         }
         self.result.sorted &= events.is_sorted();
         for event in events.finish().map_err(|e| TraceError::option(e.to_string()))? {
-            let (_, event) = event.map_err(|e| TraceError::option(e.to_string()))?;
-            if !self.event(event, &mut reader)? {
+            let (_, mut event) = event.map_err(|e| TraceError::option(e.to_string()))?;
+            if !self.event(&mut event, reader.blame())? {
                 return Ok(None);
             }
         }
@@ -235,12 +238,16 @@ impl Inspector {
     }
 
     /// False: out of order.
-    fn event(&mut self, event: PodEvent, reader: &mut super::TraceReader) -> TraceResult<bool> {
+    fn event(&mut self, event: &mut PodEvent, blame: Blame<'_>) -> TraceResult<bool> {
         let at = event.at_nanos;
-        let (file, tally, skip) = reader.blame(event.origin.0);
-        match self.lives.apply(event, tally, skip, file)? {
+        match self.lives.apply(event, blame)? {
             Outcome::OutOfOrder => return Ok(false),
             Outcome::Began(request) => self.sweep.add(at, &request_amounts(&request), true),
+            // What it asks for counts from now on.
+            Outcome::Known { was, now } => {
+                self.sweep.add(at, &request_amounts(&was), false);
+                self.sweep.add(at, &request_amounts(&now), true);
+            }
             Outcome::Ended(life) => {
                 self.sweep.add(at, &request_amounts(&life.request()), false);
                 self.lived(&life);

@@ -186,3 +186,22 @@ fn a_truncated_gzip_is_a_fault() {
     assert_eq!(found.skipped, BTreeMap::from([("truncated_file", 1)]));
     assert!(found.pods > 100);
 }
+
+#[test]
+fn a_request_that_becomes_known_counts_from_then_on() {
+    // Task 0 is there with nothing known but its disk, and runs with half a core and its memory from 700 s on; task 1 overlaps it.
+    let text = "0,2,7,0,,0,u,2,9,,,0.25,\n\
+        650000000,,7,1,,0,u,2,9,0.125,0.5,,0\n\
+        700000000,,7,0,3,8,u,2,9,0.5,0.25,0.125,0\n\
+        800000000,,7,0,3,4,u,2,9,0.5,0.25,0.125,0\n\
+        900000000,,7,2,3,0,u,2,9,0.25,0.25,0.125,0\n\
+        950000000,,7,1,3,4,u,2,9,0.125,0.5,,0\n";
+    let request = TraceRequest::new(Some(Format::Google2011), vec![memory("tasks.csv", text)]);
+    let found = inspect(&request).expect("a good trace").to_json();
+    let peak = |name: &str| (found["peaks"][name]["value"].clone(), found["peaks"][name]["at_s"].clone());
+    assert_eq!(peak("pods"), (json!(2), json!(650.0)));
+    assert_eq!(peak("cpu_share"), (json!(0.625), json!(700.0)));
+    assert_eq!(peak("memory_share"), (json!(0.75), json!(700.0)));
+    assert_eq!(peak("disk_share"), (json!(0.25), json!(0.0)));
+    assert_eq!(found["pod_resources"]["cpu_share"]["sum"], json!(0.875));
+}

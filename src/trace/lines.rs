@@ -26,6 +26,12 @@ pub struct Lines {
     failure: Option<io::Error>,
 }
 
+/// Whole lines of a stream.
+pub struct Block {
+    bytes: Vec<u8>,
+    lines_before: u64,
+}
+
 /// Where the current line lies in the buffer.
 #[derive(Clone, Copy, Debug)]
 pub struct LineSpan {
@@ -65,6 +71,54 @@ impl Lines {
             line: 0,
             failure: None,
         }
+    }
+
+    /// The whole lines of a block that [`Lines::take_block`] gave.
+    pub fn of_block(block: Block) -> Lines {
+        let end = block.bytes.len();
+        Lines {
+            source: Box::new(io::empty()),
+            buffer: block.bytes,
+            start: 0,
+            end,
+            at_end: true,
+            line: block.lines_before,
+            failure: None,
+        }
+    }
+
+    /// Gives the buffer back, to be filled again.
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.buffer
+    }
+
+    /// Gives away all whole lines of a full buffer, for somebody else to read, and takes another buffer for it. `None`: what comes
+    /// next is the end, a fault or a line that is longer than the buffer, and has to be read here.
+    pub fn take_block(&mut self, mut spare: Vec<u8>) -> Option<Block> {
+        // What is skipped of an endless line depends on where the buffer ends.
+        if max_line_bytes().saturating_mul(ENDLESS) < self.buffer.len() {
+            return None;
+        }
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        while !self.at_end && self.end < self.buffer.len() {
+            self.fill();
+        }
+        if self.at_end || self.line == 0 {
+            return None;
+        }
+        let whole = memchr::memrchr(b'\n', &self.buffer)? + 1;
+        let lines_before = self.line;
+        self.line += memchr::memchr_iter(b'\n', &self.buffer[..whole]).count() as u64;
+        self.end -= whole;
+        spare.resize(self.buffer.len(), 0);
+        spare[..self.end].copy_from_slice(&self.buffer[whole..]);
+        let mut bytes = std::mem::replace(&mut self.buffer, spare);
+        bytes.truncate(whole);
+        Some(Block { bytes, lines_before })
     }
 
     /// What comes next, at least so many bytes of it (up to the buffer's size), without consuming it.

@@ -3,7 +3,8 @@
 //! Memory is in proportion to the pods that are alive. A pod that is evicted stays wanted; one that ended and is submitted
 //! again is a new pod with the suffix `-r1`, `-r2` ...
 
-use super::error::{SkipReason, Tally, TraceError, TraceResult};
+use super::error::{SkipReason, TraceError, TraceResult};
+use super::reader::Blame;
 use super::record::{PodEvent, PodRequest, PodVerb, TraceId, TracePod};
 use crate::engine::time::SimTime;
 use hashbrown::HashTable;
@@ -94,6 +95,13 @@ impl Life {
 pub enum Outcome {
     /// A pod began to be wanted.
     Began(PodRequest),
+    /// It became known what a pod asks for; before, only little (or nothing) was.
+    Known {
+        /// What was known.
+        was: PodRequest,
+        /// What is.
+        now: PodRequest,
+    },
     /// A pod ended.
     Ended(Life),
     /// Neither.
@@ -111,14 +119,8 @@ impl Lives {
     /// Applies an event.
     ///
     /// # Errors
-    /// In strict reading: an id submitted twice, an end without a start. `file` is the name for the message.
-    pub fn apply(
-        &mut self,
-        event: PodEvent,
-        tally: &mut Tally,
-        skip: Option<u64>,
-        file: &str,
-    ) -> TraceResult<Outcome> {
+    /// In strict reading: an id submitted twice, an end without a start.
+    pub fn apply(&mut self, event: &mut PodEvent, blame: Blame<'_>) -> TraceResult<Outcome> {
         let at = SimTime::from_nanos(event.at_nanos);
         if at < self.last {
             return Ok(Outcome::OutOfOrder);
@@ -139,7 +141,7 @@ impl Lives {
                 Ok(Outcome::Began(request))
             }
             Entry::Vacant(_) => {
-                unknown_pod(&event, tally, skip, file)?;
+                unknown_pod(event, blame)?;
                 Ok(Outcome::Nothing)
             }
             Entry::Occupied(entry) if event.verb == PodVerb::End => {
@@ -149,17 +151,20 @@ impl Lives {
             }
             Entry::Occupied(entry) => {
                 let slot = *entry.get();
-                if let Some(Some(life)) = self.slots.get_mut(slot as usize) {
-                    life.go_on(&event, at, tally, skip, file)?;
+                match self.slots.get_mut(slot as usize) {
+                    Some(Some(life)) => life.go_on(event, at, blame),
+                    _ => Ok(Outcome::Nothing),
                 }
-                Ok(Outcome::Nothing)
             }
         }
     }
 
-    fn begin(&mut self, slot: u32, event: PodEvent) {
+    fn begin(&mut self, slot: u32, event: &mut PodEvent) {
         let scheduled = if event.verb == PodVerb::Schedule { event.at() } else { None };
-        let life = Some(OpenLife { order: self.next_order, evicted: false, scheduled, first: event });
+        // The event goes back to be overwritten, so its parts may be taken.
+        let (details, placement) = (event.details.take(), event.placement.take());
+        let first = PodEvent { details, placement, ..event.clone() };
+        let life = Some(OpenLife { order: self.next_order, evicted: false, scheduled, first });
         self.next_order += 1;
         match self.slots.get_mut(slot as usize) {
             Some(free) => *free = life,
@@ -191,50 +196,44 @@ impl Lives {
 
 impl OpenLife {
     /// An event of a pod that is alive and stays so.
-    fn go_on(
-        &mut self,
-        event: &PodEvent,
-        at: SimTime,
-        tally: &mut Tally,
-        skip: Option<u64>,
-        file: &str,
-    ) -> TraceResult<()> {
+    fn go_on(&mut self, event: &mut PodEvent, at: SimTime, blame: Blame<'_>) -> TraceResult<Outcome> {
         match event.verb {
             PodVerb::Submit if self.evicted => self.evicted = false,
             PodVerb::Submit if event.strict => {
                 let message = format!("pod \"{}\" was created before and did not end", event.name);
-                tally.skip(located(event, file, SkipReason::DuplicateId, message), skip)?;
+                blame.fault(event, SkipReason::DuplicateId, message)?;
             }
-            PodVerb::Submit => tally.leave_out("submitted while alive", 1),
+            PodVerb::Submit => blame.tally.leave_out("submitted while alive", 1),
             PodVerb::Schedule => {
                 self.evicted = false;
                 self.scheduled = self.scheduled.or(Some(at));
                 if event.placement.is_some() {
-                    self.first.placement.clone_from(&event.placement);
+                    self.first.placement = event.placement.take();
                 }
             }
             PodVerb::Evict => self.evicted = true,
             PodVerb::Update | PodVerb::Seen if self.first.request.is_unknown() => {
-                self.first.request = event.request;
+                let was = std::mem::replace(&mut self.first.request, event.request);
+                return Ok(Outcome::Known { was, now: event.request });
             }
             PodVerb::Update | PodVerb::Seen if self.first.request != event.request => {
-                tally.leave_out("request changed during life", 1);
+                blame.tally.leave_out("request changed during life", 1);
             }
             PodVerb::Update | PodVerb::Seen | PodVerb::End => {}
         }
-        Ok(())
+        Ok(Outcome::Nothing)
     }
 }
 
 /// An event that is not the first of a pod, and there was none before.
-fn unknown_pod(event: &PodEvent, tally: &mut Tally, skip: Option<u64>, file: &str) -> TraceResult<()> {
+fn unknown_pod(event: &PodEvent, blame: Blame<'_>) -> TraceResult<()> {
     if event.verb != PodVerb::End {
-        tally.leave_out("event of an unknown pod", 1);
+        blame.tally.leave_out("event of an unknown pod", 1);
     } else if event.strict {
         let message = format!("pod \"{}\" ends and never began", event.name);
-        tally.skip(located(event, file, SkipReason::EndWithoutStart, message), skip)?;
+        blame.fault(event, SkipReason::EndWithoutStart, message)?;
     } else {
-        tally.leave_out("end of an unknown pod", 1);
+        blame.tally.leave_out("end of an unknown pod", 1);
     }
     Ok(())
 }
@@ -243,16 +242,20 @@ fn hash(name: &TraceId) -> u64 {
     FxBuildHasher.hash_one(name)
 }
 
-fn located(event: &PodEvent, file: &str, reason: SkipReason, message: String) -> Box<TraceError> {
-    let mut error = TraceError::of_file(file, reason, message);
-    error.line = u64::from(event.origin.1);
-    error.column = 1;
-    error
+impl Blame<'_> {
+    /// An event that cannot be.
+    fn fault(self, event: &PodEvent, reason: SkipReason, message: String) -> TraceResult<()> {
+        let mut error = TraceError::of_file(self.file(event.origin.0), reason, message);
+        error.line = u64::from(event.origin.1);
+        error.column = 1;
+        self.tally.skip(error, self.skip)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trace::Tally;
     use PodVerb::{End, Evict, Schedule, Seen, Submit};
 
     fn event(at: u64, verb: PodVerb, task: u64) -> PodEvent {
@@ -268,7 +271,8 @@ mod tests {
     fn run(events: &[(u64, PodVerb, u64)]) -> TraceResult<Vec<Shown>> {
         let (mut lives, mut tally, mut done) = (Lives::with_names(), Tally::default(), Vec::new());
         for &(at, verb, task) in events {
-            if let Outcome::Ended(life) = lives.apply(event(at, verb, task), &mut tally, None, "f")? {
+            let blame = Blame::of_nobody(&mut tally);
+            if let Outcome::Ended(life) = lives.apply(&mut event(at, verb, task), blame)? {
                 done.push(life);
             }
         }
@@ -317,8 +321,8 @@ mod tests {
     #[test]
     fn going_back_in_time_is_told() {
         let (mut lives, mut tally) = (Lives::default(), Tally::default());
-        assert!(lives.apply(event(5, Submit, 0), &mut tally, None, "f").is_ok());
-        let outcome = lives.apply(event(4, Submit, 1), &mut tally, None, "f");
+        assert!(lives.apply(&mut event(5, Submit, 0), Blame::of_nobody(&mut tally)).is_ok());
+        let outcome = lives.apply(&mut event(4, Submit, 1), Blame::of_nobody(&mut tally));
         assert!(matches!(outcome, Ok(Outcome::OutOfOrder)));
     }
 }

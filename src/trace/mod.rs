@@ -31,6 +31,7 @@ mod alibaba_v2017;
 mod alibaba_v2018;
 mod azure_packing;
 mod azure_vm;
+mod beside;
 mod format;
 mod google_2011;
 mod google_2019;

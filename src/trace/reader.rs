@@ -1,6 +1,6 @@
 //! All files of a trace as one stream of items, in the files' order.
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, helpers};
 use super::error::{SkipReason, TraceError, TraceResult};
 use super::figures::Figures;
 use super::format::Format;
@@ -38,16 +38,73 @@ pub struct FileReport {
 pub struct TraceReader {
     format: Format,
     waiting: std::vec::IntoIter<Pending>,
-    current: Option<Box<dyn RecordFile>>,
+    current: Option<Current>,
+    cx: Context,
+    seen: Seen,
+    reports: Vec<FileReport>,
+    names: Vec<String>,
+}
+
+/// The file that is being read.
+enum Current {
+    Rows(Box<Ahead>),
+    /// And its present item.
+    Records(Box<dyn RecordFile>, Option<TraceItem>),
+}
+
+impl Current {
+    fn advance(&mut self, cx: &mut Context) -> TraceResult<bool> {
+        match self {
+            Current::Rows(rows) => rows.advance(cx),
+            Current::Records(records, item) => {
+                *item = records.next_item(cx)?;
+                Ok(item.is_some())
+            }
+        }
+    }
+    fn item(&mut self) -> Option<&mut TraceItem> {
+        match self {
+            Current::Rows(rows) => rows.item(),
+            Current::Records(_, item) => item.as_mut(),
+        }
+    }
+    fn report(&self) -> FileReport {
+        match self {
+            Current::Rows(rows) => rows.report(),
+            Current::Records(records, _) => records.report(),
+        }
+    }
+}
+
+/// Whom to name, and where to count, what is wrong with an event.
+pub struct Blame<'a> {
+    names: &'a [String],
+    /// What was skipped so far.
+    pub tally: &'a mut super::Tally,
+    /// How many bad rows may be.
+    pub skip: Option<u64>,
+}
+
+impl Blame<'_> {
+    #[cfg(test)]
+    pub(super) fn of_nobody(tally: &mut super::Tally) -> Blame<'_> {
+        Blame { names: &[], tally, skip: None }
+    }
+    /// Name of a file by the index in [`super::PodEvent::origin`].
+    pub fn file(&self, index: u32) -> &str {
+        self.names.get(index as usize).map_or("", String::as_str)
+    }
+}
+
+/// Pods and machines seen so far.
+#[derive(Default)]
+struct Seen {
+    /// Fingerprints of their names.
+    names: FxHashSet<u128>,
     /// Names of the current file's pods are unique in it only.
     ids_per_file: bool,
     /// The current file lists each machine once.
     lists_machines: bool,
-    cx: Context,
-    /// Fingerprints of the pods' names seen so far.
-    seen: FxHashSet<u128>,
-    reports: Vec<FileReport>,
-    names: Vec<String>,
 }
 
 struct Pending {
@@ -92,10 +149,8 @@ impl TraceReader {
             format,
             waiting: pending.into_iter(),
             current: None,
-            ids_per_file: false,
-            lists_machines: false,
             cx,
-            seen: FxHashSet::default(),
+            seen: Seen::default(),
             reports: Vec::new(),
             names,
         })
@@ -117,13 +172,9 @@ impl TraceReader {
     pub fn reports(&self) -> &[FileReport] {
         &self.reports
     }
-    /// Name of a file by the index in [`super::PodEvent::origin`], tally and limit of bad rows, for the stage that pairs events.
-    pub fn blame(&mut self, file: u32) -> (&str, &mut super::Tally, Option<u64>) {
-        let name = self.names.get(file as usize).map_or("", String::as_str);
-        (name, &mut self.cx.tally, self.cx.options.skip_bad_rows)
-    }
-    fn file_name(&self, index: u32) -> &str {
-        self.names.get(index as usize).map_or("", String::as_str)
+    /// For the stage that pairs events.
+    pub fn blame(&mut self) -> Blame<'_> {
+        Blame { names: &self.names, tally: &mut self.cx.tally, skip: self.cx.options.skip_bad_rows }
     }
 
     /// The next item, `None` at the end.
@@ -131,47 +182,70 @@ impl TraceReader {
     /// # Errors
     /// The first bad row in strict reading; otherwise what cannot be skipped.
     pub fn next_item(&mut self) -> TraceResult<Option<TraceItem>> {
+        Ok(if self.advance()? { self.take() } else { None })
+    }
+
+    /// Takes the present item.
+    pub fn take(&mut self) -> Option<TraceItem> {
+        match self.current.as_mut()? {
+            Current::Rows(rows) => rows.take(),
+            Current::Records(_, item) => item.take(),
+        }
+    }
+
+    /// The item that [`TraceReader::advance`] went to, where it lies: items are many and large. Its parts may be taken.
+    #[inline]
+    pub fn item(&mut self) -> Option<(&mut TraceItem, Blame<'_>)> {
+        let item = self.current.as_mut()?.item()?;
+        let skip = self.cx.options.skip_bad_rows;
+        Some((item, Blame { names: &self.names, tally: &mut self.cx.tally, skip }))
+    }
+
+    /// Goes to the next item; false: there is none.
+    ///
+    /// # Errors
+    /// As [`TraceReader::next_item`].
+    pub fn advance(&mut self) -> TraceResult<bool> {
         loop {
             let Some(current) = &mut self.current else {
                 let Some(pending) = self.waiting.next() else {
-                    return Ok(None);
+                    return Ok(false);
                 };
                 self.cx.file = self.reports.len() as u32;
                 self.current = Some(self.open_file(pending)?);
                 continue;
             };
-            match current.next_item(&mut self.cx)? {
-                Some(item) => {
-                    if let Some(error) = self.repeated(&item) {
-                        self.cx.tally.skip(error, self.cx.options.skip_bad_rows)?;
-                        continue;
-                    }
-                    return Ok(Some(item));
-                }
-                None => {
-                    let report = current.report();
-                    self.reports.push(report);
-                    self.current = None;
-                }
+            if !current.advance(&mut self.cx)? {
+                let report = current.report();
+                self.reports.push(report);
+                self.current = None;
+            } else if let Some(item) = current.item() {
+                let Some(message) = self.seen.repeated(item, self.cx.file) else { return Ok(true) };
+                let file = self.names.get(self.cx.file as usize).map_or("", String::as_str);
+                let mut error = TraceError::of_file(file, SkipReason::DuplicateId, message);
+                error.line = self.cx.line;
+                error.column = u64::from(self.cx.line > 0);
+                self.cx.tally.skip(error, self.cx.options.skip_bad_rows)?;
             }
         }
     }
 
-    fn open_file(&mut self, pending: Pending) -> TraceResult<Box<dyn RecordFile>> {
+    fn open_file(&mut self, pending: Pending) -> TraceResult<Current> {
         match pending.table {
             Recognized::Rows { table, header } => {
-                self.ids_per_file = table.ids_per_file();
-                self.lists_machines = table.lists_machines();
+                self.seen.ids_per_file = table.ids_per_file();
+                self.seen.lists_machines = table.lists_machines();
                 let lines = match pending.opened {
                     Some(lines) => lines,
                     None => Lines::new(pending.input.open_for(&self.cx.options)?),
                 };
                 let file = RowFile::new(lines, table, header, pending.input.name(), &self.cx.options);
-                Ok(if self.cx.options.read_ahead { Box::new(Ahead::new(file)) } else { Box::new(file) })
+                let workers = if self.cx.options.read_ahead { helpers() } else { 0 };
+                Ok(Current::Rows(Box::new(Ahead::new(file, workers))))
             }
             Recognized::Records { open, .. } => {
-                self.ids_per_file = false;
-                self.lists_machines = false;
+                self.seen.ids_per_file = false;
+                self.seen.lists_machines = false;
                 let input = match pending.opened {
                     Some(lines) => {
                         let name = pending.input.name();
@@ -186,35 +260,32 @@ impl TraceReader {
                     }
                     None => pending.input,
                 };
-                open(&input, &mut self.cx)
+                Ok(Current::Records(open(&input, &mut self.cx)?, None))
             }
         }
     }
+}
 
-    /// The fault of an id that was seen before. Events repeat ids; their lives are checked when they are paired.
-    fn repeated(&mut self, item: &TraceItem) -> Option<Box<TraceError>> {
+impl Seen {
+    /// What is wrong with an id that was seen before. Events repeat ids; their lives are checked when they are paired.
+    #[inline]
+    fn repeated(&mut self, item: &TraceItem, file: u32) -> Option<String> {
         let (kind, name, salt) = match item {
             TraceItem::Pod(pod) => ("pod", &pod.name, 0),
             TraceItem::Node(event) if self.lists_machines => ("machine", &event.node, 1 << 127),
             TraceItem::Node(_) | TraceItem::PodEvent(_) => return None,
         };
-        if self.is_new(name, salt) {
-            return None;
-        }
-        let message = format!("{kind} \"{name}\" was seen before");
-        let mut error = TraceError::of_file(self.file_name(self.cx.file), SkipReason::DuplicateId, message);
-        error.line = self.cx.line;
-        error.column = u64::from(self.cx.line > 0);
-        Some(error)
+        let is_new = self.is_new(name, salt, file);
+        (!is_new).then(|| format!("{kind} \"{name}\" was seen before"))
     }
 
-    fn is_new(&mut self, name: &TraceId, kind: u128) -> bool {
+    fn is_new(&mut self, name: &TraceId, kind: u128, file: u32) -> bool {
         let salt = if self.ids_per_file {
-            u128::from(self.cx.file).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+            u128::from(file).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
         } else {
             0
         };
-        self.seen.insert(name.fingerprint() ^ salt ^ kind)
+        self.names.insert(name.fingerprint() ^ salt ^ kind)
     }
 }
 

@@ -8,48 +8,50 @@ use compact_str::CompactString;
 /// Where the fields of a line are; reused from line to line.
 #[derive(Default)]
 pub struct Fields {
-    bounds: Vec<(u32, u32)>,
+    /// Where each field starts, and where one behind the last would: a byte lies between a field and the next. What is behind
+    /// that is left from longer lines.
+    starts: Vec<u32>,
     /// The line with its quotes resolved, when it has any.
     unquoted: Option<Vec<u8>>,
 }
 
 impl Fields {
     /// Splits a line at commas. A field that begins with a quote may hold commas and doubled quotes.
+    #[inline]
     pub fn split<'a>(&'a mut self, line: &'a [u8], span: LineSpan) -> Row<'a> {
-        self.bounds.clear();
-        self.unquoted = None;
-        if split_at_commas(line, &mut self.bounds) {
-            self.bounds.clear();
-            self.split_quoted(line);
-            let bytes = self.unquoted.as_deref().unwrap_or(line);
-            return Row { bytes, bounds: &self.bounds, raw: line, span };
+        if memchr::memchr(b'"', line).is_some() {
+            return self.split_quoted(line, span);
         }
-        Row { bytes: line, bounds: &self.bounds, raw: line, span }
+        let used = split_at_commas(line, &mut self.starts);
+        Row { bytes: line, starts: &self.starts[..used], raw: line, span }
     }
 
     /// Fields that come from no line of text, such as the values of a Parquet row.
     pub fn joined<'a>(&'a mut self, values: &[String], span: LineSpan) -> Row<'a> {
-        self.bounds.clear();
+        self.starts.clear();
+        self.starts.push(0);
         let mut bytes = Vec::new();
         for value in values {
-            let start = bytes.len() as u32;
             bytes.extend_from_slice(value.as_bytes());
-            self.bounds.push((start, bytes.len() as u32));
+            bytes.push(b',');
+            self.starts.push(bytes.len() as u32);
         }
         let bytes = self.unquoted.insert(bytes);
-        Row { bytes, bounds: &self.bounds, raw: bytes, span }
+        Row { bytes, starts: &self.starts, raw: bytes, span }
     }
 
     /// The line as a single field.
     pub fn whole<'a>(&'a mut self, line: &'a [u8], span: LineSpan) -> Row<'a> {
-        self.bounds.clear();
-        self.bounds.push((0, line.len() as u32));
-        Row { bytes: line, bounds: &self.bounds, raw: line, span }
+        self.starts.clear();
+        self.starts.extend([0, line.len() as u32 + 1]);
+        Row { bytes: line, starts: &self.starts, raw: line, span }
     }
 
-    fn split_quoted(&mut self, line: &[u8]) {
-        let mut plain = Vec::with_capacity(line.len());
-        let (mut start, mut at, mut quoted) = (0u32, 0usize, false);
+    fn split_quoted<'a>(&'a mut self, line: &'a [u8], span: LineSpan) -> Row<'a> {
+        self.starts.clear();
+        self.starts.push(0);
+        let mut plain = Vec::with_capacity(line.len() + 1);
+        let (mut start, mut at, mut quoted) = (0usize, 0usize, false);
         while at < line.len() {
             match line[at] {
                 b'"' if quoted && line.get(at + 1) == Some(&b'"') => {
@@ -57,55 +59,62 @@ impl Fields {
                     at += 1;
                 }
                 b'"' if quoted => quoted = false,
-                b'"' if plain.len() as u32 == start => quoted = true,
-                b',' if !quoted => {
-                    self.bounds.push((start, plain.len() as u32));
-                    start = plain.len() as u32;
+                b'"' if plain.len() == start => quoted = true,
+                byte => {
+                    plain.push(byte);
+                    if byte == b',' && !quoted {
+                        start = plain.len();
+                        self.starts.push(start as u32);
+                    }
                 }
-                byte => plain.push(byte),
             }
             at += 1;
         }
-        self.bounds.push((start, plain.len() as u32));
-        self.unquoted = Some(plain);
+        self.starts.push(plain.len() as u32 + 1);
+        let bytes = self.unquoted.insert(plain);
+        Row { bytes, starts: &self.starts, raw: line, span }
     }
 }
 
-/// Finds the fields of a line without quotes; true: it has a quote, and they are none. Fields are short, so eight bytes are looked
-/// at at once: a byte of `word` is 0 exactly where the line has a comma, and the arithmetic sets the high bit of exactly those
-/// bytes. For quotes it is enough to know whether there is one.
-fn split_at_commas(line: &[u8], bounds: &mut Vec<(u32, u32)>) -> bool {
+/// Finds where the fields of a line without quotes start, and how many entries of `starts` that takes. Fields are short, so eight
+/// bytes are looked at at once: a byte of `word` is 0 exactly where the line has a comma, and the arithmetic sets the high bit of
+/// exactly those bytes.
+fn split_at_commas(line: &[u8], starts: &mut Vec<u32>) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const LOW: u64 = 0x7f * ONES;
     const COMMAS: u64 = b',' as u64 * ONES;
-    const QUOTES: u64 = b'"' as u64 * ONES;
-    let mut start = 0u32;
-    let mut base = 0u32;
-    let mut quotes = 0;
-    let (chunks, remainder) = line.as_chunks::<8>();
-    for chunk in chunks {
-        let bytes = u64::from_le_bytes(*chunk);
+    if starts.len() < line.len() + 2 {
+        starts.resize(line.len() + 2, 0);
+    }
+    let starts = starts.as_mut_slice();
+    starts[0] = 0;
+    let (mut used, mut behind) = (1, 1u32);
+    let mut find = |bytes: u64, behind: u32| {
         let word = bytes ^ COMMAS;
-        let quote = bytes ^ QUOTES;
-        quotes |= quote.wrapping_sub(ONES) & !quote;
         let mut found = !(((word & LOW) + LOW) | word | LOW);
         while found != 0 {
-            let comma = base + found.trailing_zeros() / 8;
-            bounds.push((start, comma));
-            start = comma + 1;
+            if let Some(start) = starts.get_mut(used) {
+                *start = behind + found.trailing_zeros() / 8;
+            }
+            used += 1;
             found &= found - 1;
         }
-        base += 8;
+    };
+    let (chunks, remainder) = line.as_chunks::<8>();
+    for chunk in chunks {
+        find(u64::from_le_bytes(*chunk), behind);
+        behind += 8;
     }
-    for (at, &byte) in remainder.iter().enumerate() {
-        if byte == b',' {
-            let comma = base + at as u32;
-            bounds.push((start, comma));
-            start = comma + 1;
-        }
+    if !remainder.is_empty() {
+        let bytes = match line.last_chunk::<8>() {
+            // What was looked at before is shifted out.
+            Some(last) => u64::from_le_bytes(*last) >> (8 * (8 - remainder.len())),
+            None => remainder.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+        };
+        find(bytes, behind);
     }
-    bounds.push((start, line.len() as u32));
-    quotes & !LOW != 0 || remainder.contains(&b'"')
+    starts[used] = line.len() as u32 + 1;
+    used + 1
 }
 
 /// Shares that were read before, by their text and scale.
@@ -126,7 +135,8 @@ impl Default for ShareMemo {
 #[derive(Clone, Copy)]
 pub struct Row<'a> {
     bytes: &'a [u8],
-    bounds: &'a [(u32, u32)],
+    /// See [`Fields`]; never empty.
+    starts: &'a [u32],
     raw: &'a [u8],
     /// Its line.
     pub span: LineSpan,
@@ -149,7 +159,7 @@ type FieldResult<T> = Result<T, Box<RowError>>;
 impl<'a> Row<'a> {
     /// Number of fields.
     pub fn columns(&self) -> usize {
-        self.bounds.len()
+        self.starts.len() - 1
     }
     /// The line for a message: up to a little behind a byte column, at least 160 bytes of it.
     pub fn clipped(&self, column: u64) -> String {
@@ -163,15 +173,21 @@ impl<'a> Row<'a> {
     /// The bytes of a field; empty where there is none.
     #[inline]
     pub fn get(&self, field: usize) -> &'a [u8] {
-        match self.bounds.get(field) {
-            Some(&(start, end)) => &self.bytes[start as usize..end as usize],
-            None => b"",
+        let (start, end) = self.bounds(field);
+        self.bytes.get(start..end).unwrap_or_default()
+    }
+    /// From where to where a field goes; nowhere if there is none.
+    #[inline]
+    fn bounds(&self, field: usize) -> (usize, usize) {
+        match self.starts.get(field..) {
+            Some(&[start, next, ..]) => (start as usize, next as usize - 1),
+            _ => (0, 0),
         }
     }
     /// Byte column from 1 at which a field starts in the file's line.
     pub fn column(&self, field: usize) -> u64 {
         if std::ptr::eq(self.bytes, self.raw) {
-            return u64::from(self.bounds.get(field).map_or(0, |b| b.0)) + 1;
+            return self.bounds(field).0 as u64 + 1;
         }
         // With quotes: count separators again.
         let (mut seen, mut quoted) = (0, false);
@@ -208,10 +224,10 @@ impl<'a> Row<'a> {
     /// The bytes of a field of 1 to 15 bytes with their number, as one word that tells such fields apart.
     #[inline]
     fn packed(&self, field: usize) -> Option<u128> {
-        let &(start, end) = self.bounds.get(field)?;
-        let length = (end - start) as usize;
+        let (start, end) = self.bounds(field);
+        let length = end - start;
         // The sixteen bytes that end with the field; the ones before it are shifted out.
-        let before = self.bytes.get(..end as usize)?.last_chunk::<16>()?;
+        let before = self.bytes.get(..end)?.last_chunk::<16>()?;
         if length == 0 || length > 15 {
             return None;
         }
@@ -221,14 +237,14 @@ impl<'a> Row<'a> {
 
     /// Adds 1 to the count of each column in which there is nothing.
     pub fn count_missing(&self, missing: &mut [u64]) {
-        for (count, &(start, end)) in missing.iter_mut().zip(self.bounds) {
-            if start == end {
-                *count += 1;
-            } else if !self.bytes[start as usize].is_ascii_digit() {
-                *count += u64::from(is_missing(&self.bytes[start as usize..end as usize]));
+        let starts = &self.starts[..self.columns()];
+        for (field, (count, &start)) in missing.iter_mut().zip(starts).enumerate() {
+            // Nearly all fields are numbers; behind an empty one stands a comma, or nothing.
+            if !self.bytes.get(start as usize).is_some_and(u8::is_ascii_digit) {
+                *count += u64::from(is_missing(self.get(field)));
             }
         }
-        for count in missing.iter_mut().skip(self.bounds.len()) {
+        for count in missing.iter_mut().skip(starts.len()) {
             *count += 1;
         }
     }

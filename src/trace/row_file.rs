@@ -1,26 +1,50 @@
 //! A file of rows: its lines, split and read by the parser of its table.
 
-use super::error::{RowError, SkipReason, TraceError, TraceResult};
+use super::error::{RowError, SkipReason, TraceError};
 use super::figures::Figures;
-use super::lines::{LineError, Lines};
+use super::lines::{LineError, LineSpan, Lines};
 use super::reader::FileReport;
 use super::record::TraceItem;
 use super::row::Fields;
-use super::table::{Context, RecordFile, Table, TraceOptions};
+use super::table::{Context, Table, TraceOptions};
 use crate::limits::Limit;
 
 /// A file of rows.
 pub struct RowFile {
     lines: Lines,
+    header: bool,
+    parser: RowParser,
+}
+
+/// Splits and reads the rows of a table, and counts them.
+pub struct RowParser {
     fields: Fields,
     table: Box<dyn Table>,
     columns: usize,
-    missing: Vec<u64>,
+    counts: Counts,
     figures: bool,
     json: bool,
-    rows: u64,
-    header: bool,
     name: String,
+}
+
+/// Rows, and values missing by column (none where that is not counted).
+#[derive(Default)]
+pub struct Counts {
+    rows: u64,
+    missing: Vec<u64>,
+}
+
+impl Counts {
+    /// Adds other rows.
+    pub fn add(&mut self, other: &Counts) {
+        self.rows += other.rows;
+        if self.missing.len() < other.missing.len() {
+            self.missing.resize(other.missing.len(), 0);
+        }
+        for (count, more) in self.missing.iter_mut().zip(&other.missing) {
+            *count += more;
+        }
+    }
 }
 
 /// What the next rows gave.
@@ -34,6 +58,8 @@ pub enum Entry {
     },
     /// A bad row, or a file that ends early.
     Fault(Box<TraceError>),
+    /// It was taken.
+    Taken,
 }
 
 impl RowFile {
@@ -45,59 +71,105 @@ impl RowFile {
         name: String,
         options: &TraceOptions,
     ) -> RowFile {
-        let columns = table.columns().len();
-        RowFile {
-            lines,
+        let parser = RowParser {
             fields: Fields::default(),
-            columns,
-            missing: if options.figures && !table.is_json() { vec![0; columns] } else { Vec::new() },
+            columns: table.columns().len(),
+            counts: Counts::default(),
             figures: options.figures,
             json: table.is_json(),
-            rows: 0,
-            header,
             table,
             name,
+        };
+        RowFile { lines, header, parser: parser.counting() }
+    }
+
+    /// Whole lines of a file, or the rest of one.
+    pub fn of_lines(lines: Lines, parser: RowParser) -> RowFile {
+        RowFile { lines, header: false, parser }
+    }
+    /// The lines and the parser of the rest of the file.
+    pub fn into_parts(self) -> (Lines, RowParser) {
+        (self.lines, self.parser)
+    }
+    /// Name of the file.
+    pub fn name(&self) -> &str {
+        &self.parser.name
+    }
+    /// See [`RowParser::fork`].
+    pub fn fork(&self) -> Option<RowParser> {
+        self.parser.fork()
+    }
+
+    /// Reads rows until there are so many entries; fewer: the file is at its end.
+    pub fn read(&mut self, cx: &mut Context, entries: &mut Vec<Entry>, most: usize) {
+        while entries.len() < most {
+            match self.lines.advance() {
+                Ok(Some(_)) if std::mem::take(&mut self.header) => {}
+                Ok(Some(span)) => self.parser.read(self.lines.bytes(span), span, cx, entries),
+                Ok(None) => return,
+                Err(error) => {
+                    self.parser.counts.rows += u64::from(matches!(error, LineError::TooLong(_)));
+                    entries.push(Entry::Fault(line_error(&self.parser.name, error)));
+                }
+            }
         }
     }
 
-    /// Name of the file.
-    pub fn name(&self) -> &str {
-        &self.name
+    /// What was read so far.
+    pub fn report(&self) -> FileReport {
+        self.parser.report()
+    }
+}
+
+impl RowParser {
+    fn counting(mut self) -> RowParser {
+        if self.figures && !self.json {
+            self.counts.missing = vec![0; self.columns];
+        }
+        self
     }
 
-    /// Reads on to the next item or fault; `None` at the end.
-    pub fn next_entry(&mut self, cx: &mut Context) -> Option<Entry> {
-        loop {
-            let span = match self.lines.advance() {
-                Ok(Some(span)) => span,
-                Ok(None) => return None,
-                Err(error) => {
-                    self.rows += u64::from(matches!(error, LineError::TooLong(_)));
-                    return Some(Entry::Fault(line_error(&self.name, error)));
+    /// A parser for other rows of the same file, where the table allows it; it counts from zero.
+    pub fn fork(&self) -> Option<RowParser> {
+        let parser = RowParser {
+            fields: Fields::default(),
+            table: self.table.fork()?,
+            counts: Counts::default(),
+            name: self.name.clone(),
+            ..*self
+        };
+        Some(parser.counting())
+    }
+
+    /// What was counted since the last call.
+    pub fn take_counts(&mut self) -> Counts {
+        let none = Counts { rows: 0, missing: vec![0; self.counts.missing.len()] };
+        std::mem::replace(&mut self.counts, none)
+    }
+    /// Adds what was counted elsewhere.
+    pub fn add_counts(&mut self, counts: &Counts) {
+        self.counts.add(counts);
+    }
+
+    #[inline]
+    fn read(&mut self, bytes: &[u8], span: LineSpan, cx: &mut Context, entries: &mut Vec<Entry>) {
+        let row = if self.json { self.fields.whole(bytes, span) } else { self.fields.split(bytes, span) };
+        if row.is_blank() {
+            return;
+        }
+        self.counts.rows += 1;
+        cx.line = span.line;
+        match self.table.parse(&row, cx) {
+            Ok(item) => {
+                row.count_missing(&mut self.counts.missing);
+                if let Some(item) = item {
+                    entries.push(Entry::Item { item, line: span.line });
                 }
-            };
-            if std::mem::take(&mut self.header) {
-                continue;
             }
-            let bytes = self.lines.bytes(span);
-            let row = if self.json { self.fields.whole(bytes, span) } else { self.fields.split(bytes, span) };
-            if row.is_blank() {
-                continue;
-            }
-            self.rows += 1;
-            cx.line = span.line;
-            match self.table.parse(&row, cx) {
-                Ok(item) => {
-                    row.count_missing(&mut self.missing);
-                    if let Some(item) = item {
-                        return Some(Entry::Item { item, line: span.line });
-                    }
-                }
-                Err(fault) => {
-                    let column = fault.field.map_or(0, |field| row.column(field));
-                    let text = row.clipped(column);
-                    return Some(Entry::Fault(self.placed(*fault, span.line, column, text)));
-                }
+            Err(fault) => {
+                let column = fault.field.map_or(0, |field| row.column(field));
+                let text = row.clipped(column);
+                entries.push(Entry::Fault(self.placed(*fault, span.line, column, text)));
             }
         }
     }
@@ -123,31 +195,19 @@ impl RowFile {
             row,
         })
     }
-}
-
-impl RecordFile for RowFile {
-    fn next_item(&mut self, cx: &mut Context) -> TraceResult<Option<TraceItem>> {
-        loop {
-            match self.next_entry(cx) {
-                Some(Entry::Item { item, .. }) => return Ok(Some(item)),
-                Some(Entry::Fault(fault)) => cx.tally.skip(fault, cx.options.skip_bad_rows)?,
-                None => return Ok(None),
-            }
-        }
-    }
 
     fn report(&self) -> FileReport {
         let figures = if self.figures { self.table.figures() } else { Figures::new() };
-        let missing = if self.missing.is_empty() {
+        let missing = if self.counts.missing.is_empty() {
             self.table.own_missing()
         } else {
             let columns = self.table.columns().into_iter().take(self.columns);
-            columns.zip(self.missing.iter().copied()).filter(|(_, count)| *count > 0).collect()
+            columns.zip(self.counts.missing.iter().copied()).filter(|(_, count)| *count > 0).collect()
         };
         FileReport {
             file: self.name.clone(),
             table: self.table.name().to_owned(),
-            rows: self.rows,
+            rows: self.counts.rows,
             missing,
             figures,
         }

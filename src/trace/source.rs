@@ -263,12 +263,11 @@ impl Gathering {
     }
 
     /// False: the event is out of order.
-    fn apply(&mut self, event: PodEvent, reader: &mut TraceReader) -> TraceResult<bool> {
-        let (file, tally, skip) = reader.blame(event.origin.0);
-        match self.lives.apply(event, tally, skip, file)? {
+    fn apply(&mut self, mut event: PodEvent, reader: &mut TraceReader) -> TraceResult<bool> {
+        match self.lives.apply(&mut event, reader.blame())? {
             Outcome::OutOfOrder => return Ok(false),
             Outcome::Ended(life) => self.keep(life)?,
-            Outcome::Began(_) | Outcome::Nothing => {}
+            Outcome::Began(_) | Outcome::Known { .. } | Outcome::Nothing => {}
         }
         Ok(true)
     }

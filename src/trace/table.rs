@@ -87,6 +87,15 @@ impl Context {
             line: self.line,
         }
     }
+    /// A context for rows that are read side by side, of a table that can [`Table::fork`].
+    pub fn beside(&self) -> Context {
+        Context {
+            options: self.options.clone(),
+            file: self.file,
+            tables: self.tables.clone(),
+            ..Context::default()
+        }
+    }
     /// Takes back what [`Context::hand_over`] gave away.
     pub fn take_back(&mut self, from: Context) {
         self.job_starts = from.job_starts;
@@ -161,6 +170,11 @@ pub trait Table: Send {
     /// The table may hold machines; a table of which it is known that it holds none need not be read for them.
     fn has_machines(&self) -> bool {
         true
+    }
+    /// Another parser of the same table, where a row says the same whatever rows were read before it and the table keeps no figures:
+    /// then rows may be read side by side.
+    fn fork(&self) -> Option<Box<dyn Table>> {
+        None
     }
     /// Ids are unique in one file only (openb renumbers its pods in every list).
     fn ids_per_file(&self) -> bool {
