@@ -14,6 +14,8 @@ use std::thread;
 
 /// Entries that are handed over at once.
 const BATCH: usize = 512;
+/// Entries that are read at once where nothing is handed over: few, so that the memory of used ones is soon taken again.
+const FEW: usize = 6;
 /// Batches or blocks that may wait to be used.
 const WAITING: usize = 8;
 /// Entries after which a file is worth a thread. Starting one, and the memory that passes between threads, cost as much as reading
@@ -125,7 +127,7 @@ impl Ahead {
                 State::Here(_, 0) if self.workers > 0 => self.start(cx)?,
                 State::Here(file, left) => {
                     self.entries.clear();
-                    file.read(cx, &mut self.entries, BATCH);
+                    file.read(cx, &mut self.entries, FEW);
                     *left = left.saturating_sub(self.entries.len());
                     if !self.entries.is_empty() {
                         return Ok(true);

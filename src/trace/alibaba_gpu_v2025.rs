@@ -97,10 +97,11 @@ impl Table for Instances {
         row.expect_columns(self.columns.len())?;
         let [name, role, app, cpu, gpu, rdma, memory, disk, disk_limit, per_node, ..] = self.at;
         let times = self.times(row)?;
-        let role_word = row.required(role)?;
-        if !matches!(role_word, "CN" | "HN") {
-            return Err(row.unknown(role, "CN or HN"));
-        }
+        let role_word = match row.get(role) {
+            b"CN" => "CN",
+            b"HN" => "HN",
+            _ => return Err(row.required(role).err().unwrap_or_else(|| row.unknown(role, "CN or HN"))),
+        };
         let max_per_node = match row.get(per_node) {
             b"-1" | b"-1.0" => None,
             _ => Some(row.integer(per_node, 1_000_000)? as u32).filter(|&k| k > 0),
@@ -121,7 +122,13 @@ impl Table for Instances {
             group: Some(TraceId::from(row.required(app)?)),
             role: Some(role_word.into()),
             max_per_node,
-            ..TracePod::default()
+            phase: None,
+            qos: None,
+            gpu_models: Vec::new(),
+            priority: None,
+            placement: None,
+            copies: 1,
+            claims: Vec::new(),
         };
         if cx.options.figures {
             self.figures.count(&pod, times);

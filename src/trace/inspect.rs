@@ -276,7 +276,8 @@ impl Inspector {
         if !self.streams {
             let start = pod.arrival.map_or(0, SimTime::as_nanos);
             let end = pod.end.map_or(u64::MAX, SimTime::as_nanos);
-            self.intervals.push(start, end, pod.values.map(|v| v.saturating_mul(copies)));
+            let all = if copies == 1 { pod.values } else { pod.values.map(|v| v.saturating_mul(copies)) };
+            self.intervals.push(start, end, all);
         }
         for (slot, value) in pod.values.into_iter().enumerate() {
             if slot != 3 || pod.has_disk {

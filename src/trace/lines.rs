@@ -23,6 +23,8 @@ pub struct Lines {
     end: usize,
     at_end: bool,
     line: u64,
+    /// A quote was read.
+    quotes: bool,
     failure: Option<io::Error>,
 }
 
@@ -30,6 +32,7 @@ pub struct Lines {
 pub struct Block {
     bytes: Vec<u8>,
     lines_before: u64,
+    quotes: bool,
 }
 
 /// Where the current line lies in the buffer.
@@ -69,6 +72,7 @@ impl Lines {
             end: 0,
             at_end: false,
             line: 0,
+            quotes: false,
             failure: None,
         }
     }
@@ -83,6 +87,7 @@ impl Lines {
             end,
             at_end: true,
             line: block.lines_before,
+            quotes: block.quotes,
             failure: None,
         }
     }
@@ -118,7 +123,7 @@ impl Lines {
         spare[..self.end].copy_from_slice(&self.buffer[whole..]);
         let mut bytes = std::mem::replace(&mut self.buffer, spare);
         bytes.truncate(whole);
-        Some(Block { bytes, lines_before })
+        Some(Block { bytes, lines_before, quotes: self.quotes })
     }
 
     /// What comes next, at least so many bytes of it (up to the buffer's size), without consuming it.
@@ -151,7 +156,12 @@ impl Lines {
         let most = if self.line == 0 && self.end < FIRST_BYTES { FIRST_BYTES } else { self.buffer.len() };
         match self.source.read(&mut self.buffer[self.end..most]) {
             Ok(0) => self.at_end = true,
-            Ok(n) => self.end += n,
+            Ok(n) => {
+                // Most files have none, and need not be searched line by line.
+                let read = &self.buffer[self.end..self.end + n];
+                self.quotes = self.quotes || memchr::memchr(b'"', read).is_some();
+                self.end += n;
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
                 self.at_end = true;
@@ -224,6 +234,11 @@ impl Lines {
         Ok(LineSpan { start, end, line: self.line, terminated })
     }
 
+    /// There may be a quote in what was read so far, or there is none.
+    #[inline]
+    pub fn has_quotes(&self) -> bool {
+        self.quotes
+    }
     /// The bytes of the line that [`Lines::advance`] found last.
     pub fn bytes(&self, span: LineSpan) -> &[u8] {
         &self.buffer[span.start..span.end]

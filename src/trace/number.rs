@@ -16,43 +16,39 @@ pub fn is_missing(bytes: &[u8]) -> bool {
         return false;
     }
     match bytes.len() {
-        1 => bytes == b"-",
-        3 | 4 => ["nan", "null", "none", "n/a"].iter().any(|w| bytes.eq_ignore_ascii_case(w.as_bytes())),
+        1 => *first == b'-',
+        3 | 4 if matches!(first, b'n' | b'N') => {
+            ["nan", "null", "none", "n/a"].iter().any(|w| bytes.eq_ignore_ascii_case(w.as_bytes()))
+        }
         _ => false,
     }
 }
 
-const ZEROS: u64 = 0x3030_3030_3030_3030;
-
 /// Only digits, at most 19 of them.
 #[inline]
 pub fn parse_digits(bytes: &[u8]) -> Option<u64> {
-    // The last eight digits are read at once, and those before them with zeros in front. Ends may overlap, so nothing beyond the
-    // text is looked at.
-    match (bytes.len(), bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        (length @ 8..=16, Some(first), Some(last)) => {
-            let before = 8 * (length as u32 - 8);
-            let word = u64::from_le_bytes(*first).unbounded_shl(64 - before) | ZEROS.unbounded_shr(before);
-            Some(eight_digits(word)? * 100_000_000 + eight_digits(u64::from_le_bytes(*last))?)
-        }
-        (1..=7 | 17..=19, ..) => {
-            let mut value = 0u64;
-            for &byte in bytes {
-                let digit = byte.wrapping_sub(b'0');
-                if digit > 9 {
-                    return None;
-                }
-                value = value * 10 + u64::from(digit);
-            }
-            Some(value)
-        }
-        _ => None,
+    if bytes.is_empty() || bytes.len() > 19 {
+        return None;
     }
+    let (mut value, mut rest) = (0u64, bytes);
+    while let Some((eight, behind)) = rest.split_first_chunk::<8>() {
+        value = value * 100_000_000 + eight_digits(u64::from_le_bytes(*eight))?;
+        rest = behind;
+    }
+    for &byte in rest {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + u64::from(digit);
+    }
+    Some(value)
 }
 
 /// Eight digits, the first in the lowest byte. Neighbours are joined to pairs, pairs to fours, fours to eight, all at once.
 #[inline]
 fn eight_digits(text: u64) -> Option<u64> {
+    const ZEROS: u64 = 0x3030_3030_3030_3030;
     // A high bit remains where a byte is below '0' or, with what '9' lacks to it added, above '9'.
     if (text.wrapping_add(0x4646_4646_4646_4646) | text.wrapping_sub(ZEROS)) & 0x8080_8080_8080_8080 != 0 {
         return None;

@@ -42,7 +42,9 @@ impl TraceId {
             // Job ids have 64 bits; an index of 2^58 or more is refused by the readers (limit 2^32).
             TraceId::Task(job, index) => (2 << 126) | (u128::from(*job) << 58) | u128::from(*index),
             TraceId::Text(text) if text.len() <= 15 => {
-                text.bytes().fold(text.len() as u128, |packed, b| (packed << 8) | u128::from(b))
+                let (mut bytes, length) = ([0; 16], text.len());
+                bytes[16 - length..].copy_from_slice(text.as_bytes());
+                u128::from_be_bytes(bytes) | (length as u128) << (8 * length)
             }
             TraceId::Text(text) => {
                 let hash = blake3::hash(text.as_bytes());

@@ -17,11 +17,16 @@ pub struct Fields {
 
 impl Fields {
     /// Splits a line at commas. A field that begins with a quote may hold commas and doubled quotes.
-    #[inline]
     pub fn split<'a>(&'a mut self, line: &'a [u8], span: LineSpan) -> Row<'a> {
         if memchr::memchr(b'"', line).is_some() {
             return self.split_quoted(line, span);
         }
+        self.split_plain(line, span)
+    }
+
+    /// Splits a line in which there is no quote.
+    #[inline]
+    pub fn split_plain<'a>(&'a mut self, line: &'a [u8], span: LineSpan) -> Row<'a> {
         let used = split_at_commas(line, &mut self.starts);
         Row { bytes: line, starts: &self.starts[..used], raw: line, span }
     }
@@ -77,44 +82,42 @@ impl Fields {
 }
 
 /// Finds where the fields of a line without quotes start, and how many entries of `starts` that takes. Fields are short, so eight
-/// bytes are looked at at once: a byte of `word` is 0 exactly where the line has a comma, and the arithmetic sets the high bit of
-/// exactly those bytes.
+/// bytes are looked at at once.
 fn split_at_commas(line: &[u8], starts: &mut Vec<u32>) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const LOW: u64 = 0x7f * ONES;
-    const COMMAS: u64 = b',' as u64 * ONES;
     if starts.len() < line.len() + 2 {
         starts.resize(line.len() + 2, 0);
     }
     let starts = starts.as_mut_slice();
     starts[0] = 0;
     let (mut used, mut behind) = (1, 1u32);
-    let mut find = |bytes: u64, behind: u32| {
-        let word = bytes ^ COMMAS;
-        let mut found = !(((word & LOW) + LOW) | word | LOW);
+    let (chunks, remainder) = line.as_chunks::<8>();
+    for chunk in chunks {
+        let mut found = commas(u64::from_le_bytes(*chunk));
         while found != 0 {
-            if let Some(start) = starts.get_mut(used) {
-                *start = behind + found.trailing_zeros() / 8;
-            }
+            starts[used] = behind + found.trailing_zeros() / 8;
             used += 1;
             found &= found - 1;
         }
-    };
-    let (chunks, remainder) = line.as_chunks::<8>();
-    for chunk in chunks {
-        find(u64::from_le_bytes(*chunk), behind);
         behind += 8;
     }
-    if !remainder.is_empty() {
-        let bytes = match line.last_chunk::<8>() {
-            // What was looked at before is shifted out.
-            Some(last) => u64::from_le_bytes(*last) >> (8 * (8 - remainder.len())),
-            None => remainder.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
-        };
-        find(bytes, behind);
+    for (at, &byte) in remainder.iter().enumerate() {
+        if byte == b',' {
+            starts[used] = behind + at as u32;
+            used += 1;
+        }
     }
     starts[used] = line.len() as u32 + 1;
     used + 1
+}
+
+/// The high bits of those bytes that are commas. A byte of `word` is 0 exactly there, and the arithmetic carries no further than
+/// a byte.
+#[inline(always)]
+fn commas(bytes: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const LOW: u64 = 0x7f * ONES;
+    let word = bytes ^ (b',' as u64 * ONES);
+    !(((word & LOW) + LOW) | word | LOW)
 }
 
 /// Shares that were read before, by their text and scale.
@@ -171,13 +174,13 @@ impl<'a> Row<'a> {
         self.raw.is_empty()
     }
     /// The bytes of a field; empty where there is none.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, field: usize) -> &'a [u8] {
         let (start, end) = self.bounds(field);
         self.bytes.get(start..end).unwrap_or_default()
     }
     /// From where to where a field goes; nowhere if there is none.
-    #[inline]
+    #[inline(always)]
     fn bounds(&self, field: usize) -> (usize, usize) {
         match self.starts.get(field..) {
             Some(&[start, next, ..]) => (start as usize, next as usize - 1),
@@ -239,9 +242,11 @@ impl<'a> Row<'a> {
     pub fn count_missing(&self, missing: &mut [u64]) {
         let starts = &self.starts[..self.columns()];
         for (field, (count, &start)) in missing.iter_mut().zip(starts).enumerate() {
-            // Nearly all fields are numbers; behind an empty one stands a comma, or nothing.
-            if !self.bytes.get(start as usize).is_some_and(u8::is_ascii_digit) {
-                *count += u64::from(is_missing(self.get(field)));
+            // Behind an empty field stands a comma, or nothing; nearly all others are numbers.
+            match self.bytes.get(start as usize) {
+                Some(first) if first.is_ascii_digit() => {}
+                None | Some(b',' | b'-' | b'n' | b'N') => *count += u64::from(is_missing(self.get(field))),
+                Some(_) => {}
             }
         }
         for count in missing.iter_mut().skip(starts.len()) {
@@ -308,7 +313,8 @@ impl<'a> Row<'a> {
     pub fn scaled(&self, field: usize, scale: u64, limit: u64) -> FieldResult<u64> {
         let bytes = self.get(field);
         // Many whole numbers are written as floats.
-        if let Some(whole) = parse_digits(bytes.strip_suffix(b".0").unwrap_or(bytes)) {
+        let whole = if let [whole @ .., b'.', b'0'] = bytes { whole } else { bytes };
+        if let Some(whole) = parse_digits(whole) {
             return match whole.checked_mul(scale) {
                 Some(value) if value <= limit => Ok(value),
                 _ => Err(self.absurd(field)),

@@ -105,7 +105,10 @@ impl RowFile {
         while entries.len() < most {
             match self.lines.advance() {
                 Ok(Some(_)) if std::mem::take(&mut self.header) => {}
-                Ok(Some(span)) => self.parser.read(self.lines.bytes(span), span, cx, entries),
+                Ok(Some(span)) => {
+                    let (bytes, quotes) = (self.lines.bytes(span), self.lines.has_quotes());
+                    self.parser.read(bytes, quotes, span, cx, entries);
+                }
                 Ok(None) => return,
                 Err(error) => {
                     self.parser.counts.rows += u64::from(matches!(error, LineError::TooLong(_)));
@@ -152,8 +155,19 @@ impl RowParser {
     }
 
     #[inline]
-    fn read(&mut self, bytes: &[u8], span: LineSpan, cx: &mut Context, entries: &mut Vec<Entry>) {
-        let row = if self.json { self.fields.whole(bytes, span) } else { self.fields.split(bytes, span) };
+    fn read(
+        &mut self,
+        bytes: &[u8],
+        quotes: bool,
+        span: LineSpan,
+        cx: &mut Context,
+        entries: &mut Vec<Entry>,
+    ) {
+        let row = match (self.json, quotes) {
+            (true, _) => self.fields.whole(bytes, span),
+            (false, true) => self.fields.split(bytes, span),
+            (false, false) => self.fields.split_plain(bytes, span),
+        };
         if row.is_blank() {
             return;
         }

@@ -402,7 +402,12 @@ pub fn whole_seconds(row: &Row<'_>, field: usize) -> Result<Option<u64>, Box<Row
     }
     // The noise is in the last of many digits, and reading those exactly takes long: the first decimal decides.
     let bytes = row.get(field);
-    if let Some(point) = memchr::memchr(b'.', bytes)
+    if let [whole @ .., b'.', b'0'] = bytes
+        && let Some(seconds) = parse_digits(whole).filter(|&s| s < super::row::limits::SECONDS)
+    {
+        return Ok(Some(seconds));
+    }
+    if let Some(point) = bytes.iter().position(|&byte| byte == b'.')
         && let (whole, [b'.', first, rest @ ..]) = bytes.split_at(point)
         && let Some(seconds) = parse_digits(whole).filter(|&s| s < super::row::limits::SECONDS)
         && first.is_ascii_digit()
