@@ -6,7 +6,7 @@ use super::api::{
 use super::kubelet::{Duty, duty, volumes_mount};
 use super::statefulset::Pass;
 use super::{Retry, Step, job, protection, replicaset, statefulset};
-use crate::engine::rng::TieBreak;
+use crate::engine::rng::{Streams, TieBreak};
 use crate::engine::time::{SimDuration, SimTime};
 use crate::model::cluster::Cluster;
 use crate::model::fixture::Fixture;
@@ -378,6 +378,126 @@ fn what_keeps_a_replica_from_coming() {
     let claim = set.claim(0);
     set.fixture.cluster.remove_claim(claim);
     assert_eq!(set.pass(), NOTHING, "a pod that runs does not");
+}
+
+/// Pods of a Parallel set come in batches of 1, 2, 4 ...; after a failure the batch is finished and nothing more is begun
+/// (`slowStartBatch`).
+#[test]
+fn a_failure_ends_a_parallel_set_with_its_batch() {
+    for (taken, last) in [(0, 0), (1, 2), (2, 2), (3, 6), (6, 6), (7, 9), (9, 9)] {
+        let mut set = Set::new(10, PodManagement::Parallel, RETAIN);
+        set.fixture.pod(&format!("db-{taken}"), &[]);
+        let made = |ordinal: u32| [format!("claim {ordinal}"), format!("pod {ordinal}")];
+        let mut want: Vec<String> = (0..=last).filter(|n| *n != taken).flat_map(made).collect();
+        want.push("the name is taken".into());
+        assert_eq!(set.pass(), want, "{taken}");
+    }
+    // One after the other: nothing at all after the failure.
+    for taken in [0, 1, 2] {
+        let mut set = Set::new(4, PodManagement::OrderedReady, RETAIN);
+        for ordinal in 0..taken {
+            set.pass();
+            set.runs(ordinal);
+        }
+        set.fixture.pod(&format!("db-{taken}"), &[]);
+        assert_eq!(set.pass(), ["the name is taken"], "{taken}");
+    }
+}
+
+/// Pods of a batch are made at the same time, so any order may come out; batches do not mix.
+#[test]
+fn batches_of_a_parallel_set_come_in_any_order() {
+    let order = |replicas: u32, tie: &TieBreak| -> Vec<u32> {
+        let mut set = Set::new(replicas, PodManagement::Parallel, RETAIN);
+        let (mut pass, mut order) = (Pass::default(), Vec::new());
+        loop {
+            let pods = set.pods();
+            match statefulset::step(&mut set.fixture.cluster, &pods, set.id, &mut pass, tie) {
+                Step::Write(write) => {
+                    if let Write::CreateSetPod { ordinal, .. } = write {
+                        order.push(ordinal);
+                    }
+                    apply(&mut set.fixture.cluster, write, at(1)).expect("nobody else writes");
+                }
+                other => {
+                    assert_eq!(other, Step::Done);
+                    return order;
+                }
+            }
+        }
+    };
+    let mut shuffled = 0;
+    for replicas in [1, 2, 3, 4, 6, 7, 8, 20, 140] {
+        assert_eq!(order(replicas, &TieBreak::First), (0..replicas).collect::<Vec<_>>());
+        for seed in 0..3 {
+            let order = order(replicas, &TieBreak::Seeded(Streams::new(seed, 0)));
+            assert_eq!(order.len(), replicas as usize);
+            let (mut begin, mut size) = (0, 1);
+            while begin < order.len() {
+                let end = (begin + size).min(order.len());
+                let mut batch = order[begin..end].to_vec();
+                shuffled += usize::from(!batch.is_sorted());
+                batch.sort_unstable();
+                assert_eq!(batch, (begin as u32..end as u32).collect::<Vec<_>>(), "{replicas} {seed}");
+                (begin, size) = (end, size * 2);
+            }
+        }
+    }
+    // All batches of 4 to 64, 9 of 20, and a few of the smaller ones.
+    assert!(shuffled > 30, "{shuffled} batches were not in the order of ordinals");
+    let seeded = TieBreak::Seeded(Streams::new(1, 0));
+    let largest = order(260, &seeded)[127..255].to_vec();
+    assert_eq!(largest, (127..255).collect::<Vec<_>>(), "who of so many is first does not matter");
+}
+
+/// However many claims a pod has, all are there before it.
+#[test]
+fn a_pod_comes_after_all_its_claims() {
+    for (templates, deleted) in
+        [(1, None), (7, None), (8, None), (9, None), (20, None), (9, Some(8)), (3, Some(0))]
+    {
+        let mut set = Set::new(1, PodManagement::OrderedReady, RETAIN);
+        let id = set.id;
+        let spec = set.fixture.cluster.stateful_sets()[id].claims[0].spec;
+        let claims: Vec<ClaimTemplate> = (0..templates)
+            .map(|n| ClaimTemplate { prefix: set.fixture.sym(&format!("data{n}")), spec })
+            .collect();
+        set.fixture.cluster.update_stateful_set(id, |set| set.claims = claims);
+        if let Some(which) = deleted {
+            set.fixture.claim(&format!("data{which}-db-0 1Gi RWO class=wffc deleting"));
+        }
+        let said = set.pass();
+        let missing = templates - usize::from(deleted.is_some());
+        assert_eq!(said.len(), missing + 1, "{templates} {deleted:?}");
+        assert!(said[..missing].iter().all(|words| words == "claim 0"), "{said:?}");
+        let last = deleted.map_or("pod 0".into(), |which| format!("data{which}-db-0 is being deleted"));
+        assert_eq!(said[missing], last);
+        let there = |n: usize| {
+            let name = set.fixture.cluster.names.get_name(&format!("data{n}-db-0"));
+            name.is_some_and(|name| set.fixture.cluster.claim_by_name(sym::DEFAULT, name).is_some())
+        };
+        assert!((0..templates).all(there), "{templates} {deleted:?}");
+    }
+}
+
+/// Somebody else's owner reference is left alone, whatever the policy.
+#[test]
+fn claims_of_others_keep_their_owners() {
+    for deleted in [false, true] {
+        let retention = ClaimRetention { delete_when_deleted: deleted, delete_when_scaled: false };
+        for (owner, want) in [(None, deleted), (Some(77), !deleted), (Some(5), false)] {
+            let mut set = Set::new(1, PodManagement::Parallel, RETAIN);
+            set.pass();
+            set.runs(0);
+            let (id, claim) = (set.id, set.claim(0));
+            set.fixture.cluster.update_stateful_set(id, |set| set.retention = retention);
+            let owner = owner.map_or(ClaimOwner::None, |uid| ClaimOwner::Object(Uid::new(uid)));
+            set.fixture.cluster.update_claim(claim, |claim| claim.owner = owner);
+            let whose = if deleted { "the set's" } else { "nobody's" };
+            let words: Vec<String> = want.then(|| format!("data-db-0 is {whose}")).into_iter().collect();
+            assert_eq!(set.pass(), words, "{deleted} {owner:?}");
+        }
+    }
 }
 
 #[test]

@@ -556,3 +556,6 @@ fn cut(kind: &mut Kind, oldest: u64) {
         kind.history.drain(..first);
     }
 }
+
+#[cfg(test)]
+mod tests;

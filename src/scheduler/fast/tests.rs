@@ -1,7 +1,9 @@
 //! The fast path against the plain scan, decision by decision, on random clusters that change.
 
+mod homes;
 mod made;
 mod related;
+mod work;
 
 use crate::control::pv::run_to_fixpoint;
 use crate::engine::rng::{EntityKey, Streams, TieBreak};

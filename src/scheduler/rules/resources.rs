@@ -143,3 +143,21 @@ fn scores_beyond_int64_end_the_cycle() {
         )
     );
 }
+
+/// In the order of the search, in which zones take turns, n1 is followed by n3: its score is told, of those that are out of range.
+#[test]
+fn the_first_invalid_score_is_told() {
+    // (5 * 2^56) * 100 wraps below zero, too: -2.
+    let zoned = |name: &str, zone: &str, memory: &str| {
+        let mut node = sized(name, json!({"cpu": "0", "memory": memory, "pods": "9"}));
+        node["metadata"]["labels"]["topology.kubernetes.io/zone"] = json!(zone);
+        node
+    };
+    let cluster = vec![
+        zoned("n1", "a", "1Gi"),
+        zoned("n2", "a", "256Pi"),
+        zoned("n3", "b", "320Pi"),
+        pod("p", requests(json!({"memory": "0"}))),
+    ];
+    assert!(decide_one(cluster).message.expect("an error").contains("an invalid score -2,"));
+}

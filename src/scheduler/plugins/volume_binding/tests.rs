@@ -206,6 +206,142 @@ fn a_reserved_volume_binds_the_claim_to_its_node() {
     }
 }
 
+/// A volume that names the claim, or was assumed for it, must have its class, size, mode and attributes, and stay.
+#[test]
+fn what_a_reserved_volume_must_have() {
+    let claim = "c1 8Gi RWO class=wffc attr=gold";
+    let free = "pv0 9Gi RWO class=wffc attr=gold host=n1 Available";
+    let rows = [
+        ("8Gi RWO class=wffc attr=gold", true),
+        ("8589934591 RWO class=wffc attr=gold", false),
+        ("9Gi RWO class=imm attr=gold", false),
+        ("9Gi RWO class=wffc block attr=gold", false),
+        ("9Gi RWO class=wffc attr=silver", false),
+        ("9Gi RWO class=wffc", false),
+        ("9Gi RWO class=wffc attr=gold deleting", false),
+        ("9Gi ROX class=wffc attr=gold", true),
+    ];
+    for (words, fits) in rows {
+        let want = if fits { "n1: c1=pv1" } else { "n1: c1=pv0" };
+        for reference in ["ref=c1", "ref=c1!", ""] {
+            let mut fixture = Fixture::new();
+            fixture.node("n1", &[]);
+            fixture.volume(free);
+            let phase = if reference.is_empty() { "Released" } else { "Available" };
+            let reserved =
+                fixture.volume(&format!("pv1 {words} host=n1 {reference} {phase}").replace("  ", " "));
+            let id = fixture.claim(claim);
+            if reference.is_empty() {
+                let uid = fixture.cluster.claim(id).uid;
+                fixture.cluster.assume_volume(reserved, Some(uid));
+            }
+            let pod = fixture.pod("p", &["c1"]);
+            assert_eq!(judge(&fixture, pod).1, [want], "{words} {reference}");
+        }
+    }
+    // The same for a volume to be found: each of these alone is in the way.
+    for (words, fits) in rows {
+        let found = verdicts(&[&format!("pv1 {words} host=n1 Available")], &[claim], &["c1"]);
+        let fits = fits && !words.contains("ROX");
+        assert_eq!(found[0] == "n1: c1=pv1", fits, "{words}");
+    }
+    // What was assumed for another claim is that one's, whatever its claimRef says.
+    let mut fixture = Fixture::new();
+    fixture.node("n1", &[]);
+    let reserved = fixture.volume("pv1 9Gi RWO class=wffc host=n1 ref=c1 Available");
+    fixture.claim("c1 8Gi RWO class=wffc");
+    fixture.claim("c2 8Gi RWO class=wffc");
+    fixture.cluster.assume_volume(reserved, Some(crate::model::fixture::claim_uid("c2")));
+    let (first, second) = (fixture.pod("p", &["c1"]), fixture.pod("q", &["c2"]));
+    assert_eq!(judge(&fixture, first).1, [format!("n1: {BIND_CONFLICT}")]);
+    assert_eq!(judge(&fixture, second).1, ["n1: c2=pv1"]);
+}
+
+/// Several claims of one pod that each are reserved a volume, of which the first in order is taken first.
+#[test]
+fn several_reserved_volumes() {
+    let volumes = [
+        "pv1 9Gi RWO class=wffc host=n1 ref=c1 Available",
+        "pv2 9Gi RWO class=wffc host=n1 ref=c1 Available",
+        "pv3 9Gi RWO class=wffc host=n1 ref=c2 Available",
+        "pv4 9Gi RWO class=wffc host=n1 Available",
+    ];
+    let claims = ["c1 1Gi RWO class=wffc", "c2 2Gi RWO class=wffc", "c3 3Gi RWO class=wffc"];
+    assert_eq!(verdicts(&volumes, &claims, &["c3", "c2", "c1"])[0], "n1: c1=pv1 c2=pv3 c3=pv4");
+    // Mentioned once more, the claim gets its other volume, then a free one, then none.
+    assert_eq!(verdicts(&volumes, &claims, &["c1", "c1"])[0], "n1: c1=pv1 c1=pv2");
+    assert_eq!(verdicts(&volumes, &claims, &["c1", "c1", "c1"])[0], "n1: c1=pv1 c1=pv2 c1=pv4");
+    let none = format!("n1: {BIND_CONFLICT}");
+    assert_eq!(verdicts(&volumes, &claims, &["c1", "c1", "c1", "c1"])[0], none);
+}
+
+/// On each node the smallest of its own volumes and of those that several nodes reach; what one claim takes, the next cannot.
+#[test]
+fn own_and_shared_volumes() {
+    let shared = |size: u32| format!("s{size} {size}Gi RWO class=wffc Available");
+    let own = |size: u32| format!("o{size} {size}Gi RWO class=wffc host=n1 Available");
+    for (volumes, claims, want) in [
+        (vec![shared(5), own(6)], 1, "c1=s5"),
+        (vec![shared(6), own(5)], 1, "c1=o5"),
+        (vec![own(5), shared(5)], 1, "c1=o5"),
+        (vec![shared(9), own(9), shared(7)], 1, "c1=s7"),
+        (vec![shared(5), own(6)], 2, "c1=s5 c2=o6"),
+        (vec![shared(5), shared(6), own(7), own(4)], 3, "c1=o4 c2=s5 c3=s6"),
+        (vec![own(7), own(6), own(5)], 3, "c1=o5 c2=o6 c3=o7"),
+    ] {
+        let claims: Vec<String> = (1..=claims).map(|n| format!("c{n} 1Gi RWO class=wffc")).collect();
+        let claims: Vec<&str> = claims.iter().map(String::as_str).collect();
+        let names: Vec<&str> = ["c1", "c2", "c3"][..claims.len()].to_vec();
+        let volumes: Vec<&str> = volumes.iter().map(String::as_str).collect();
+        assert_eq!(verdicts(&volumes, &claims, &names)[0], format!("n1: {want}"), "{volumes:?}");
+    }
+}
+
+/// The first CSIStorageCapacity object that the node has access to decides, in the order of namespaces and names.
+#[test]
+fn which_capacity_object_counts() {
+    let mut fixture = Fixture::new();
+    fixture.node("n1", &[("zone", "a")]);
+    fixture.claim("c1 8Gi RWO class=dynw");
+    let name = fixture.sym("csi.example");
+    fixture.cluster.set_csi_driver(CsiDriver { name, storage_capacity: true, attach_required: true });
+    let pod = fixture.pod("p", &["c1"]);
+    let everywhere = |fixture: &mut Fixture, name: &str, gi: i64| {
+        let object = StorageCapacity {
+            namespace: fixture.sym("kube-system"),
+            name: fixture.sym(name),
+            class: fixture.sym("dynw"),
+            topology: Some(LabelSelector::everything()),
+            capacity: Some(Quantity::from_int(gi << 30)),
+            maximum_volume_size: None,
+        };
+        fixture.cluster.set_capacity(object);
+    };
+    let plugin = VolumeBinding { scoring: Some(Shape::new(&[(0, 0), (100, 10)])) };
+    let score = |fixture: &Fixture| {
+        let (state, _) = judge(fixture, pod);
+        plugin.score(
+            view_of(&fixture.cluster),
+            pod,
+            &state,
+            fixture.cluster.nodes().ids().next().expect("n1"),
+        )
+    };
+    capacity(&mut fixture, "m", Some("a"), Some("16Gi"), None);
+    assert_eq!(score(&fixture), 50);
+    everywhere(&mut fixture, "z", 80);
+    assert_eq!(score(&fixture), 50, "m comes before z");
+    everywhere(&mut fixture, "b", 80);
+    assert_eq!(score(&fixture), 10, "b comes before m");
+    capacity(&mut fixture, "a", Some("a"), Some("32Gi"), None);
+    assert_eq!(score(&fixture), 25);
+    capacity(&mut fixture, "0", Some("other"), Some("64Gi"), None);
+    assert_eq!(score(&fixture), 25, "another zone's");
+    // Too small ones are passed over.
+    capacity(&mut fixture, "0", Some("a"), Some("7Gi"), None);
+    assert_eq!(score(&fixture), 25);
+}
+
 #[test]
 fn a_selected_node_is_kept() {
     let found = verdicts(&[], &["c1 8Gi RWO class=dynw node=n2"], &["c1"]);
