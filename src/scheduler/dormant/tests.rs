@@ -224,10 +224,10 @@ impl Bench {
                 if let Some(claim) = claim {
                     let (added, updated) =
                         (ClusterEvent::ClaimAdded(claim), ClusterEvent::ClaimUpdated(claim));
-                    self.event(if n % 2 == 0 { added } else { updated });
+                    self.event(if n.is_multiple_of(2) { added } else { updated });
                 }
             }
-            9 if n % 4 == 0 => {
+            9 if n.is_multiple_of(4) => {
                 let node = NodeId::at((n % NODES) as u32);
                 let deltas = [NodeDelta::Labels, NodeDelta::Taints, NodeDelta::Condition, NodeDelta::Other];
                 self.event(ClusterEvent::NodeUpdated(node, deltas[n / 4 % 4]));
@@ -292,7 +292,7 @@ fn timers(which: usize) -> QueueTimers {
         backoff_initial: seconds(initial),
         backoff_max: seconds(max),
         error_backoff_max: seconds(10),
-        pop_from_backoff: which / 5 % 2 == 0,
+        pop_from_backoff: (which / 5).is_multiple_of(2),
         flush_after: seconds([300, 60][which / 10 % 2]),
         up_for: SimDuration::from_nanos([0, 400_000_000][which / 20 % 2]),
     }

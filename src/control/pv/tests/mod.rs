@@ -1,6 +1,7 @@
 //! One row per branch: volumes and claims before, what is synced, volumes and claims after, events.
 
 mod claims;
+mod queues;
 mod volumes;
 
 use super::*;

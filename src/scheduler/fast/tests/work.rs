@@ -37,7 +37,7 @@ impl Bench {
         let name = self.cluster.names.get_name(name).expect("name");
         self.cluster.pod_by_name(sym::DEFAULT, name).expect("a pod")
     }
-    fn node(&self, name: &str) -> NodeId {
+    pub fn node(&self, name: &str) -> NodeId {
         self.cluster.node_by_name(self.cluster.names.get(name).expect("name")).expect("a node")
     }
     /// What both engines say about a pod: the same.
@@ -80,7 +80,7 @@ impl Bench {
         (attempt, work)
     }
     /// Binds the pod that was reserved.
-    fn bind(&mut self, attempt: &Attempt) {
+    pub fn bind(&mut self, attempt: &Attempt) {
         let Outcome::Reserved(binding) = &attempt.outcome else { panic!("{attempt:?}") };
         self.fast.bind(&mut self.cluster, binding);
     }
