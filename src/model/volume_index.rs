@@ -239,3 +239,7 @@ fn replace<K: std::hash::Hash + Eq>(
         index.entry(new).and_modify(|list| list.push(id)).or_insert(Few::One(id));
     }
 }
+
+#[cfg(test)]
+#[path = "volume_index_tests.rs"]
+mod tests;

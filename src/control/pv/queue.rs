@@ -70,6 +70,9 @@ pub struct PvController {
     resync_wanted: bool,
     /// Volumes that only a resync will look at again.
     stale_volumes: Queue<VolumeId>,
+    /// Claims that a volume names, or that name one, which has changed: the next resync looks at them although they wait for their first
+    /// consumer.
+    reserved: Queue<ClaimId>,
     resyncs: u64,
     /// What the syncs of one run say; memory used again.
     said: PvOutput,
@@ -129,6 +132,8 @@ impl PvController {
                 self.resync_wanted = true;
                 if self.ideal {
                     self.claims.push(claim);
+                } else {
+                    self.reserved.push(claim);
                 }
             }
         }
@@ -192,13 +197,18 @@ impl PvController {
         self.resync_wanted
     }
     /// The resync: all claims that wait, in random order, then the volumes that only it looks at. Objects in their final state
-    /// are left out: their sync does nothing. So are, unless `delayed`, claims that wait for their first consumer: theirs only
-    /// repeats an event.
+    /// are left out: their sync does nothing. So are, unless `delayed`, claims that wait for their first consumer, but for those that
+    /// a volume has been reserved for since: the sync of the others only repeats an event.
     pub fn resync(&mut self, cluster: &Cluster, delayed: bool) {
         self.resync_wanted = false;
         self.resyncs += 1;
         let classes = self.pending.classes().filter(|(class, _)| delayed || !waits(cluster, *class));
         let mut waiting: Vec<ClaimId> = classes.flat_map(|(_, claims)| claims.iter()).collect();
+        while let Some(claim) = self.reserved.pop() {
+            if self.pending.class_of(claim).is_some_and(|class| !delayed && waits(cluster, class)) {
+                waiting.push(claim);
+            }
+        }
         let key = EntityKey::new("resync").with(self.resyncs);
         cluster.volume_index().tie_break().shuffle("PV controller resync", key, &mut waiting);
         for claim in waiting {

@@ -285,8 +285,12 @@ fn what_waits_for_the_resync() {
     for (what, volumes, claims, happening, wanted) in rows {
         let mut fixture = Fixture::new();
         let mut controller = PvController::new(false);
-        volumes.iter().for_each(|words| drop(fixture.volume(words)));
-        claims.iter().for_each(|words| drop(fixture.claim(words)));
+        for words in *volumes {
+            fixture.volume(words);
+        }
+        for words in *claims {
+            fixture.claim(words);
+        }
         note_all(&mut fixture, &mut controller);
         popped(&mut controller);
         controller.resync(&fixture.cluster, true);
@@ -295,5 +299,29 @@ fn what_waits_for_the_resync() {
         happening(&mut fixture);
         note_all(&mut fixture, &mut controller);
         assert_eq!(controller.wants_resync(), *wanted, "{what}");
+    }
+}
+
+/// A volume that an administrator reserves for a claim is bound to it at the next resync, whether or not the class waits for consumers:
+/// `findBestMatchForClaim` then looks at reserved volumes alone.
+#[test]
+fn a_reserved_volume_is_bound_at_the_resync() {
+    for (claim, volume) in [
+        ("c1 1Gi RWO class=wffc", "v1 1Gi RWO class=wffc ref=c1"),
+        ("c1 1Gi RWO class=wffc volume=v1", "v1 1Gi RWO class=wffc"),
+        ("c1 1Gi RWO", "v1 1Gi RWO ref=c1"),
+        ("c1 1Gi RWO volume=v1", "v1 1Gi RWO"),
+    ] {
+        let mut fixture = Fixture::new();
+        let mut controller = PvController::new(false);
+        let id = fixture.claim(claim);
+        settle(&mut fixture, &mut controller);
+        fixture.volume(volume);
+        settle(&mut fixture, &mut controller);
+        assert!(fixture.show_claim(id).contains("Pending") && controller.wants_resync(), "{claim}; {volume}");
+        controller.resync(&fixture.cluster, false);
+        controller.run(&mut fixture.cluster, &mut Vec::new());
+        settle(&mut fixture, &mut controller);
+        assert!(fixture.show_claim(id).contains("Bound"), "{claim}; {volume}");
     }
 }

@@ -187,7 +187,7 @@ fn which_pods_are_taken() {
         ),
         ("a claim that is not there", vec![user("p", &["c"])], false),
         ("an ephemeral volume", vec![pod("p", json!({"spec": {"volumes": [scratch]}}))], false),
-        ("a volume is to be made", vec![claim("c", "made", json!({})), user("p", &["c"])], false),
+        ("a volume is to be made", vec![claim("c", "made", json!({})), user("p", &["c"])], true),
         (
             "a node was selected",
             vec![
@@ -481,5 +481,101 @@ fn the_search_goes_on_where_the_last_one_ended() {
     for score in [-28, -2, -28, -28] {
         let message = bench.attempt("p").message(&bench.cluster.names).expect("an error");
         assert!(message.contains(&format!("returns an invalid score {score}, it should")), "{message}");
+    }
+}
+
+/// Nodes that have room for anybody and lack a volume of the claim's pool: nobody looks at them again until one comes that fits.
+#[test]
+fn volumes_that_come_and_go_are_seen() {
+    let mut objects = classes();
+    objects.extend(["a", "b", "c"].map(|name| node(name, json!({}))));
+    objects.extend([claim("c", "local", json!({"spec": {"resources": {"requests": {"storage": "5Gi"}}}}))]);
+    // All sizes are known from the beginning, from volumes that are no file systems.
+    let block = json!({"spec": {"volumeMode": "Block"}});
+    let sizes = [("big", 9), ("small", 1), ("exact", 5)];
+    objects.extend(sizes.map(|(name, gi)| with(volume(name, gi, &["a"]), block.clone())));
+    objects.push(user("p", &["c"]));
+    let mut bench = Bench::new(&objects);
+    let fails = |bench: &mut Bench, what: &str| {
+        let (attempt, work) = bench.cost("p");
+        assert!(matches!(attempt.outcome, Outcome::Unschedulable(_)), "{what}");
+        work
+    };
+    let work = fails(&mut bench, "no volume at all");
+    assert_eq!((work.fast.native, work.fast.remembered), (3, 1));
+    let work = fails(&mut bench, "nothing has changed");
+    assert_eq!((work.fast.native, work.volumes, work.fast.remembered), (0, 0, 1));
+    let add = |bench: &mut Bench, object_: Value| {
+        lower::add_volume(&mut bench.cluster, &object(object_)).expect("a volume");
+    };
+    add(&mut bench, with(volume("other", 9, &["a"]), json!({"spec": {"storageClassName": "now"}})));
+    let work = fails(&mut bench, "one of another pool");
+    assert_eq!(work.fast.native, 0, "another pool's volumes make no difference");
+    add(&mut bench, volume("little", 1, &["b"]));
+    let work = fails(&mut bench, "one that is too small");
+    assert!(work.fast.native > 0, "the pool has changed");
+    add(
+        &mut bench,
+        with(
+            volume("taken", 9, &["b"]),
+            json!({"spec": {"claimRef": {"namespace": "default", "name": "x"}}}),
+        ),
+    );
+    fails(&mut bench, "one that is somebody's");
+    for (name, at) in [("first", "b"), ("second", "c"), ("third", "b"), ("fourth", "a")] {
+        add(&mut bench, volume(name, 5, &[at]));
+        let (attempt, _) = bench.cost("p");
+        let Outcome::Reserved(binding) = &attempt.outcome else { panic!("{name}: {attempt:?}") };
+        assert_eq!(binding.node, bench.node(at), "{name}");
+        let plugins = &bench.fast;
+        plugins.unreserve(&mut bench.cluster, binding);
+        let id = bench.cluster.names.get(name).and_then(|name| bench.cluster.volume_by_name(name));
+        bench.cluster.remove_volume(id.expect("the volume"));
+        fails(&mut bench, "it is gone again");
+    }
+}
+
+/// Volumes of more pools than are told apart: the plugins are asked, and find them.
+#[test]
+fn more_pools_than_are_told_apart() {
+    let name = |n: usize| format!("class{n}");
+    let mut objects = vec![node("a", json!({})), node("b", json!({}))];
+    for n in 0..70 {
+        objects.push(class(&name(n), "WaitForFirstConsumer", "kubernetes.io/no-provisioner"));
+        let of = json!({"spec": {"storageClassName": name(n)}});
+        objects.push(with(volume(&format!("v{n:02}"), 9, &["b"]), of));
+        objects.push(claim(&format!("c{n}"), &name(n), json!({})));
+        objects.push(user(&format!("p{n}"), &[&format!("c{n}")]));
+    }
+    objects.push(class("none", "WaitForFirstConsumer", "kubernetes.io/no-provisioner"));
+    objects.extend([claim("c", "none", json!({})), user("p", &["c"])]);
+    let mut bench = Bench::new(&objects);
+    assert!(matches!(bench.attempt("p").outcome, Outcome::Unschedulable(_)), "nobody has such a volume");
+    // Four have no CPU left.
+    for n in [0, 69, 63] {
+        let attempt = bench.attempt(&format!("p{n}"));
+        let Outcome::Reserved(binding) = &attempt.outcome else { panic!("{n}: {attempt:?}") };
+        assert_eq!(binding.node, bench.node("b"), "{n}");
+    }
+}
+
+/// Node changes far beyond what the logs of changes hold.
+#[test]
+fn long_logs_are_cut() {
+    let mut objects = classes();
+    objects.extend(["a", "b", "c"].map(|name| node(name, json!({}))));
+    objects.extend(["p0", "p1", "p2", "p3", "p4"].map(|name| user(name, &[])));
+    let mut bench = Bench::new(&objects);
+    let nodes = ["a", "b"].map(|name| bench.node(name));
+    for (round, touches) in [0usize, 30_000, 40_000, 70_000, 140_000].into_iter().enumerate() {
+        for touch in 0..touches {
+            bench.cluster.set_node_unschedulable(nodes[touch % 2], touch % 4 < 2);
+        }
+        // Which of them are cordoned when that is over differs from round to round.
+        bench.cluster.set_node_unschedulable(nodes[0], !round.is_multiple_of(2));
+        bench.cluster.set_node_unschedulable(nodes[1], round % 3 == 1);
+        let attempt = bench.attempt(&format!("p{round}"));
+        assert!(matches!(attempt.outcome, Outcome::Reserved(_)), "{round}");
+        bench.bind(&attempt);
     }
 }
