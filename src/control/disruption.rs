@@ -101,32 +101,27 @@ fn protects(cluster: &Cluster, index: usize, pod: PodId) -> bool {
     budget.namespace == spec.namespace && budget.selector.matches(cluster.label_set(spec.labels))
 }
 
-/// Healthy pods, and how many there have to be. `None`: the budget has no rule.
+/// Healthy pods, how many there have to be, and how many are expected. `None`: the budget has no rule. Nothing is expected, and nothing
+/// allowed, while the controller of a pod does not say how many there are to be.
 fn counts(cluster: &Cluster, index: usize, members: &BTreeSet<PodId>) -> Option<(i64, i64, i64)> {
     let rule = cluster.budgets()[index].rule?;
-    let living = members.iter().filter(|pod| !cluster.pod(**pod).is_finished());
-    let living: Vec<PodId> = living.copied().collect();
-    let healthy = living.iter().filter(|pod| {
+    let healthy = members.iter().filter(|pod| {
         let row = cluster.pod(**pod);
         row.ready && row.deletion.is_none()
     });
     let healthy = healthy.count() as i64;
-    let (expected, desired) = match rule {
-        BudgetRule::MinAvailable(count) => (living.len() as i64, count),
-        BudgetRule::MinAvailablePercent(percent) => {
-            let expected = scale(cluster, &living);
-            (expected, share(percent, expected))
-        }
-        BudgetRule::MaxUnavailable(count) => {
-            let expected = scale(cluster, &living);
-            (expected, (expected - count).max(0))
-        }
-        BudgetRule::MaxUnavailablePercent(percent) => {
-            let expected = scale(cluster, &living);
-            (expected, (expected - share(percent, expected)).max(0))
-        }
+    let expected = match rule {
+        BudgetRule::MinAvailable(_) => Some(members.len() as i64),
+        _ => scale(cluster, members),
     };
-    Some((healthy, desired, expected))
+    let Some(expected) = expected else { return Some((healthy, 0, 0)) };
+    let desired = match rule {
+        BudgetRule::MinAvailable(count) => count,
+        BudgetRule::MinAvailablePercent(percent) => share(percent, expected),
+        BudgetRule::MaxUnavailable(count) => expected - count,
+        BudgetRule::MaxUnavailablePercent(percent) => expected - share(percent, expected),
+    };
+    Some((healthy, desired.max(0), expected))
 }
 
 fn is_met(cluster: &Cluster, index: usize, members: &BTreeSet<PodId>) -> bool {
@@ -144,25 +139,23 @@ fn share(percent: i64, of: i64) -> i64 {
     (percent * of + 99).div_euclid(100)
 }
 
-/// Replicas that the pods' controllers want; a pod without one counts for itself.
-fn scale(cluster: &Cluster, pods: &[PodId]) -> i64 {
+/// Replicas that the pods' controllers want (`getExpectedScale`). Pods without a controller do not count, and of Jobs, which have no
+/// scale, the disruption controller says that it "found no controllers".
+fn scale(cluster: &Cluster, pods: &BTreeSet<PodId>) -> Option<i64> {
     let mut owners: BTreeMap<(u8, u32), i64> = BTreeMap::new();
-    let mut bare = 0;
     for pod in pods {
         match cluster.pod(*pod).owner {
-            PodOwner::None => bare += 1,
+            PodOwner::None => {}
             PodOwner::StatefulSet(id) => {
                 owners.insert((0, id.row()), cluster.stateful_sets()[id].replicas.into());
             }
             PodOwner::ReplicaSet(id) => {
                 owners.insert((1, id.row()), cluster.replica_sets()[id].replicas.into());
             }
-            PodOwner::Job(id) => {
-                owners.insert((2, id.row()), cluster.jobs()[id].parallelism.into());
-            }
+            PodOwner::Job(_) => return None,
         }
     }
-    bare + owners.values().sum::<i64>()
+    Some(owners.values().sum())
 }
 
 #[cfg(test)]

@@ -84,6 +84,8 @@ fn what_budgets_allow() {
         ("two are not ready", 5, 3, json!({"minAvailable": 2}), 1),
         ("none must stay", 3, 3, json!({"minAvailable": 0}), 3),
         ("there are none", 0, 0, json!({"minAvailable": 0}), 0),
+        ("nobody says how many there are to be: a half of nothing", 4, 4, json!({"minAvailable": "50%"}), 0),
+        ("nobody says how many there are to be: one of nothing", 4, 4, json!({"maxUnavailable": 1}), 0),
     ];
     for (what, pods, ready, rule, want) in rows {
         assert_eq!(allows(&mut bare(pods, ready, &[budget("b", rule)]).0), want, "{what}");
@@ -103,6 +105,27 @@ fn what_budgets_allow() {
     for (what, replicas, there, rule, want) in rows {
         assert_eq!(allows(&mut set(replicas, there, rule).0), want, "{what}");
     }
+}
+
+/// `getExpectedScale` leaves out pods without a controller, though they are healthy; and a Job has no scale.
+#[test]
+fn whose_scale_is_asked_for() {
+    let (mut cluster, pods) = set(3, 3, json!({"maxUnavailable": 1}));
+    assert_eq!(allows(&mut cluster), 1);
+    let spec = cluster.pod(pods[0]).spec;
+    let mut add = |name: &str, owner: PodOwner| {
+        let name = cluster.names.name(name);
+        let row = new_pod(&mut cluster, name, spec, owner, crate::engine::time::SimTime::ZERO);
+        let pod = cluster.add_pod(row).expect("new");
+        cluster.set_pod_status(pod, PodPhase::Running, true);
+        allows(&mut cluster)
+    };
+    assert_eq!(add("alone", PodOwner::None), 2, "four are healthy of whom two must stay");
+    assert_eq!(
+        add("work", PodOwner::Job(crate::model::ids::JobId::at(0))),
+        0,
+        "found no controllers for pod"
+    );
 }
 
 #[test]

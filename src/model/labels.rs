@@ -286,6 +286,41 @@ mod tests {
         assert!(!NodeSelector::default().matches(sym::EMPTY, &LabelSet::default(), names), "no terms");
     }
 
+    /// What a term is worth does not depend on which of its requirements is malformed.
+    #[test]
+    fn one_malformed_requirement_spoils_a_term() {
+        let names = &mut Names::default();
+        let good = requirement(names, NodeOperator::In, &["a"]);
+        let bad = requirement(names, NodeOperator::In, &["no value!"]);
+        let field = |names: &mut Names, key: &str, operator| NodeRequirement {
+            key: names.intern(key),
+            ..requirement(names, operator, &["n"])
+        };
+        let named = field(names, "metadata.name", NodeOperator::In);
+        let unknown = field(names, "metadata.uid", NodeOperator::In);
+        let exists = field(names, "metadata.name", NodeOperator::Exists);
+        let labels = LabelSet::new(vec![(good.key, names.intern("a"))]);
+        let n = names.intern("n");
+        // Expressions, fields; is it well formed, and does it match if fields are known? Only the name is one.
+        for (expressions, fields, good, matches) in [
+            (vec![&good], vec![], true, true),
+            (vec![&good], vec![&named], true, true),
+            (vec![], vec![&named], true, true),
+            (vec![&bad], vec![], false, false),
+            (vec![&good, &bad], vec![], false, false),
+            (vec![&bad, &good], vec![&named], false, false),
+            (vec![&good], vec![&unknown], true, false),
+            (vec![&good], vec![&named, &exists], false, false),
+            (vec![], vec![&exists], false, false),
+        ] {
+            let all = |list: &[&NodeRequirement]| list.iter().map(|r| (*r).clone()).collect();
+            let term = NodeSelectorTerm { expressions: all(&expressions), fields: all(&fields) };
+            assert_eq!(term.is_well_formed(names), good, "{term:?}");
+            assert_eq!(term.matches(n, &labels, names), matches, "{term:?}");
+            assert_eq!(term.matches_labels(&labels, names), good, "{term:?}");
+        }
+    }
+
     #[test]
     fn nil_selects_nothing_and_empty_everything() {
         let labels = LabelSet::default();

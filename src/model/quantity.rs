@@ -89,8 +89,8 @@ impl Quantity {
             Suffix::Binary(exponent) => {
                 let capped = binary_nanos(whole, fraction, exponent).min(i64::MAX as i128 * NANO);
                 let precision = 15 - whole.len().max(1) as i64 - i64::from(exponent * 3 / 10) - 1;
-                let fits = whole.parse::<i64>().ok().and_then(|v| v.checked_mul(1 << exponent)).is_some();
-                let small = fraction.is_empty() && precision >= 0 && (fits || whole.is_empty());
+                // A number of that precision fits an int64.
+                let small = fraction.is_empty() && precision >= 0;
                 (capped, !small)
             }
         };
@@ -282,9 +282,22 @@ mod tests {
             ("12.9999999999", 13, 13_000),
             ("1E", 1_000_000_000_000_000_000, 0),
             ("9Ei", i64::MAX, -1000),
+            // 16 digits are an int64Amount, whose overflow is 0; 19 digits and nine Pi are not: the low 64 bits stay.
+            ("9999999999999999", 9_999_999_999_999_999, 0),
+            ("1.234567890123456789e18", 1_234_567_890_123_456_789, -1_363_962_815_083_169_272),
+            ("9Pi", 10_133_099_161_583_616, -8_313_644_912_125_935_616),
         ] {
             assert_eq!((parse(text).value(), parse(text).milli_value()), (value, milli), "{text}");
         }
+    }
+
+    /// `Add` and `Sub` of an int64Amount and something else give something else: its overflow is the low 64 bits, not 0.
+    #[test]
+    fn differences_overflow_like_their_parts() {
+        let (amount, other) = (parse("20E"), parse("1.0000000000000000000"));
+        assert_eq!((amount.value(), other.value()), (0, 1));
+        assert_eq!(amount.saturating_sub(other).value(), (20_000_000_000_000_000_000_i128 - 1) as i64);
+        assert_eq!(amount.saturating_add(other).value(), (20_000_000_000_000_000_000_i128 + 1) as i64);
     }
 
     #[test]

@@ -193,13 +193,11 @@ impl<T, F: FnMut(&T, &T) -> bool> Sorter<'_, T, F> {
                     self.data.swap(j, j - 1);
                 }
             }
-            if b - i >= 2 {
-                for j in i + 1..b {
-                    if !self.less(j, j - 1) {
-                        break;
-                    }
-                    self.data.swap(j, j - 1);
+            for j in i + 1..b {
+                if !self.less(j, j - 1) {
+                    break;
                 }
+                self.data.swap(j, j - 1);
             }
         }
         false

@@ -126,6 +126,34 @@ fn an_adversary_finds_what_go_does() {
     assert_eq!(got, want);
 }
 
+/// Answers that are drawn, whatever is asked: so many of a hundred say yes. Every length below 300.
+#[test]
+fn whims_are_obeyed_as_go_does() {
+    let want = [
+        (5, 0x67e9add7d54ba05b),
+        (20, 0x8b381dcb3694286a),
+        (50, 0xa93c71672c6f3643),
+        (80, 0x7d6a90e04f11b5aa),
+        (95, 0x5cb7d0ed3bfee69d),
+    ];
+    for (yes, digest) in want {
+        let mut seen = Digest::new();
+        for length in 0..300 {
+            let mut random = length;
+            let mut data: Vec<u64> = (0..length).collect();
+            sort_slice(&mut data, |a, b| {
+                seen.add(*a);
+                seen.add(*b);
+                random =
+                    random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (random >> 33) % 100 < yes
+            });
+            data.iter().for_each(|id| seen.add(*id));
+        }
+        assert_eq!(seen.0, digest, "{yes} of a hundred");
+    }
+}
+
 #[test]
 fn sorts() {
     let mut random = 1u64;

@@ -385,7 +385,7 @@ fn pod_removal_helps(
             PodVolume::Claim { name, .. } => cluster.claim_names_of(pod).any(|c| c == Some(*name)),
             PodVolume::ClaimTemplate { prefix } => {
                 let claim = cluster.names.get_prefixed_name(*prefix, name);
-                claim.is_some() && cluster.claim_names_of(pod).any(|c| c == claim)
+                claim.is_some_and(|claim| cluster.claim_names_of(pod).any(|c| c == Some(claim)))
             }
             PodVolume::Ephemeral { .. } | PodVolume::Exclusive { .. } => false,
         });

@@ -250,3 +250,23 @@ fn claims_are_served_only_when_the_driver_is_asked() {
         assert_eq!(served, want, "{words}");
     }
 }
+
+/// The scheduler takes its choice of a node back while the driver is at work: the driver waits for the next one.
+#[test]
+fn nothing_is_made_while_no_node_is_selected() {
+    let timing = CsiTimers { provision: SimDuration::from_secs(2), ..NO_LATENCY };
+    let (mut fixture, mut driver) = setup(timing);
+    let claim = fixture.claim("c1 1Gi RWO class=dynw node=n1");
+    assert_eq!(advance(&mut fixture, &mut driver, T0), Vec::<String>::new());
+    fixture.cluster.update_claim(claim, |claim| claim.selected_node = None);
+    let at = |seconds| T0 + SimDuration::from_secs(seconds);
+    for seconds in [1, 2, 3, 9] {
+        assert_eq!(advance(&mut fixture, &mut driver, at(seconds)), Vec::<String>::new(), "{seconds} s");
+    }
+    let n2 = fixture.sym("n2");
+    fixture.cluster.update_claim(claim, |claim| claim.selected_node = Some(n2));
+    advance(&mut fixture, &mut driver, at(10));
+    assert_eq!(fixture.cluster.volumes().iter().count(), 0, "it takes its time");
+    assert_eq!(advance(&mut fixture, &mut driver, at(12)).len(), 1);
+    assert_eq!(published(&fixture, "n1").0 + published(&fixture, "n2").0, 199);
+}

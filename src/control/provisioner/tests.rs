@@ -332,3 +332,44 @@ fn wiping_takes_capacity_over_rate_rounded_up() {
         assert_eq!(provisioner.next_at(), Some(end), "{capacity} {wipe:?}");
     }
 }
+
+/// Disks that are alike but for one thing are still wiped and offered each in its own way.
+#[test]
+fn disks_that_are_nearly_alike() {
+    let second = Wipe::Time(SimDuration::from_secs(1));
+    let mut fixture = Fixture::new();
+    let n1 = fixture.node("n1", &[]);
+    let mut provisioner = LocalProvisioner::default();
+    let disks =
+        [("2G", second), ("2G", Wipe::Time(SimDuration::from_secs(2))), ("3G", second), ("2G", second)];
+    for (index, (size, wipe)) in disks.iter().enumerate() {
+        let volume = fixture.volume(&format!("pv{index} {size} RWO Delete host=n1 ref=c{index}! Released"));
+        provisioner.manage(&fixture.cluster, volume, n1, *wipe);
+    }
+    let mut changes = Vec::new();
+    fixture.cluster.take_changes(&mut changes);
+    for change in &changes {
+        provisioner.note(&fixture.cluster, change, SimTime::ZERO);
+    }
+    let mut ends = Vec::new();
+    for seconds in 0..4 {
+        let now = SimTime::from_secs(seconds);
+        while let Some(write) = provisioner.due(&fixture.cluster, now) {
+            let LocalWrite::Delete { volume, .. } = write else { panic!("a disk that is wiped") };
+            let row = fixture.cluster.volume(volume);
+            ends.push((fixture.cluster.names.text(row.name).to_owned(), seconds, row.capacity));
+            let (name, change) = (row.name, Change::VolumeRemoved { volume, name: row.name, claim: None });
+            fixture.cluster.remove_volume(volume);
+            provisioner.note(&fixture.cluster, &change, now);
+            let Some(LocalWrite::Create(made)) = provisioner.due(&fixture.cluster, now) else {
+                panic!("it is offered again")
+            };
+            let (_, _, capacity) = ends.last().expect("just pushed");
+            assert_eq!((made.name, made.capacity), (name, *capacity));
+            apply(&mut fixture.cluster, LocalWrite::Create(made), now);
+            fixture.cluster.take_changes(&mut changes);
+        }
+    }
+    let order: Vec<(&str, u64)> = ends.iter().map(|(name, at, _)| (name.as_str(), *at)).collect();
+    assert_eq!(order, [("pv0", 1), ("pv2", 1), ("pv3", 1), ("pv1", 2)]);
+}

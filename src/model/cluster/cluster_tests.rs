@@ -429,3 +429,18 @@ fn sets_of_access_modes_are_in_order_of_size_and_name() {
     fixture.cluster.remove_volume(second);
     assert_eq!(sets(&fixture), ["RWO", "RWOP", "RWO,RWX"]);
 }
+
+#[test]
+fn specs_and_priority_classes_are_found() {
+    let class = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "high"}, "value": 7});
+    let more = json!({"spec": {"priority": 3}});
+    let cluster = cluster(&[class, pod("a", json!({})), pod("b", json!({})), pod("c", more)]);
+    let high = cluster.names.get("high").expect("a name");
+    assert_eq!(cluster.priority_class(high).map(|class| class.value), Some(7));
+    assert!(cluster.priority_class(sym::DEFAULT).is_none());
+    let mut priorities: Vec<i32> = cluster.specs().iter().map(|(_, spec)| spec.priority).collect();
+    priorities.sort_unstable();
+    assert_eq!(priorities, [0, 3], "equal specs are one");
+    let spec = |name| cluster.pod(find(&cluster, name)).spec;
+    assert_eq!(cluster.specs()[spec("c")].priority, 3);
+}

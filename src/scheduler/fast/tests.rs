@@ -2,6 +2,7 @@
 
 mod homes;
 mod made;
+mod own;
 mod pairs;
 mod related;
 mod work;

@@ -132,4 +132,30 @@ func main() {
 		fmt.Printf("0x%016x", uint64(seen))
 	}
 	fmt.Println("]")
+	// Answers that are drawn, whatever is asked: so many of a hundred say yes. All lengths below 300 go into one digest.
+	fmt.Print("whims: [")
+	for at, yes := range []uint64{5, 20, 50, 80, 95} {
+		seen := digest(14695981039346656037)
+		for length := 0; length < 300; length++ {
+			random := uint64(length)
+			data := make([]uint64, length)
+			for i := range data {
+				data[i] = uint64(i)
+			}
+			sort.Slice(data, func(i, j int) bool {
+				seen.add(data[i])
+				seen.add(data[j])
+				random = random*6364136223846793005 + 1442695040888963407
+				return random>>33%100 < yes
+			})
+			for _, d := range data {
+				seen.add(d)
+			}
+		}
+		if at > 0 {
+			fmt.Print(", ")
+		}
+		fmt.Printf("0x%016x", uint64(seen))
+	}
+	fmt.Println("]")
 }

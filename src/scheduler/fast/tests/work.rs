@@ -25,11 +25,11 @@ impl Bench {
         Bench::of(objects, NodesToScore::All)
     }
     pub fn of(objects: &[Value], nodes_to_score: NodesToScore) -> Bench {
-        let scheduler = |engine| {
-            let config = ProfileConfig { nodes_to_score, ..ProfileConfig::default() };
-            let profile = Profile::new(&config).expect("profile");
-            Scheduler::new(vec![profile], TieBreak::First).with_engine(engine)
-        };
+        let config = ProfileConfig { nodes_to_score, ..ProfileConfig::default() };
+        Bench::with_profile(objects, &|| Profile::new(&config).expect("profile"))
+    }
+    pub fn with_profile(objects: &[Value], profile: &dyn Fn() -> Profile) -> Bench {
+        let scheduler = |engine| Scheduler::new(vec![profile()], TieBreak::First).with_engine(engine);
         let (fast, plain) = (scheduler(Engine::Fast), scheduler(Engine::Plain));
         Bench { cluster: cluster(objects), fast, plain, attempts: 0 }
     }
@@ -78,6 +78,11 @@ impl Bench {
         work.evaluations -= before.evaluations;
         work.volumes -= before.volumes;
         (attempt, work)
+    }
+    /// Gives back what was reserved.
+    pub fn give_back(&mut self, attempt: &Attempt) {
+        let Outcome::Reserved(binding) = &attempt.outcome else { panic!("{attempt:?}") };
+        self.fast.unreserve(&mut self.cluster, binding);
     }
     /// Binds the pod that was reserved.
     pub fn bind(&mut self, attempt: &Attempt) {
@@ -138,7 +143,7 @@ pub(super) fn bound_claim(name: &str, node: &str) -> [Value; 2] {
 }
 
 /// A pod with these claims.
-fn user(name: &str, claims: &[&str]) -> Value {
+pub(super) fn user(name: &str, claims: &[&str]) -> Value {
     let volumes: Vec<Value> =
         claims.iter().map(|c| json!({"name": c, "persistentVolumeClaim": {"claimName": c}})).collect();
     pod(name, with(requests(json!({"cpu": "1", "memory": "1Gi"})), json!({"spec": {"volumes": volumes}})))

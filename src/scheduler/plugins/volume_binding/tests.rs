@@ -342,6 +342,27 @@ fn which_capacity_object_counts() {
     assert_eq!(score(&fixture), 25);
 }
 
+/// Two volumes of 100Pi in a pool of 150Pi: more than full, also where a hundred times that overflows.
+#[test]
+fn what_is_more_than_full_is_full() {
+    for (claims, pool) in [(["8Gi", "8Gi"], "10Gi"), (["100Pi", "100Pi"], "150Pi")] {
+        let mut fixture = Fixture::new();
+        fixture.node("n1", &[("zone", "a")]);
+        for (name, size) in ["c1", "c2"].iter().zip(claims) {
+            fixture.claim(&format!("{name} {size} RWO class=dynw"));
+        }
+        let name = fixture.sym("csi.example");
+        fixture.cluster.set_csi_driver(CsiDriver { name, storage_capacity: true, attach_required: true });
+        capacity(&mut fixture, "m", Some("a"), Some(pool), None);
+        let pod = fixture.pod("p", &["c1", "c2"]);
+        let plugin = VolumeBinding { scoring: Some(Shape::new(&[(0, 0), (100, 10)])) };
+        let (state, words) = judge(&fixture, pod);
+        assert_eq!(words, ["n1: c1=new c2=new"], "{pool}");
+        let n1 = fixture.cluster.nodes().ids().next().expect("n1");
+        assert_eq!(plugin.score(view_of(&fixture.cluster), pod, &state, n1), 100, "{pool}");
+    }
+}
+
 #[test]
 fn a_selected_node_is_kept() {
     let found = verdicts(&[], &["c1 8Gi RWO class=dynw node=n2"], &["c1"]);
