@@ -480,6 +480,24 @@ fn a_pod_comes_after_all_its_claims() {
     }
 }
 
+/// An ordered set deletes one pod and comes back, also if that one, which no node has, is gone at once.
+#[test]
+fn an_ordered_set_deletes_one_pod_at_a_time() {
+    let mut set = Set::new(3, PodManagement::OrderedReady, RETAIN);
+    for ordinal in 0..2 {
+        set.pass();
+        set.runs(ordinal);
+    }
+    set.pass();
+    let id = set.id;
+    set.fixture.cluster.update_stateful_set(id, |set| set.replicas = 0);
+    assert_eq!(set.pass(), ["delete db-2"]);
+    let name = set.fixture.cluster.names.get_name("db-2").expect("a name");
+    assert_eq!(set.fixture.cluster.pod_by_name(sym::DEFAULT, name), None, "nobody ran it");
+    assert_eq!(set.pass(), ["delete db-1"]);
+    assert_eq!(set.pass(), Vec::<String>::new(), "it terminates");
+}
+
 /// Somebody else's owner reference is left alone, whatever the policy.
 #[test]
 fn claims_of_others_keep_their_owners() {

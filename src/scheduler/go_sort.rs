@@ -108,7 +108,7 @@ impl<T, F: FnMut(&T, &T) -> bool> Sorter<'_, T, F> {
 
     fn heap(&mut self, a: usize, b: usize) {
         let high = b - a;
-        for i in (0..=(high - 1) / 2).rev() {
+        for i in (0..high / 2).rev() {
             self.sift_down(i, high, a);
         }
         for i in (0..high).rev() {

@@ -264,7 +264,7 @@ impl Ranking {
 
 /// The best of all of them.
 fn best_of(all: &[Best]) -> Best {
-    let score = all.iter().map(|b| b.score).max().unwrap_or(-1);
+    let score = all.iter().map(|b| b.score).max().unwrap_or(Best::NONE.score);
     let count = all.iter().map(|b| if b.score == score { b.count } else { 0 }).sum();
     Best { score, count }
 }

@@ -479,3 +479,33 @@ fn count_soft(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::names::sym;
+
+    /// The two domains with fewest pods, as far as they are known: of those that were pushed out nothing is remembered.
+    #[test]
+    fn critical_paths_keep_the_two_least() {
+        let [a, b, c] = [sym::CPU, sym::MEMORY, sym::PODS];
+        let mut paths = CriticalPaths::EMPTY;
+        for (step, (domain, count, min)) in [
+            (a, 3, 3),
+            (b, 1, 1),
+            (c, 2, 1),
+            (b, 5, 2),
+            (a, 4, 2),
+            (c, 9, 4),
+            (b, 4, 4),
+            (b, 3, 3),
+            (a, 1, 1),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            paths.update(domain, count);
+            assert_eq!(paths.min(), min, "step {step}");
+        }
+    }
+}

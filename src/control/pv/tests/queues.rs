@@ -1,6 +1,7 @@
 //! What is queued against looking at everything: whatever happens, the controller leaves nothing to do behind.
 
 use super::*;
+use crate::engine::rng::{Streams, TieBreak};
 use crate::engine::time::SimTime;
 use crate::model::ids::{Id, Terminating};
 use crate::model::quantity::Quantity;
@@ -324,4 +325,50 @@ fn a_reserved_volume_is_bound_at_the_resync() {
         settle(&mut fixture, &mut controller);
         assert!(fixture.show_claim(id).contains("Bound"), "{claim}; {volume}");
     }
+}
+
+/// The order of a resync is that of a map in Kubernetes: another each time.
+#[test]
+fn resyncs_differ_in_order() {
+    let mut fixture = Fixture::new();
+    fixture.cluster.set_volume_tie_break(TieBreak::Seeded(Streams::new(7, 0)));
+    for n in 0..9 {
+        fixture.claim(&format!("c{n} 1Gi RWO class=imm"));
+    }
+    let mut controller = PvController::new(false);
+    note_all(&mut fixture, &mut controller);
+    popped(&mut controller);
+    let mut orders = std::collections::BTreeSet::new();
+    for _ in 0..8 {
+        controller.resync(&fixture.cluster, false);
+        let order: Vec<String> = popped(&mut controller).1.iter().map(|key| format!("{key:?}")).collect();
+        assert_eq!(order.len(), 9);
+        orders.insert(order);
+    }
+    assert_eq!(orders.len(), 8, "of 9! orders eight are different ones");
+}
+
+/// `allPossibleMatchingAccessModes`: fewer modes come first, and of as many modes any set may.
+#[test]
+fn sets_of_access_modes_come_by_size() {
+    let taken = |seed: u64, volumes: [&str; 3]| -> usize {
+        let mut fixture = Fixture::new();
+        fixture.cluster.set_volume_tie_break(TieBreak::Seeded(Streams::new(seed, 0)));
+        let ids: Vec<VolumeId> = volumes
+            .iter()
+            .enumerate()
+            .map(|(n, modes)| fixture.volume(&format!("v{n} 5Gi {modes} class=imm Available")))
+            .collect();
+        let claim = fixture.claim("c 1Gi RWO class=imm");
+        run_to_fixpoint(&mut fixture.cluster, &mut Vec::new());
+        let name = fixture.cluster.claim(claim).volume_name.expect("bound");
+        ids.iter().position(|id| fixture.cluster.volume(*id).name == name).expect("one of them")
+    };
+    for seed in 0..30 {
+        assert_eq!(taken(seed, ["RWO,ROX", "RWO", "RWO,ROX,RWX"]), 1, "{seed}");
+        assert_eq!(taken(seed, ["RWO,ROX,RWX", "ROX", "RWO,RWX"]), 2, "{seed}");
+    }
+    let any: std::collections::BTreeSet<usize> =
+        (0..30).map(|seed| taken(seed, ["RWO,ROX", "RWO,ROX,RWX", "RWO,RWX"])).collect();
+    assert_eq!(any, [0, 2].into());
 }

@@ -13,6 +13,7 @@ use crate::scheduler::framework::{
     Rejections, ReservePlugin, Verdict, View,
 };
 use crate::scheduler::plugins::default_preemption::DefaultPreemptionArgs;
+use crate::scheduler::plugins::inter_pod_affinity::InterPodAffinityArgs;
 use crate::scheduler::profile::{PluginPoints, Profile, ProfileConfig};
 use crate::scheduler::testing::{labelled, node, pod, requests, running, with};
 use serde_json::{Value, json};
@@ -183,4 +184,60 @@ fn a_set_that_is_gone_spreads_nobody() {
         bench.give_back(&attempt);
         bench.cluster.remove_pod(pod);
     }
+}
+
+/// With other arguments of the plugins that relate pods to each other nothing is kept count of: the fast path takes pods only while nobody
+/// asks about others.
+#[test]
+fn other_arguments_of_relations() {
+    let app = json!({"metadata": {"labels": {"app": "x"}}});
+    let affinity = |kind: &str, when: &str| {
+        let term =
+            json!({"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "x"}}});
+        let term =
+            if when.starts_with("required") { term } else { json!({"weight": 5, "podAffinityTerm": term}) };
+        with(app.clone(), json!({"spec": {"affinity": {kind: {when: [term]}}}}))
+    };
+    let (required, preferred) =
+        ("requiredDuringSchedulingIgnoredDuringExecution", "preferredDuringSchedulingIgnoredDuringExecution");
+    let spread = json!({"spec": {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {"matchLabels": {"app": "x"}}}]}});
+    let on_nodes = json!({"spec": {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution":
+        {"nodeSelectorTerms": [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "Exists"}]}]}}}}});
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "default"},
+        "spec": {"selector": {"app": "y"}}});
+    let other = |more: Value| vec![running("o", "a", 0, more)];
+    let rows = [
+        ("nobody", vec![], json!({}), true),
+        ("somebody", other(app.clone()), json!({}), true),
+        ("it asks about nodes", vec![], on_nodes, true),
+        ("it prefers others", vec![], affinity("podAffinity", preferred), false),
+        ("it requires others", vec![], affinity("podAffinity", required), false),
+        ("it avoids others", vec![], affinity("podAntiAffinity", required), false),
+        ("it spreads", vec![], with(app.clone(), spread), false),
+        ("a service", vec![service], json!({}), false),
+        ("somebody prefers others", other(affinity("podAffinity", preferred)), json!({}), false),
+        ("somebody requires others", other(affinity("podAffinity", required)), json!({}), false),
+        ("somebody avoids others", other(affinity("podAntiAffinity", required)), json!({}), false),
+    ];
+    let inter_pod_affinity =
+        InterPodAffinityArgs { hard_pod_affinity_weight: 2, ..InterPodAffinityArgs::default() };
+    let config = ProfileConfig { inter_pod_affinity, ..ProfileConfig::default() };
+    for (what, more, p, taken) in rows {
+        let mut objects = vec![node("a", json!({})), node("b", json!({}))];
+        objects.extend(more);
+        objects.push(pod("p", p));
+        let mut bench = Bench::with_profile(&objects, &|| Profile::new(&config).expect("profile"));
+        let (_, work) = bench.cost("p");
+        assert_eq!((work.fast.decided, work.plain), (u64::from(taken), u64::from(!taken)), "{what}");
+    }
+    // A failure that is slept over holds no longer once somebody asks about others.
+    let objects = [node("a", json!({})), pod("p", requests(json!({"cpu": "5"})))];
+    let mut bench = Bench::with_profile(&objects, &|| Profile::new(&config).expect("profile"));
+    bench.attempt("p");
+    let doze = bench.take_doze().expect("the failure may be slept over");
+    assert!(bench.still_fails(&doze), "nothing has changed");
+    let hater = running("o", "a", 0, affinity("podAntiAffinity", required));
+    bench.add_pod(hater);
+    assert!(!bench.still_fails(&doze));
 }

@@ -64,7 +64,7 @@ impl Bench {
         fast
     }
     /// What the attempt cost: work of the fast engine.
-    fn cost(&mut self, name: &str) -> (Attempt, Work) {
+    pub fn cost(&mut self, name: &str) -> (Attempt, Work) {
         let before = self.fast.work();
         let attempt = self.attempt(name);
         let after = self.fast.work();
@@ -78,6 +78,15 @@ impl Bench {
         work.evaluations -= before.evaluations;
         work.volumes -= before.volumes;
         (attempt, work)
+    }
+    pub fn take_doze(&mut self) -> Option<Doze> {
+        self.fast.take_doze()
+    }
+    pub fn still_fails(&mut self, doze: &Doze) -> bool {
+        self.fast.still_fails(&self.cluster, &doze.condition, &doze.known).is_some()
+    }
+    pub fn add_pod(&mut self, pod: Value) {
+        lower::add_pod(&mut self.cluster, &object(pod)).expect("a pod");
     }
     /// Gives back what was reserved.
     pub fn give_back(&mut self, attempt: &Attempt) {
@@ -519,6 +528,7 @@ fn volumes_that_come_and_go_are_seen() {
     add(&mut bench, volume("little", 1, &["b"]));
     let work = fails(&mut bench, "one that is too small");
     assert!(work.fast.native > 0, "the pool has changed");
+    assert_eq!(work.volumes, 1, "b has one");
     add(
         &mut bench,
         with(

@@ -496,6 +496,40 @@ fn a_reserved_volume_is_not_taken_twice() {
     assert_eq!(task.check(&fixture.cluster), Ok(true));
 }
 
+/// What is given back may be another object in the meantime, or somebody else's.
+#[test]
+fn only_what_was_reserved_is_given_back() {
+    let mut fixture = Fixture::new();
+    fixture.node("n1", &[]);
+    let volume = fixture.volume("pv1 10Gi RWO class=wffc host=n1 Available");
+    let bound = fixture.claim("c1 8Gi RWO class=wffc");
+    let made = fixture.claim("c2 8Gi RWO class=dynw");
+    let pod = fixture.pod("a", &["c1", "c2"]);
+    let task = reserved(&mut fixture, pod, "n1");
+    let n1 = fixture.sym("n1");
+    let uid = fixture.cluster.claim(bound).uid;
+    let state = |f: &Fixture| (f.cluster.volume(volume).assumed_for, f.cluster.claim(made).assumed_node);
+    assert_eq!(state(&fixture), (Some(uid), Some(n1)));
+    let mut plain = fixture.clone();
+    task.revert(&mut plain.cluster);
+    assert_eq!(state(&plain), (None, None));
+    // The volume is another claim's now, and the claim is gone, and another one in its row.
+    let mut other = fixture.clone();
+    let theirs = Some(crate::model::fixture::claim_uid("c9"));
+    other.cluster.assume_volume(volume, theirs);
+    other.cluster.remove_claim(made);
+    assert_eq!(other.claim("c3 8Gi RWO class=dynw"), made, "the row is used again");
+    other.cluster.assume_claim_node(made, Some(n1));
+    task.revert(&mut other.cluster);
+    assert_eq!(state(&other), (theirs, Some(n1)));
+    // Another volume in the row, for the same claim.
+    fixture.cluster.remove_volume(volume);
+    assert_eq!(fixture.volume("pv2 10Gi RWO class=wffc host=n1 Available"), volume, "the row is used again");
+    fixture.cluster.assume_volume(volume, Some(uid));
+    task.revert(&mut fixture.cluster);
+    assert_eq!(state(&fixture), (Some(uid), None));
+}
+
 #[test]
 fn all_claims_bound_leaves_nothing_to_do() {
     let mut fixture = Fixture::new();
