@@ -270,3 +270,36 @@ fn nothing_is_made_while_no_node_is_selected() {
     assert_eq!(advance(&mut fixture, &mut driver, at(12)).len(), 1);
     assert_eq!(published(&fixture, "n1").0 + published(&fixture, "n2").0, 199);
 }
+
+/// A node that comes later has the driver too, even if no node had it before: what waited is made there.
+#[test]
+fn a_node_comes_with_volume_groups() {
+    for others in [false, true] {
+        let (mut fixture, mut driver) = if others {
+            setup(NO_LATENCY)
+        } else {
+            let mut fixture = Fixture::new();
+            let driver = LvmProvisioner::start(&mut fixture.cluster, NO_LATENCY);
+            (fixture, driver)
+        };
+        let claim = fixture.claim("c1 200Gi RWO class=dyn");
+        advance(&mut fixture, &mut driver, T0);
+        assert_eq!(fixture.cluster.claim(claim).volume_name, None);
+        fixture.node("n3", &[]);
+        let kind = GroupKind::Lvm { extent_bytes: 4 * MI, overcommit_permille: 1000 };
+        group(&mut fixture, "n3", "vg0", kind, 300 * GI);
+        let n3 = fixture.sym("n3");
+        driver.node_added(&mut fixture.cluster, n3, T0);
+        assert_eq!(published(&fixture, "n3"), (300, 300));
+        advance(&mut fixture, &mut driver, T0);
+        assert!(fixture.cluster.claim(claim).volume_name.is_some(), "made on the new node; others: {others}");
+        assert_eq!(published(&fixture, "n3"), (100, 100));
+        // A node without groups changes nothing.
+        fixture.node("n4", &[]);
+        let n4 = fixture.sym("n4");
+        driver.node_added(&mut fixture.cluster, n4, T0);
+        let class = fixture.sym("dyn");
+        let nodes = fixture.cluster.capacities().all().iter().filter(|c| c.class == class).count();
+        assert_eq!(nodes, if others { 3 } else { 1 });
+    }
+}

@@ -3,7 +3,9 @@
 use super::*;
 use crate::conformance::replay::load_object;
 use crate::model::fixture::Fixture;
+use crate::model::ids::Uid;
 use crate::model::quantity::Quantity;
+use crate::model::workload::Job;
 use crate::scheduler::testing::{cluster, node, pod, running};
 use serde_json::json;
 
@@ -443,4 +445,25 @@ fn specs_and_priority_classes_are_found() {
     assert_eq!(priorities, [0, 3], "equal specs are one");
     let spec = |name| cluster.pod(find(&cluster, name)).spec;
     assert_eq!(cluster.specs()[spec("c")].priority, 3);
+}
+
+#[test]
+fn jobs_are_found_by_name() {
+    let mut cluster = cluster(&[pod("model", json!({}))]);
+    let (spec, name) = (cluster.pod(find(&cluster, "model")).spec, cluster.names.name("j"));
+    let job = Job {
+        uid: Uid::new(5),
+        namespace: sym::DEFAULT,
+        name,
+        completions: 3,
+        parallelism: 2,
+        spec,
+        duration: None,
+        succeeded: 0,
+        next_pod: 0,
+        exists: true,
+    };
+    let id = cluster.add_job(job);
+    assert_eq!(cluster.job_by_name(sym::DEFAULT, name), Some(id));
+    assert_eq!(cluster.job_by_name(sym::DEFAULT_SCHEDULER, name), None, "another namespace");
 }

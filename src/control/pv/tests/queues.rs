@@ -372,3 +372,23 @@ fn sets_of_access_modes_come_by_size() {
         (0..30).map(|seed| taken(seed, ["RWO,ROX", "RWO,ROX,RWX", "RWO,RWX"])).collect();
     assert_eq!(any, [0, 2].into());
 }
+
+/// A claim that named a volume is gone; the claim in its row has nothing to do with that volume.
+#[test]
+fn who_is_gone_names_no_volume() {
+    let mut fixture = Fixture::new();
+    let mut controller = PvController::new(false);
+    let gone = fixture.claim("c1 1Gi RWO class=imm volume=v1");
+    note_all(&mut fixture, &mut controller);
+    fixture.cluster.remove_claim(gone);
+    note_all(&mut fixture, &mut controller);
+    assert_eq!(fixture.claim("c2 1Gi RWO class=imm"), gone, "the row is used again");
+    note_all(&mut fixture, &mut controller);
+    popped(&mut controller);
+    controller.resync(&fixture.cluster, true);
+    popped(&mut controller);
+    fixture.volume("v1 1Gi RWO class=other Available");
+    note_all(&mut fixture, &mut controller);
+    assert!(!controller.wants_resync());
+    assert_eq!(popped(&mut controller).1, [], "no claim is concerned");
+}

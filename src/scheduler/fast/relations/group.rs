@@ -224,7 +224,7 @@ impl Group {
                 selector: selector.clone(),
             };
             let counts = Counts::new(topology.keys[usize::from(slot_key)].domains);
-            let lenient = !hard && !by_host && !self.require_all;
+            let lenient = !hard && !self.require_all;
             self.slots.push(Slot { purpose, key: slot_key, living: true, lenient, eligible, counts });
             if hard { &mut self.hard } else { &mut self.soft }.push(spread);
         }
