@@ -59,16 +59,27 @@ enum Stage {
 struct Cycle {
     binding: Binding,
     stage: Stage,
+    /// The pod's last attempt came to an error, so that this one says little new.
+    again: bool,
+}
+
+/// Names a binding cycle, also when it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CycleId {
+    slot: u32,
+    /// How many cycles had this slot before.
+    turn: u32,
 }
 
 /// All binding cycles under way, and the scheduler's client.
 #[derive(Clone, Debug)]
 pub(super) struct Bindings {
-    cycles: Vec<Option<Cycle>>,
+    /// With the number of cycles that each slot had.
+    cycles: Vec<(u32, Option<Cycle>)>,
     free: Vec<u32>,
-    by_pod: FxHashMap<PodId, u32>,
-    /// Cycles that wait without a period: they are looked at whenever controllers have settled.
-    waiting: Vec<u32>,
+    by_pod: FxHashMap<PodId, CycleId>,
+    /// Cycles that wait without a period, the longest first: they are looked at whenever controllers have settled.
+    waiting: Vec<CycleId>,
     limiter: Limiter,
 }
 
@@ -82,29 +93,44 @@ impl Bindings {
             limiter: Limiter::new(limit),
         }
     }
-    fn insert(&mut self, cycle: Cycle) -> u32 {
+    fn insert(&mut self, cycle: Cycle) -> CycleId {
         let pod = cycle.binding.pod;
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.cycles[slot as usize] = Some(cycle);
-                slot
-            }
-            None => {
-                self.cycles.push(Some(cycle));
-                (self.cycles.len() - 1) as u32
-            }
-        };
-        self.by_pod.insert(pod, slot);
-        slot
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.cycles.push((0, None));
+            (self.cycles.len() - 1) as u32
+        });
+        let row = &mut self.cycles[slot as usize];
+        row.1 = Some(cycle);
+        let id = CycleId { slot, turn: row.0 };
+        self.by_pod.insert(pod, id);
+        id
     }
-    fn stage(&self, slot: u32) -> Option<Stage> {
-        self.cycles.get(slot as usize)?.as_ref().map(|cycle| cycle.stage)
+    fn get(&self, id: CycleId) -> Option<&Cycle> {
+        self.cycles.get(id.slot as usize).filter(|(turn, _)| *turn == id.turn)?.1.as_ref()
     }
-    fn remove(&mut self, slot: u32) -> Option<Cycle> {
-        let cycle = self.cycles.get_mut(slot as usize)?.take()?;
+    fn get_mut(&mut self, id: CycleId) -> Option<&mut Cycle> {
+        self.cycles.get_mut(id.slot as usize).filter(|(turn, _)| *turn == id.turn)?.1.as_mut()
+    }
+    fn remove(&mut self, id: CycleId) -> Option<Cycle> {
+        let (turn, cycle) = self.cycles.get_mut(id.slot as usize).filter(|(turn, _)| *turn == id.turn)?;
+        let cycle = cycle.take()?;
+        *turn = turn.wrapping_add(1);
+        self.free.push(id.slot);
         self.by_pod.remove(&cycle.binding.pod);
-        self.waiting.retain(|s| *s != slot);
+        self.waiting.retain(|other| *other != id);
         Some(cycle)
+    }
+    /// When the first of those that wait without a period have waited for so long.
+    pub(super) fn first_timeout(&self, timeout: SimDuration) -> Option<SimTime> {
+        match self.get(*self.waiting.first()?)?.stage {
+            Stage::Wait(since) => Some(since + timeout),
+            Stage::Write | Stage::Bind => None,
+        }
+    }
+    /// Does a cycle wait for its volumes that may yet say something new?
+    pub(super) fn may_say_news(&self) -> bool {
+        let waits = |cycle: &Cycle| !cycle.again && matches!(cycle.stage, Stage::Wait(_));
+        self.by_pod.values().any(|id| self.get(*id).is_some_and(waits))
     }
 }
 
@@ -227,8 +253,10 @@ impl<O: Observer> World<'_, O> {
                     checks.after(&self.cluster, pod, node);
                 }
                 self.observe(&Observation::Attempt { pod, result: AttemptResult::Scheduled(node) });
-                self.pod_state(pod).verdict = None;
-                self.begin_binding(binding);
+                // What its condition says stays until it is bound.
+                let last = self.pod_state(pod).verdict.as_ref();
+                let again = last.is_some_and(|verdict| verdict.is_error());
+                self.begin_binding(binding, again);
             }
             Outcome::Unschedulable(verdict) => {
                 self.observe(&Observation::Attempt { pod, result: AttemptResult::Unschedulable });
@@ -324,15 +352,15 @@ impl<O: Observer> World<'_, O> {
 
     // ---- the binding cycle ----
 
-    fn begin_binding(&mut self, binding: Binding) {
+    fn begin_binding(&mut self, binding: Binding, again: bool) {
         if binding.volumes.is_none() {
-            let slot = self.bindings.insert(Cycle { binding, stage: Stage::Bind });
-            return self.after_request(slot);
+            let id = self.bindings.insert(Cycle { binding, stage: Stage::Bind, again });
+            return self.after_request(id);
         }
         // One request for `status.nominatedNodeName`, which has no effect here: the pod is assumed on that node.
         let noted = self.request_time();
-        let slot = self.bindings.insert(Cycle { binding, stage: Stage::Write });
-        self.write_after(slot, noted);
+        let id = self.bindings.insert(Cycle { binding, stage: Stage::Write, again });
+        self.write_after(id, noted);
     }
     /// When the next request of the scheduler has done its work.
     fn request_time(&mut self) -> SimTime {
@@ -342,28 +370,28 @@ impl<O: Observer> World<'_, O> {
         self.bindings.limiter.take(at) + self.plan.timing.api_latency
     }
     /// Goes on when the next request has done its work: at once, or as an event.
-    fn after_request(&mut self, slot: u32) {
+    fn after_request(&mut self, id: CycleId) {
         let at = self.request_time();
-        self.bind_at(slot, at);
+        self.bind_at(id, at);
     }
-    fn write_after(&mut self, slot: u32, earlier: SimTime) {
+    fn write_after(&mut self, id: CycleId, earlier: SimTime) {
         let at = self.request_time_after(earlier);
-        self.bind_at(slot, at);
+        self.bind_at(id, at);
     }
-    fn bind_at(&mut self, slot: u32, at: SimTime) {
+    fn bind_at(&mut self, id: CycleId, at: SimTime) {
         if at > self.now {
-            self.plan_event(at, RANK_CONTROLLERS, Event::Bind(slot));
+            self.plan_event(at, RANK_CONTROLLERS, Event::Bind(id));
         } else {
-            self.bind_step(slot);
+            self.bind_step(id);
         }
     }
     /// One step of a binding cycle.
-    pub(super) fn bind_step(&mut self, slot: u32) {
-        let Some(stage) = self.bindings.stage(slot) else { return };
+    pub(super) fn bind_step(&mut self, id: CycleId) {
+        let Some(stage) = self.bindings.get(id).map(|cycle| cycle.stage) else { return };
         let by_chance = stage == Stage::Write && self.fails_by_chance();
-        let Some(cycle) = self.bindings.cycles[slot as usize].as_mut() else { return };
+        let Some(cycle) = self.bindings.get_mut(id) else { return };
         let Some(task) = cycle.binding.volumes.as_mut().filter(|_| stage != Stage::Bind) else {
-            return self.bind(slot);
+            return self.bind(id);
         };
         match stage {
             Stage::Write => {
@@ -372,64 +400,63 @@ impl<O: Observer> World<'_, O> {
                 let left = task.writes_left();
                 self.publish();
                 match result {
-                    Err(error) => self.binding_failed(slot, error),
-                    Ok(()) if left > 0 => self.after_request(slot),
+                    Err(error) => self.binding_failed(id, error),
+                    Ok(()) if left > 0 => self.after_request(id),
                     Ok(()) => {
-                        self.set_stage(slot, Stage::Wait(self.now));
-                        self.wait(slot);
+                        self.set_stage(id, Stage::Wait(self.now));
+                        self.wait(id);
                     }
                 }
             }
             Stage::Wait(since) => match task.check(&self.cluster) {
                 Ok(true) => {
-                    self.set_stage(slot, Stage::Bind);
-                    self.after_request(slot);
+                    self.set_stage(id, Stage::Bind);
+                    self.after_request(id);
                 }
                 Ok(false) if self.now.since(since) >= self.plan.timing.bind_timeout => {
-                    self.binding_failed(slot, BindError::DeadlineExceeded);
+                    self.binding_failed(id, BindError::DeadlineExceeded);
                 }
-                Ok(false) => self.wait(slot),
-                Err(error) => self.binding_failed(slot, error),
+                Ok(false) => self.wait(id),
+                Err(error) => self.binding_failed(id, error),
             },
             Stage::Bind => {}
         }
     }
-    fn set_stage(&mut self, slot: u32, stage: Stage) {
-        if let Some(cycle) = self.bindings.cycles[slot as usize].as_mut() {
+    fn set_stage(&mut self, id: CycleId, stage: Stage) {
+        if let Some(cycle) = self.bindings.get_mut(id) {
             cycle.stage = stage;
         }
     }
-    fn wait(&mut self, slot: u32) {
+    fn wait(&mut self, id: CycleId) {
         let poll = self.plan.timing.bind_poll;
         if poll.is_zero() {
-            if !self.bindings.waiting.contains(&slot) {
-                self.bindings.waiting.push(slot);
-            }
+            self.bindings.waiting.push(id);
         } else {
-            self.plan_event(self.now + poll, RANK_CONTROLLERS, Event::Bind(slot));
+            self.plan_event(self.now + poll, RANK_CONTROLLERS, Event::BindPoll(id));
         }
     }
     /// Without a poll period, cycles that wait are looked at when the controllers have settled.
     pub(super) fn poll_ideal_bindings(&mut self) {
         let mut waiting = std::mem::take(&mut self.bindings.waiting);
-        for slot in waiting.drain(..) {
-            self.bind_step(slot);
+        for id in waiting.drain(..) {
+            self.bind_step(id);
         }
         if self.bindings.waiting.is_empty() {
             self.bindings.waiting = waiting; // its memory is used again
         }
     }
-    fn bind(&mut self, slot: u32) {
-        let Some(Cycle { binding, .. }) = self.bindings.remove(slot) else { return };
+    fn bind(&mut self, id: CycleId) {
+        let Some(Cycle { binding, .. }) = self.bindings.remove(id) else { return };
         let pod = binding.pod;
         self.queue.done(pod);
+        self.pod_state(pod).verdict = None;
         self.scheduler.bind(&mut self.cluster, &binding);
         self.cluster.set_pod_start_order(pod, StartOrder::at(self.now));
         self.publish();
         self.tell_scheduled(pod, binding.node);
     }
-    fn binding_failed(&mut self, slot: u32, error: BindError) {
-        let Some(Cycle { binding, .. }) = self.bindings.remove(slot) else { return };
+    fn binding_failed(&mut self, id: CycleId, error: BindError) {
+        let Some(Cycle { binding, .. }) = self.bindings.remove(id) else { return };
         let pod = binding.pod;
         let (name, spec) = (self.cluster.pod(pod).name, self.cluster.pod(pod).spec);
         let message = pre_bind_error(volume_binding::NAME, &error.message(&self.cluster.names));
@@ -447,8 +474,8 @@ impl<O: Observer> World<'_, O> {
             return;
         };
         let (name, spec) = (row.name, row.spec);
-        let Some(&slot) = self.bindings.by_pod.get(&pod) else { return };
-        if let Some(cycle) = self.bindings.remove(slot) {
+        let Some(&id) = self.bindings.by_pod.get(&pod) else { return };
+        if let Some(cycle) = self.bindings.remove(id) {
             self.scheduler.unreserve(&mut self.cluster, &cycle.binding);
             self.publish();
             self.queue.event(&self.cluster, ClusterEvent::PodRemoved { name, spec }, self.now);

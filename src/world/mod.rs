@@ -52,7 +52,7 @@ use crate::scheduler::profile::ConfigError;
 use crate::scheduler::queue::{QueueTimers, SchedulingQueue};
 use crate::trace::TraceError;
 use arrivals::Sources;
-use binding::{Bindings, Verdict};
+use binding::{Bindings, CycleId, Verdict};
 use children::Children;
 use plan::Plan;
 use rustc_hash::FxHashMap;
@@ -106,7 +106,9 @@ enum Event {
     /// A controller's write reaches the API server.
     Commit(u32),
     /// A step of a binding cycle.
-    Bind(u32),
+    Bind(CycleId),
+    /// A binding cycle looks whether its volumes are bound.
+    BindPoll(CycleId),
     /// A scheduling attempt ends.
     AttemptDone(PodId, u32),
     /// The condition of a pod that was not scheduled is written, and its scheduling cycle is over.
@@ -587,11 +589,16 @@ impl<'p, O: Observer> World<'p, O> {
 
     /// When a run without duration ends, if nothing but background events is left.
     fn quiet_end(&self) -> Option<SimTime> {
-        let quiet = self.foreground == 0 && self.due_at().is_none();
+        let quiet = self.foreground == 0 && self.next_work().is_none() && !self.bindings.may_say_news();
         quiet.then(|| self.last_change + self.plan.stuck_after)
     }
-    /// The earliest work that is not in the agenda.
+    /// The earliest work that is not in the agenda, and the end of the patience of binding cycles.
     fn due_at(&self) -> Option<(SimTime, Rank)> {
+        let timeout = self.bindings.first_timeout(self.plan.timing.bind_timeout);
+        [self.next_work(), timeout.map(|at| (at, RANK_CONTROLLERS))].into_iter().flatten().min()
+    }
+    /// The earliest work that is not in the agenda.
+    fn next_work(&self) -> Option<(SimTime, Rank)> {
         let timeline = self.plan.timeline.get(self.next_timeline).map(|(at, _)| *at);
         let mut next: Option<(SimTime, Rank)> = None;
         let mut consider = |at: Option<SimTime>, rank: Rank| {
@@ -616,7 +623,7 @@ impl<'p, O: Observer> World<'p, O> {
 
 impl Event {
     fn is_background(self) -> bool {
-        matches!(self, Event::QueueTick | Event::PvResync)
+        matches!(self, Event::QueueTick | Event::PvResync | Event::BindPoll(_))
     }
 }
 
@@ -697,7 +704,7 @@ impl<O: Observer> World<'_, O> {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Commit(slot) => self.commit(slot),
-            Event::Bind(slot) => self.bind_step(slot),
+            Event::Bind(id) | Event::BindPoll(id) => self.bind_step(id),
             Event::AttemptDone(pod, epoch) => self.attempt_done(pod, epoch),
             Event::FailureNoted(pod, epoch) => self.failure_noted(pod, epoch),
             Event::ErrorNoted(pod, epoch) => self.condition_written(pod, epoch),

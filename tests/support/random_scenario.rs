@@ -109,10 +109,12 @@ pub fn scenario(dice: &mut Dice) -> String {
         2 => "sizes: [8Gi, 4Gi, 4Gi], reclaim: Delete, staticProvisioner: false".to_owned(),
         _ => "split: 3, reclaim: Delete, staticProvisioner: {wipe: 100MB/s}".to_owned(),
     };
+    let provisioner =
+        if disk.starts_with("lvm") { "local.csi.openebs.io" } else { "kubernetes.io/no-provisioner" };
     let mut text = format!(
         "version: 1\nname: churn\nseed: {seed}\nduration: 3h\ncontrolPlane: {}\nscheduler: {{tieBreak: {}, \
          percentageOfNodesToScore: {}}}\ncluster:\n  storageClasses:\n    - {{name: local, \
-         provisioner: kubernetes.io/no-provisioner, volumeBindingMode: WaitForFirstConsumer}}\n  nodes:\n    - {{name: n, count: {nodes}, \
+         provisioner: {provisioner}, volumeBindingMode: WaitForFirstConsumer}}\n  nodes:\n    - {{name: n, count: {nodes}, \
          cpu: 8, memory: 32Gi, zones: [a, b], racks: 2, disks: [{{class: local, count: 2, size: 20Gi, {disk}}}]}}\n",
         control_plane(dice),
         dice.pick(&["seeded", "first"]),

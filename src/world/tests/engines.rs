@@ -35,13 +35,16 @@ fn scenario(draw: &mut Draw) -> String {
         "{preset: ideal, backoff: {initial: 1s, max: 10s}}",
         "{preset: kubernetes, popFromBackoff: false}",
         "{preset: kubernetes, backoff: {initial: 1s, max: 2s}, unschedulableFlush: 1m}",
+        "{preset: kubernetes, api: {conflict: 5%, fail: 1%}, kubelet: {start: 2s, stop: 1s}}",
     ]);
     let percentage = draw.pick(&["0", "100", "100", "60"]);
     let tie = draw.pick(&["seeded", "first"]);
     let mut text = format!(
         "version: 1\nname: random\nduration: 3h\ncontrolPlane: {control}\nscheduler: {{percentageOfNodesToScore: {percentage}, tieBreak: {tie}}}\n\
-         cluster:\n  storageClasses:\n    - {{name: local, provisioner: kubernetes.io/no-provisioner, volumeBindingMode: WaitForFirstConsumer}}\n  nodes:\n"
+         cluster:\n  storageClasses:\n    - {{name: local, provisioner: kubernetes.io/no-provisioner, volumeBindingMode: WaitForFirstConsumer}}\n    - {{name: made, \
+         provisioner: local.csi.openebs.io, volumeBindingMode: WaitForFirstConsumer}}\n  nodes:\n"
     );
+    let makes = draw.below(3) == 0;
     let nodes = if draw.below(6) == 0 { 130 } else { 4 + draw.below(12) };
     for (group, share) in [("a", 2), ("b", 3)] {
         let split = draw.pick(&["{split: 2", "{sizes: [100Gi, 250Gi]", "{split: 4"]).replace('{', "");
@@ -50,10 +53,22 @@ fn scenario(draw: &mut Draw) -> String {
             "reclaim: Delete, staticProvisioner: {wipe: 2GB/s}",
             "staticProvisioner: false",
         ]);
-        let taints = if draw.below(5) == 0 { ", taints: [\"dedicated=db:NoSchedule\"]" } else { "" };
+        let taints = if draw.below(5) == 0 {
+            draw.pick(&[
+                ", taints: [\"dedicated=db:NoSchedule\"]",
+                ", taints: [\"dedicated=db:PreferNoSchedule\"]",
+            ])
+        } else {
+            ""
+        };
+        let room = if makes && draw.below(3) > 0 {
+            ", {class: made, count: 1, size: 300Gi, lvm: {extent: 4Mi}}"
+        } else {
+            ""
+        };
         text += &format!(
             "    - {{name: {group}, count: {}, cpu: {}, memory: 32Gi, zones: [x, y], labels: {{tier: {group}}}{taints}, \
-             disks: [{{class: local, count: 1, size: 400Gi, {split}, {wipe}}}]}}\n",
+             disks: [{{class: local, count: 1, size: 400Gi, {split}, {wipe}}}{room}]}}\n",
             nodes / share,
             draw.pick(&["4", "8", "16"])
         );
@@ -65,6 +80,11 @@ fn scenario(draw: &mut Draw) -> String {
             ("Deployment", _) | (_, 0) => String::new(),
             (_, 1) => ", claims: [{name: data, class: local, size: {choice: [{value: 20Gi, weight: 1}, {value: 90Gi, weight: 2}, {value: 150Gi, weight: 1}]}}]".into(),
             (_, 2) => ", claims: [{name: data, class: local, size: 50Gi}, {name: wal, class: local, size: 10Gi}]".into(),
+            _ if makes => draw.pick(&[
+                ", claims: [{name: data, class: made, size: {uniform: [10Gi, 240Gi]}}]",
+                ", claims: [{name: data, class: made, size: 50Gi}]",
+                ", claims: [{name: data, class: local, size: 50Gi}, {name: wal, class: made, size: 10Gi}]",
+            ]).into(),
             _ => ", claims: [{name: data, class: local, size: {uniform: [10Gi, 240Gi]}}]".into(),
         };
         let owned = if kind == "StatefulSet" {
@@ -98,6 +118,10 @@ fn scenario(draw: &mut Draw) -> String {
         text += "timeline:\n  - {at: 20m, cordon: a-0}\n  - {at: 40m, uncordon: a-0}\n  - {at: 50m, setAllocatable: {node: b-0, cpu: 2}}\n";
         text += "  - {at: 65m, nodeDelete: b-0}\n  - {at: 70m, drain: a-0}\n";
     }
+    if draw.below(3) == 0 {
+        let policy = draw.pick(&["wait", "immediate", "{after: 10m}"]);
+        text += &format!("recovery: {{policy: {policy}, rebuild: {}}}\n", draw.pick(&["backup", "peer"]));
+    }
     text
 }
 
@@ -126,9 +150,25 @@ fn related(draw: &mut Draw) -> Vec<Value> {
                 spec["topologySpreadConstraints"] = json!([{"maxSkew": 1 + draw.below(2), "topologyKey": three["topologyKey"],
                     "whenUnsatisfiable": draw.pick(&["DoNotSchedule", "ScheduleAnyway"]), "labelSelector": three["labelSelector"]}]);
             }
-            json!({"metadata": {"name": format!("m{number}"), "namespace": "default"},
+            match draw.below(6) {
+                0 => spec["nodeSelector"] = json!({"tier": draw.pick(&["a", "b"])}),
+                1 => spec["tolerations"] = json!([{"key": "dedicated", "operator": "Exists"}]),
+                2 => {
+                    let tier = json!({"matchExpressions": [{"key": "tier", "operator": "In", "values": ["a"]}]});
+                    spec["affinity"]["nodeAffinity"] = json!({"preferredDuringSchedulingIgnoredDuringExecution":
+                        [{"weight": 1 + draw.below(100), "preference": tier}]});
+                }
+                _ => {}
+            }
+            let mut set = json!({"metadata": {"name": format!("m{number}"), "namespace": "default"},
                 "spec": {"replicas": 3 + draw.below(8), "serviceName": "s", "selector": {"matchLabels": {"app": app}},
-                    "template": {"metadata": {"labels": {"app": app}}, "spec": spec}}})
+                    "template": {"metadata": {"labels": {"app": app}}, "spec": spec}}});
+            if draw.below(3) == 0 {
+                set["spec"]["volumeClaimTemplates"] = json!([{"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"],
+                    "storageClassName": draw.pick(&["local", "made"]),
+                    "resources": {"requests": {"storage": draw.pick(&["10Gi", "90Gi"])}}}}]);
+            }
+            set
         })
         .collect()
 }

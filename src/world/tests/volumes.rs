@@ -275,3 +275,24 @@ workload:
         assert_eq!(claim.map(|v| end.cluster.names.text(v)), Some("n-0-d0-p2"));
     }
 }
+
+/// A class whose provisioner is nowhere: the binding cycle waits for ten minutes, fails, and is tried again and again. A run without a
+/// duration is over when that has been said.
+#[test]
+fn a_provisioner_that_never_answers_does_not_keep_a_run_going() {
+    for control in ["ideal", "kubernetes"] {
+        let text = format!(
+            "version: 1\nname: nowhere\ncontrolPlane: {control}\ncluster:\n  storageClasses: [{{name: far, provisioner: example.com/far}}]\n  \
+             nodes: [{{name: n, count: 2, cpu: 8, memory: 32Gi}}]\nworkload:\n  generate: [{{name: db, sets: 1, replicas: 2, \
+             podManagementPolicy: Parallel, cpu: 1, memory: 1Gi, claims: [{{name: data, class: far, size: 1Gi}}]}}]\n"
+        );
+        let (log, end) = Log::of(&plan(&text, BindingMode::WaitForFirstConsumer, 3));
+        assert_eq!(running(&end), 0);
+        for pod in end.cluster.pods().ids() {
+            let message = end.message(pod).map_or_else(String::new, |(message, _)| message);
+            assert!(message.contains("context deadline exceeded"), "{control}: {message:?}");
+        }
+        within("first failure", log.at("error"), 600.0..=if control == "ideal" { 600.0 } else { 602.0 });
+        within("end", end.at.as_secs_f64(), 600.0..=1800.0);
+    }
+}
