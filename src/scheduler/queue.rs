@@ -104,6 +104,9 @@ pub struct QueueTimers {
     pub flush_after: SimDuration,
     /// How long the scheduler had been up at the start: the queue's periods are counted from there.
     pub up_for: SimDuration,
+    /// Pods are told at once when they fail for other reasons than before: the condition that says so is seen by controllers that take
+    /// time, so that it matters when it is written.
+    pub tells_news: bool,
 }
 
 /// Period at which finished backoffs are looked for, and to which their ends are aligned.
@@ -182,7 +185,7 @@ impl SchedulingQueue {
             gated: 0,
             next_seq: 0,
             nodes: SeenNodes::default(),
-            dormant: Dormant::default(),
+            dormant: Dormant::new(timers.tells_news),
             noted_at: SimTime::ZERO,
             woken: Vec::new(),
         }

@@ -13,6 +13,7 @@ const TIMERS: QueueTimers = QueueTimers {
     pop_from_backoff: false,
     flush_after: SimDuration::from_secs(300),
     up_for: SimDuration::ZERO,
+    tells_news: false,
 };
 
 fn at(seconds: f64) -> SimTime {

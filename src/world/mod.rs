@@ -636,6 +636,9 @@ fn queue_timers(plan: &Plan) -> QueueTimers {
         pop_from_backoff: timing.pop_from_backoff,
         flush_after: timing.unschedulable_flush,
         up_for: timing.scheduler_up_for,
+        tells_news: !(timing.api_latency.is_zero()
+            && timing.watch_latency.is_zero()
+            && timing.kcm.qps <= 0.0),
     }
 }
 

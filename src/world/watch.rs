@@ -75,6 +75,8 @@ impl<O: Observer> World<'_, O> {
             }
             Change::ClaimRemoved { namespace, name, .. } => Some((namespace, name)),
             Change::VolumeAdded(id) | Change::VolumeUpdated(id) => claim_ref(id),
+            // Claims may name a volume that names none of them, and nobody keeps a list of these.
+            Change::VolumeRemoved { claim: None, .. } => return self.queue.wake_all(),
             Change::VolumeRemoved { claim, .. } => claim,
             _ => return,
         };

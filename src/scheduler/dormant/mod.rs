@@ -112,12 +112,15 @@ impl Kind {
         let at = self.history.partition_point(|(from, _)| *from <= seq).saturating_sub(1);
         Arc::clone(&self.history[at].1)
     }
+    /// Did all pods of this kind fail like this, which was in round `oldest` or later?
+    fn says(&self, oldest: u64, known: &Arc<Known>) -> bool {
+        let first = self.history.partition_point(|(from, _)| *from <= oldest).saturating_sub(1);
+        self.history[first..].iter().all(|(_, said)| Arc::ptr_eq(said, known) || **said == **known)
+    }
     /// Pods of this kind fail like this from round `seq` on. True if that is news to those that failed in round `oldest` last.
     fn note(&mut self, seq: u64, oldest: u64, known: &Arc<Known>) -> bool {
-        let same = |other: &Arc<Known>| Arc::ptr_eq(other, known) || **other == **known;
-        let first = self.history.partition_point(|(from, _)| *from <= oldest).saturating_sub(1);
-        let news = !self.history[first..].iter().all(|(_, known)| same(known));
-        if !self.history.last().is_some_and(|(_, last)| same(last)) {
+        let news = !self.says(oldest, known);
+        if !self.history.last().is_some_and(|(_, last)| Arc::ptr_eq(last, known) || **last == **known) {
             self.history.push((seq, Arc::clone(known)));
         }
         news
@@ -151,6 +154,8 @@ pub struct Dormant {
     homes_of: FxHashMap<PodId, Vec<NodeId>>,
     /// How far the cluster's log of touched nodes has been read for `homes`.
     touched: u64,
+    /// What is news to a pod has to be told: its condition is written, and controllers that take time see that.
+    tells_news: bool,
     /// State of the cluster at the last judgement.
     judged: Option<(u64, u64)>,
     len: usize,
@@ -174,6 +179,10 @@ pub fn may_sleep(by: PluginSet) -> bool {
 }
 
 impl Dormant {
+    /// Nobody sleeps yet. Pods that are to be told of news are asked when there may be some, if `tells_news`.
+    pub fn new(tells_news: bool) -> Dormant {
+        Dormant { tells_news, ..Dormant::default() }
+    }
     /// Number of sleeping pods.
     pub fn len(&self) -> usize {
         self.len
@@ -225,7 +234,7 @@ impl Dormant {
         let row = &mut self.kinds[kind as usize];
         row.pods += 1;
         row.note(seq, u64::MAX, &doze.known);
-        row.fails = Some(doze.known);
+        row.fails = Some(doze.known).filter(|known| !self.tells_news || row.says(oldest, known));
         cut(row, oldest);
         let item = Item {
             pod,
@@ -444,12 +453,16 @@ impl Dormant {
             return;
         }
         self.judged = Some(state);
+        let oldest = if self.tells_news { self.oldest() } else { u64::MAX };
+        let tells_news = self.tells_news;
         for kind in self.kinds.iter_mut().filter(|kind| kind.pods > 0) {
             let Some((_, former)) = kind.history.last() else { continue };
             let known = oracle.still_fails(cluster, &kind.condition, former);
             // Other rejectors wait for other events: that is for a real attempt to find out.
             let set = self.sets[usize::from(kind.set)];
-            kind.fails = known.filter(|k| Arc::ptr_eq(k, former) || PluginSet::of_all(&k.rejectors) == set);
+            kind.fails = known
+                .filter(|k| Arc::ptr_eq(k, former) || PluginSet::of_all(&k.rejectors) == set)
+                .filter(|k| !tells_news || kind.says(oldest, k));
         }
         self.look_home(cluster, oracle);
     }
@@ -461,8 +474,9 @@ impl Dormant {
         let mut doubtful: Vec<PodId> = Vec::new();
         let mut look = |home: NodeId| {
             for &pod in self.homes.get(&home).into_iter().flatten() {
-                let kind = self.forest.item(self.nodes[pod.index()]).kind;
-                if oracle.may_take(&self.kinds[kind as usize].condition, home) {
+                let kind = &self.kinds[self.forest.item(self.nodes[pod.index()]).kind as usize];
+                // Of a kind about which nothing is known now, what is touched now is not looked at again.
+                if kind.fails.is_none() || oracle.may_take(&kind.condition, home) {
                     doubtful.push(pod);
                 }
             }

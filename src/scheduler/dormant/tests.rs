@@ -295,13 +295,14 @@ fn timers(which: usize) -> QueueTimers {
         pop_from_backoff: (which / 5).is_multiple_of(2),
         flush_after: seconds([300, 60][which / 10 % 2]),
         up_for: SimDuration::from_nanos([0, 400_000_000][which / 20 % 2]),
+        tells_news: which / 40 % 2 == 1,
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn sleeping_changes_nothing(which in 0usize..40, steps in prop::collection::vec((0u8..19, 0usize..256, any::<bool>()), 1..140)) {
+    fn sleeping_changes_nothing(which in 0usize..80, steps in prop::collection::vec((0u8..19, 0usize..256, any::<bool>()), 1..140)) {
         let mut bench = Bench::new(timers(which));
         for (what, n, again) in steps {
             bench.step(what, n)?;
